@@ -1,0 +1,12 @@
+declare const brand: unique symbol;
+
+/** A value of type `T` that only its minting module may create; `Name` keeps equal shapes apart. */
+export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** Milliseconds: a point in time since the Unix epoch, or a span. */
+export type Millis = Brand<number, 'Millis'>;
+/** A size in bytes. */
+export type Bytes = Brand<number, 'Bytes'>;
+
+export const millis = (value: number): Millis => value as Millis;
+export const bytes = (value: number): Bytes => value as Bytes;

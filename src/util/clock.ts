@@ -1,0 +1,24 @@
+import { type Millis, millis } from './brand.ts';
+
+/** Cancels a timer that has not fired yet; harmless afterwards. */
+export type Cancel = () => void;
+
+/** The only source of time. Tests replace it by a clock moved by hand. */
+export interface Clock {
+  /** Wall-clock time, milliseconds since the Unix epoch. May jump when the board gets its time from the network. */
+  now(): Millis;
+  /** Monotonic milliseconds with a fraction, for durations. */
+  monotonic(): number;
+  /** Calls `task` once after `delay`. A pending timer never keeps the process alive. */
+  after(delay: Millis, task: () => void): Cancel;
+}
+
+export const systemClock: Clock = {
+  now: () => millis(Date.now()),
+  monotonic: () => performance.now(),
+  after(delay, task) {
+    const timer = setTimeout(task, delay);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
