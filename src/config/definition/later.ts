@@ -1,0 +1,146 @@
+import { optional, preset, table } from './field.ts';
+import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
+
+const later = { since: 'later' } as const;
+
+function limit(what: string, perSecond: number, burst: number) {
+  return table(
+    what,
+    {
+      per_second: preset(rate, perSecond, 'How many are allowed each second in the long run.'),
+      burst: preset(whole(1, 1_000_000), burst, 'How many are allowed at once.'),
+    },
+    later,
+  );
+}
+
+export const rateLimits = table('Limits on how often something may be done.', {
+  enabled: preset(flag, true, 'Whether rate limits apply at all; guessing passwords is always limited.'),
+  messages: limit('Events sent by one user.', 10, 50),
+  login: limit('Login attempts from one address.', 0.2, 5),
+  registration: limit('New accounts from one address.', 0.05, 3),
+  joins: limit('Rooms joined by one user.', 0.5, 10),
+  invites: limit('Invitations sent by one user.', 0.5, 10),
+  media: limit('Files uploaded by one user.', 2, 20),
+  federation: limit('Transactions from one server.', 20, 100),
+});
+
+const userLocalpart = parsed('the first part of a user ID, such as "notices"', (value) =>
+  /^[a-z0-9._=/+-]{1,200}$/.test(value) ? value : undefined,
+);
+
+const mailAddress = parsed('a mail address', (value) => (/^\S+@\S+$/.test(value) ? value : undefined));
+
+const userId = parsed('a user ID such as "@admin:example.org"', (value) =>
+  /^@[^:\s]+:\S+$/.test(value) ? value : undefined,
+);
+
+/** Tables of features that come in a later release. */
+export const laterTables = {
+  turn: table(
+    'A TURN server for calls.',
+    {
+      uris: preset(list(text('a TURN URI')), [], 'The addresses that clients are told.', {
+        example: ['turn:turn.example.org?transport=udp'],
+      }),
+      shared_secret: optional(
+        text(),
+        'The secret shared with the TURN server, from which short-lived passwords are made.',
+        { secret: true, example: 'a long random text' },
+      ),
+      username: optional(text(), 'A fixed user name, for a TURN server without shared secret.', { example: 'hearth' }),
+      password: optional(text(), 'The fixed password that goes with it.', { secret: true, example: 'a password' }),
+      lifetime: preset(duration, '24h', 'How long the passwords are good for.'),
+    },
+    later,
+  ),
+  smtp: table(
+    'Sending mail.',
+    {
+      host: optional(text('a host name'), 'The mail server; without it no mail is sent.', {
+        example: 'mail.example.org',
+      }),
+      port: preset(whole(1, 65_535), 587, 'Its port.'),
+      tls: preset(
+        oneOf('starttls', 'on', 'off'),
+        'starttls',
+        'Encryption after the greeting (`starttls`), from the first byte (`on`), or none (`off`).',
+      ),
+      username: optional(text(), 'The user name, if it asks for one.', { example: 'hearth' }),
+      password: optional(text(), 'The password that goes with it.', { secret: true, example: 'a password' }),
+      from: optional(mailAddress, 'The address that mail comes from.', { example: 'hearth@example.org' }),
+    },
+    later,
+  ),
+  presence: table('Who is online.', { enabled: preset(flag, false, 'Whether presence is kept and shared.') }, later),
+  search: table(
+    'Searching messages.',
+    { enabled: preset(flag, true, 'Whether messages of unencrypted rooms are indexed and can be searched.') },
+    later,
+  ),
+  metrics: table(
+    'Figures for Prometheus.',
+    {
+      enabled: preset(flag, false, 'Whether `/metrics` is served on the listeners that serve `admin`.'),
+      token: optional(text(), 'The bearer token that has to be sent to read them.', {
+        secret: true,
+        example: 'a long random text',
+      }),
+    },
+    later,
+  ),
+  backup: table(
+    'Backups of the data folder.',
+    {
+      folder: optional(path, 'Where backups go; without it, `backups` in the data folder.', {
+        example: '/mnt/usb/hearth',
+      }),
+      every: optional(duration, 'How often one is made by itself; without it, only when asked for.', { example: '1d' }),
+      keep: preset(whole(1, 1000), 7, 'How many are kept.'),
+      include_remote_media: preset(flag, false, 'Whether files of other servers are included.'),
+    },
+    later,
+  ),
+  well_known: table(
+    'What `/.well-known/matrix/*` says beyond addresses.',
+    {
+      serve: preset(flag, true, 'Whether Hearth answers these documents itself.'),
+      server: optional(
+        text('a host, with or without port'),
+        'Where other servers reach this one, if that is not the server name.',
+        { example: 'matrix.example.org:443' },
+      ),
+      support_email: optional(mailAddress, 'Mail address of the admin.', { example: 'admin@example.org' }),
+      support_user: optional(userId, 'Matrix user ID of the admin.', { example: '@admin:example.org' }),
+      support_page: optional(webAddress, 'A page with help.', { example: 'https://example.org/help' }),
+    },
+    later,
+  ),
+  server_notices: table(
+    'Notices from the server to its users.',
+    {
+      enabled: preset(flag, false, 'Whether notices can be sent.'),
+      localpart: preset(userLocalpart, 'notices', 'The user that they come from.'),
+      display_name: preset(text(), 'Server notices', 'The name of that user.'),
+      room_name: preset(text(), 'Server notices', 'The name of the room they arrive in.'),
+    },
+    later,
+  ),
+  delayed_events: table(
+    'Events that are sent later.',
+    { max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.') },
+    later,
+  ),
+  purge: table(
+    'Forgetting what nobody needs.',
+    {
+      history_max_age: optional(duration, 'How old messages may grow; without it they are kept.', { example: '365d' }),
+      empty_rooms_after: preset(
+        duration,
+        '7d',
+        'How long a room stays in the database after the last local user has left and forgotten it.',
+      ),
+    },
+    later,
+  ),
+} as const;
