@@ -1,16 +1,12 @@
 import { derived, optional, preset, required, table, tableList } from './field.ts';
 import { duration, flag, list, map, oneOf, path, text, webAddress, whole } from './kinds.ts';
 import { laterTables, rateLimits } from './later.ts';
-import { hostAndPort, ipRange, serverGlob, serverName } from './values.ts';
+import { hostAndPort, ipRange, listenAddress, serverGlob, serverName } from './values.ts';
 
 const later = { since: 'later' } as const;
 
 export const listenerShape = {
-  address: preset(
-    text('an IP address, or the path of a unix socket'),
-    '127.0.0.1',
-    'Where to listen: an IP address, or the absolute path of a unix socket.',
-  ),
+  address: preset(listenAddress, '127.0.0.1', 'Where to listen: an IP address, or the absolute path of a unix socket.'),
   port: preset(whole(0, 65_535), 8008, 'The TCP port; 0 lets the system choose. Not used with a unix socket.'),
   tls: preset(
     oneOf('off', 'files', 'acme'),
@@ -29,10 +25,10 @@ export const listenerShape = {
 } as const;
 
 const termsShape = {
-  id: required(text(), 'A short name that stays the same over versions, such as `privacy`.'),
-  version: required(text(), 'The version; a new one is asked for again.'),
-  name: required(text(), 'What people see.'),
-  url: required(webAddress, 'Where the text is.'),
+  id: required(text(), 'A short name that stays the same over versions, such as `privacy`.', { example: 'privacy' }),
+  version: required(text(), 'The version; a new one is asked for again.', { example: '1.0' }),
+  name: required(text(), 'What people see.', { example: 'Privacy policy' }),
+  url: required(webAddress, 'Where the text is.', { example: 'https://example.org/privacy' }),
   language: preset(text('a language code'), 'en', 'The language of the text.'),
 } as const;
 

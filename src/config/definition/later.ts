@@ -1,3 +1,4 @@
+import { isNewLocalpart, parseUserId } from '../../protocol/ids/user-id.ts';
 import { optional, preset, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
 
@@ -26,14 +27,12 @@ export const rateLimits = table('Limits on how often something may be done.', {
 });
 
 const userLocalpart = parsed('the first part of a user ID, such as "notices"', (value) =>
-  /^[a-z0-9._=/+-]{1,200}$/.test(value) ? value : undefined,
+  isNewLocalpart(value) ? value : undefined,
 );
 
 const mailAddress = parsed('a mail address', (value) => (/^\S+@\S+$/.test(value) ? value : undefined));
 
-const userId = parsed('a user ID such as "@admin:example.org"', (value) =>
-  /^@[^:\s]+:\S+$/.test(value) ? value : undefined,
-);
+const userId = parsed('a user ID such as "@admin:example.org"', parseUserId);
 
 /** Tables of features that come in a later release. */
 export const laterTables = {

@@ -1,14 +1,10 @@
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseServerName } from '../../protocol/ids/server-name.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { type Kind, parsed } from './kinds.ts';
 
-/** Host name, IPv4 or bracketed IPv6 literal, each with an optional port. */
-const serverNamePattern = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,230})(?::\d{1,5})?$/;
-
-/** @see https://spec.matrix.org/v1.19/appendices/#server-name */
-export const serverName: Kind<ServerName> = parsed('a server name such as "example.org"', (value) =>
-  serverNamePattern.test(value) ? (value as ServerName) : undefined,
-);
+export const serverName: Kind<ServerName> = parsed('a server name such as "example.org"', parseServerName);
 
 /** An IPv4 or IPv6 range in CIDR form, or a single address. */
 export const ipRange: Kind<string> = parsed('an IP address or range such as "10.0.0.0/8"', (value) => {
@@ -30,3 +26,14 @@ export const hostAndPort: Kind<string> = parsed('a host and port such as "127.0.
 export const serverGlob: Kind<string> = parsed('a server name, possibly with * and ?', (value) =>
   /^[A-Za-z0-9.:[\]*?-]+$/.test(value) ? value : undefined,
 );
+
+/** Where to listen: an IP address, `localhost`, or a unix socket's path, which becomes absolute. */
+export const listenAddress: Kind<string> = {
+  words: 'an IP address, "localhost", or the path of a unix socket',
+  inEnv: 'text',
+  read(value, scope) {
+    if (typeof value === 'string' && (isIP(value) !== 0 || value === 'localhost')) return value;
+    if (typeof value === 'string' && value.includes('/') && !value.includes('\0')) return resolve(scope.folder, value);
+    return scope.fail(`must be ${listenAddress.words}`);
+  },
+};

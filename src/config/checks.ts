@@ -1,0 +1,45 @@
+import type { Config, Listener } from './config.ts';
+import type { KeyPath } from './toml-lines.ts';
+
+type Report = (path: KeyPath, message: string) => void;
+
+/** The longest path of a unix socket on Linux, without the zero at its end. */
+const longestSocketPath = 107;
+
+/** True if the listener's address is the path of a unix socket. */
+export function isSocketPath(address: string): boolean {
+  return address.startsWith('/');
+}
+
+/** What can only be judged with several keys in view. */
+export function checkTogether(config: Config, report: Report): void {
+  if (config.listen.length === 0) report(['listen'], 'at least one listener is needed');
+  config.listen.forEach((listener, index) => checkListener(listener, ['listen', index], report));
+  checkAddressesDiffer(config.listen, report);
+  if (config.federation.retryMin > config.federation.retryMax) {
+    report(['federation', 'retry_min'], 'must not be longer than federation.retry_max');
+  }
+}
+
+function checkListener(listener: Listener, path: KeyPath, report: Report): void {
+  const onSocket = isSocketPath(listener.address);
+  if (onSocket && Buffer.byteLength(listener.address) > longestSocketPath) {
+    report([...path, 'address'], `the path of a unix socket may have at most ${longestSocketPath} bytes`);
+  }
+  if (onSocket && listener.tls !== 'off') report([...path, 'tls'], 'must be "off" on a unix socket');
+  if (listener.serves.length === 0) report([...path, 'serves'], 'must name at least one interface');
+  if (listener.tls === 'files') {
+    if (listener.tlsCert === undefined) report([...path, 'tls_cert'], 'is missing; tls = "files" needs it');
+    if (listener.tlsKey === undefined) report([...path, 'tls_key'], 'is missing; tls = "files" needs it');
+  }
+}
+
+function checkAddressesDiffer(listeners: readonly Listener[], report: Report): void {
+  const seen = new Set<string>();
+  listeners.forEach((listener, index) => {
+    if (!isSocketPath(listener.address) && listener.port === 0) return;
+    const place = isSocketPath(listener.address) ? listener.address : `${listener.address} port ${listener.port}`;
+    if (seen.has(place)) report(['listen', index, 'address'], `another listener is on ${place} already`);
+    seen.add(place);
+  });
+}
