@@ -169,7 +169,7 @@ export function map<T>(keyWords: string, element: Kind<T>): Kind<ReadonlyMap<str
       }
       return bad ? invalid : good;
     },
-    show: (value) => (value instanceof Map ? Object.fromEntries(value) : value),
+    show: (value) => (value instanceof Map ? Object.fromEntries(value as ReadonlyMap<string, unknown>) : value),
   };
   return kind;
 }
