@@ -1,0 +1,133 @@
+/**
+ * `npm run bench`: what the server costs and how fast it is, measured from outside on the built executable, with real
+ * HTTP clients. Prints a Markdown table for docs/benchmarks.md. Where `taskset` is there, the server has one core and
+ * the load the other.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Person } from '../../test/support/person.ts';
+import { ServerProcess } from '../../test/support/server-process.ts';
+import { chat } from './chat.ts';
+import { diskPerEvent } from './disk-per-event.ts';
+import { initialSync } from './initial-sync.ts';
+import { usageOf } from './process-tree.ts';
+
+const { values } = parseArgs({
+  options: {
+    executable: { type: 'string', default: new URL('../../build/out/hearth', import.meta.url).pathname },
+    only: { type: 'string', multiple: true, default: ['idle', 'chat', 'sync', 'disk'] },
+    quick: { type: 'boolean', default: false },
+  },
+});
+const scale = values.quick ? 0.1 : 1;
+
+function pinned(core: number): string[] {
+  try {
+    execFileSync('taskset', ['-c', String(core), 'true']);
+    return ['taskset', '-c', String(core)];
+  } catch {
+    return [];
+  }
+}
+
+function pinSelf(core: number): void {
+  if (pinned(core).length > 0)
+    execFileSync('taskset', ['-a', '-cp', String(core), String(process.pid)], { stdio: 'ignore' });
+}
+
+function row(what: string, ...figures: string[]): void {
+  console.log(`| ${[what, ...figures].join(' | ')} |`);
+}
+
+function start(): Promise<ServerProcess> {
+  return ServerProcess.start({ executable: values.executable, prefix: pinned(0) });
+}
+
+async function idle(): Promise<void> {
+  const server = await start();
+  const alice = await Person.register(server.port, 'alice');
+  for (let i = 0; i < 200; i++) await alice.call('GET', '/_matrix/client/v3/account/whoami');
+  alice.close();
+  await pause(12_000);
+  const usage = usageOf(server.pid);
+  row('idle', `RSS ${mib(usage.rssMib)}, unreclaimable ${mib(usage.anonymousMib)}, ${usage.processes} process(es)`);
+  await server.stop();
+  await server.remove();
+}
+
+async function chats(): Promise<void> {
+  const server = await start();
+  const people = await register(server, 50);
+  const ten = people.slice(0, 10);
+  const room = await commonRoom(ten);
+  let total = 0;
+  const run = async (who: readonly Person[], where: string, senders: number, messages: number): Promise<void> => {
+    const figures = await chat(server, who, where, { senders, messages: Math.ceil(messages * scale) });
+    total += Math.ceil(messages * scale);
+    row(
+      `${who.length} users, ${senders} sender(s), ${Math.ceil(messages * scale)} messages`,
+      `${figures.messagesPerSecond.toFixed(0)} msg/s`,
+      `${figures.cpuSecondsPerThousand.toFixed(2)} CPU-s/1,000`,
+      `p50 ${figures.latencyMs.p50.toFixed(1)} ms, p99 ${figures.latencyMs.p99.toFixed(1)} ms`,
+      `missed ${figures.missed}, doubled ${figures.doubled}`,
+      `RSS ${mib(figures.rssMib)}, unreclaimable ${mib(figures.anonymousMib)}`,
+    );
+  };
+  await run(ten, room, 10, 500);
+  await run(ten, room, 1, 1500);
+  await run(ten, room, 10, 3000);
+  const large = await commonRoom(people);
+  await run(people, large, 1, 500);
+  await run(people, large, 10, 1000);
+  await run(ten, room, 10, Math.max(500, 10_000 - total / scale));
+  const usage = usageOf(server.pid);
+  row(`after ${total} messages`, `RSS ${mib(usage.rssMib)}, unreclaimable ${mib(usage.anonymousMib)}`);
+  for (const person of people) person.close();
+  await server.stop();
+  await server.remove();
+}
+
+async function syncs(): Promise<void> {
+  for (const rooms of [50, Math.ceil(500 * scale)]) {
+    const server = await start();
+    const figures = await initialSync(server, rooms);
+    row(
+      `initial sync of ${rooms} rooms`,
+      `${figures.milliseconds.toFixed(0)} ms`,
+      `${(figures.bytes / 1024).toFixed(0)} KiB`,
+      `incremental with one message ${figures.incrementalMilliseconds.toFixed(1)} ms`,
+      `RSS ${mib(figures.rssMib)}, unreclaimable ${mib(figures.anonymousMib)}`,
+    );
+    await server.stop();
+    await server.remove();
+  }
+}
+
+async function disk(): Promise<void> {
+  for (const line of await diskPerEvent(start, Math.ceil(10_000 * scale), Math.ceil(200 * scale)))
+    row(line.what, line.figures);
+}
+
+async function register(server: ServerProcess, count: number): Promise<Person[]> {
+  const people: Person[] = [];
+  for (let i = 0; i < count; i++) people.push(await Person.register(server.port, `user${i}`));
+  return people;
+}
+
+async function commonRoom(people: readonly Person[]): Promise<string> {
+  const [first, ...others] = people as [Person, ...Person[]];
+  const room = await first.createRoom({ preset: 'public_chat' });
+  for (const person of others) await person.join(room);
+  return room;
+}
+
+const mib = (value: number): string => `${value.toFixed(1)} MiB`;
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+pinSelf(1);
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores ${cpus()[0]?.model ?? ''}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+);
+const parts: Record<string, () => Promise<void>> = { idle, chat: chats, sync: syncs, disk };
+for (const name of values.only) await parts[name]?.();

@@ -1,0 +1,74 @@
+import { type WireAnswer, WireConnection } from './wire-client.ts';
+
+/** An account on a running server, driven over real HTTP with two connections: one for /sync, one for the rest. */
+export class Person {
+  readonly name: string;
+  readonly userId: string;
+  readonly token: string;
+  readonly #calls: WireConnection;
+  readonly #syncs: WireConnection;
+  #txn = 0;
+
+  private constructor(port: number, name: string, userId: string, token: string) {
+    this.name = name;
+    this.userId = userId;
+    this.token = token;
+    this.#calls = new WireConnection(port);
+    this.#syncs = new WireConnection(port);
+  }
+
+  static async register(port: number, name: string): Promise<Person> {
+    const connection = new WireConnection(port);
+    const answer = await connection.request('POST', '/_matrix/client/v3/register', undefined, {
+      username: name,
+      password: `the password of ${name}`,
+      auth: { type: 'm.login.dummy' },
+    });
+    connection.close();
+    const { user_id, access_token } = expectOk(answer) as { user_id: string; access_token: string };
+    return new Person(port, name, user_id, access_token);
+  }
+
+  /** The same person at a server that was started again on another port. */
+  at(port: number): Person {
+    const moved = new Person(port, this.name, this.userId, this.token);
+    moved.#txn = this.#txn;
+    return moved;
+  }
+
+  /** Sends the request; throws on anything but 200. */
+  async call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+    return expectOk(await this.#calls.request(method, path, this.token, body));
+  }
+
+  async createRoom(options: Record<string, unknown> = {}): Promise<string> {
+    const { room_id } = await this.call('POST', '/_matrix/client/v3/createRoom', options);
+    return room_id as string;
+  }
+
+  async join(room: string): Promise<void> {
+    await this.call('POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, {});
+  }
+
+  async say(room: string, body: string, more: Record<string, unknown> = {}): Promise<string> {
+    const txn = `${this.name}-${this.#txn++}`;
+    const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/send/m.room.message/${txn}`;
+    const { event_id } = await this.call('PUT', path, { msgtype: 'm.text', body, ...more });
+    return event_id as string;
+  }
+
+  /** One /sync; the raw answer text is kept unparsed where only its size counts. */
+  sync(query: string): Promise<WireAnswer> {
+    return this.#syncs.request('GET', `/_matrix/client/v3/sync?${query}`, this.token);
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#syncs.close();
+  }
+}
+
+function expectOk(answer: WireAnswer): Record<string, unknown> {
+  if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${answer.body}`);
+  return JSON.parse(answer.body) as Record<string, unknown>;
+}

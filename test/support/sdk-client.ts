@@ -1,0 +1,119 @@
+import {
+  ClientEvent,
+  createClient,
+  type MatrixClient,
+  type MatrixEvent,
+  type Room,
+  RoomEvent,
+  SyncState,
+} from 'matrix-js-sdk';
+import type { Logger } from 'matrix-js-sdk/lib/logger.js';
+
+const quiet: Logger = {
+  trace: () => {},
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  getChild: () => quiet,
+};
+
+export interface SdkAccount {
+  readonly userId: string;
+  readonly accessToken: string;
+  readonly deviceId: string;
+}
+
+/** Signs up with the client's own interactive flow and answers the account. */
+export async function registerWithSdk(baseUrl: string, username: string, password: string): Promise<SdkAccount> {
+  const client = createClient({ baseUrl, logger: quiet });
+  const session = await client.register(username, password, null, { type: 'm.login.dummy' });
+  return {
+    userId: session.user_id,
+    accessToken: session.access_token as string,
+    deviceId: session.device_id as string,
+  };
+}
+
+/** Logs in with a password and answers the new session. */
+export async function loginWithSdk(baseUrl: string, user: string, password: string): Promise<SdkAccount> {
+  const session = await createClient({ baseUrl, logger: quiet }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user },
+    password,
+  });
+  return { userId: session.user_id, accessToken: session.access_token, deviceId: session.device_id };
+}
+
+/** A client that syncs; resolves when its first sync is through. */
+export async function startSdk(baseUrl: string, account: SdkAccount): Promise<MatrixClient> {
+  const client = createClient({
+    baseUrl,
+    userId: account.userId,
+    accessToken: account.accessToken,
+    deviceId: account.deviceId,
+    timelineSupport: true,
+    logger: quiet,
+  });
+  const prepared = new Promise<void>((done, failed) => {
+    client.on(ClientEvent.Sync, (state, _previous, data) => {
+      if (state === SyncState.Prepared) done();
+      if (state === SyncState.Error) failed(data?.error ?? new Error('sync failed'));
+    });
+  });
+  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true, pollTimeout: 10_000 });
+  await prepared;
+  return client;
+}
+
+const patience = 20_000;
+
+/** Resolves with the first value that `look` finds, now or after one of the client's events. */
+export function until<T>(client: MatrixClient, what: string, look: () => T | undefined | false): Promise<T> {
+  const events = [
+    ClientEvent.Sync,
+    ClientEvent.Room,
+    ClientEvent.AccountData,
+    ClientEvent.Event,
+    RoomEvent.Timeline,
+    RoomEvent.Receipt,
+    RoomEvent.MyMembership,
+    'RoomMember.typing',
+    'RoomMember.membership',
+    'RoomState.events',
+  ];
+  return new Promise((done, failed) => {
+    const emitter = client as unknown as {
+      on(name: string, listener: () => void): void;
+      off(name: string, listener: () => void): void;
+    };
+    const stop = (): void => {
+      clearTimeout(timer);
+      for (const name of events) emitter.off(name, check);
+    };
+    const check = (): void => {
+      const found = look();
+      if (found === undefined || found === false) return;
+      stop();
+      done(found);
+    };
+    const timer = setTimeout(() => {
+      stop();
+      failed(new Error(`never seen by ${client.getUserId()}: ${what}`));
+    }, patience);
+    for (const name of events) emitter.on(name, check);
+    check();
+  });
+}
+
+/** The event with that ID in the client's own timeline of the room. */
+export function untilEvent(client: MatrixClient, roomId: string, eventId: string): Promise<MatrixEvent> {
+  return until(client, `event ${eventId}`, () => client.getRoom(roomId)?.findEventById(eventId));
+}
+
+export function untilRoom(client: MatrixClient, roomId: string, membership: string): Promise<Room> {
+  return until(client, `${membership} of ${roomId}`, () => {
+    const room = client.getRoom(roomId);
+    return room !== null && room.getMyMembership() === membership ? room : undefined;
+  });
+}
