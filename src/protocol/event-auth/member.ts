@@ -36,6 +36,8 @@ export function checkMember<Id>(check: Omit<MemberCheck<Id>, 'target'>): Verdict
     }
   }
   const full = { ...check, target: event.stateKey };
+  // 5.8
+  const unknown = reject(`${rule}.${numbers.unknownMembership}`, 'unknown membership');
   switch (membership) {
     case 'join':
       return checkJoin(full);
@@ -47,10 +49,10 @@ export function checkMember<Id>(check: Omit<MemberCheck<Id>, 'target'>): Verdict
       return checkBan(full);
     case 'knock':
       // 5.7 (7 and later)
-      if (rules.knock) return checkKnock(full);
+      return rules.knock ? checkKnock(full) : unknown;
+    default:
+      return unknown;
   }
-  // 5.8
-  return reject(`${rule}.${numbers.unknownMembership}`, 'unknown membership');
 }
 
 function currentMembership<Id>(check: MemberCheck<Id>, user: string): string | undefined {

@@ -22,7 +22,7 @@ export interface AuthGraph<Id = EventId> {
   position(id: Id): ChainPosition;
   /**
    * The events that cite `id`. Those that cite the create event may be left out as long as every state set holds
-   * the create event.
+   * the create event. An iteration may be given up half-way, and several run interleaved.
    */
   children(id: Id): Iterable<Id>;
   /** The event under the (type, state_key) of `id` in the part of the state on which all sets agree. */
@@ -56,5 +56,5 @@ export interface ResolutionInput<Id = EventId> {
 export interface ResolvedKey<Id = EventId> {
   readonly type: string;
   readonly stateKey: string;
-  readonly winner: AuthEvent<Id> | undefined;
+  readonly winner: Id | undefined;
 }
