@@ -1,0 +1,82 @@
+import { MatrixError, unrecognized } from '../protocol/errors.ts';
+import type { Log } from '../util/log.ts';
+import { type Random, randomToken } from '../util/random.ts';
+import { Query } from './http/query.ts';
+import { bugReply, errorReply, reply } from './http/reply.ts';
+import { Router } from './http/router.ts';
+import type { Endpoint, Gate, HttpCall, Interface, Reply } from './http/types.ts';
+
+/** The HTTP API without a port: a call goes in, a reply comes out. Never throws. */
+export interface App {
+  /** `serves`: what may be answered here; everything without it. */
+  handle(call: HttpCall, serves?: ReadonlySet<Interface>): Promise<Reply>;
+}
+
+export interface AppTools {
+  readonly gate: Gate;
+  readonly log: Log;
+  readonly random: Random;
+}
+
+/** Puts endpoints behind a router; authentication, errors, CORS and old paths are the same for all of them. */
+export function createApp(endpoints: readonly Endpoint[], tools: AppTools): App {
+  const router = new Router(endpoints);
+  return {
+    async handle(call, serves) {
+      try {
+        return await dispatch(router, tools.gate, call, serves);
+      } catch (error) {
+        return failed(error, call, tools);
+      }
+    },
+  };
+}
+
+/** The answer to every pre-flight request: what is allowed does not depend on the path. */
+const preflight = reply({ status: 204 });
+
+function dispatch(
+  router: Router,
+  gate: Gate,
+  call: HttpCall,
+  serves: ReadonlySet<Interface> | undefined,
+): Promise<Reply> | Reply {
+  if (call.method === 'OPTIONS') return preflight;
+  const { path, query } = splitUrl(call.url);
+  const route = router.route(call.method, path, serves);
+  switch (route.kind) {
+    case 'found':
+      return route.endpoint.run(call, { path, params: route.params, query: new Query(query) }, gate);
+    case 'wrong-method': {
+      const answer = errorReply(unrecognized(405));
+      return { ...answer, headers: { ...answer.headers, Allow: route.allowed.join(', ') } };
+    }
+    case 'unknown':
+      return errorReply(unrecognized());
+  }
+}
+
+function splitUrl(url: string): { path: string; query: string } {
+  // A proxy may send the absolute form.
+  const start = url.startsWith('/') ? 0 : Math.max(0, url.indexOf('/', url.indexOf('://') + 3));
+  const mark = url.indexOf('?', start);
+  return mark < 0
+    ? { path: url.slice(start), query: '' }
+    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}
+
+function failed(error: unknown, call: HttpCall, tools: AppTools): Reply {
+  if (error instanceof MatrixError) {
+    if (error.status >= 500) tools.log.warn('http.failed', { ...placeOf(call), status: error.status, cause: error });
+    else if (error.cause !== undefined) tools.log.debug('http.refused', { ...placeOf(call), cause: error.cause });
+    return errorReply(error);
+  }
+  const requestId = randomToken(tools.random, 9);
+  tools.log.error('http.bug', { requestId, ...placeOf(call), cause: error });
+  return bugReply(requestId);
+}
+
+/** For the log: without the query, which may hold a token. */
+function placeOf(call: HttpCall): { method: string; path: string } {
+  return { method: call.method, path: splitUrl(call.url).path };
+}

@@ -1,0 +1,153 @@
+import { badJson, missingToken, notJson } from '../../protocol/errors.ts';
+import { checkStrictNumbers, decodeUtf8, parseJson } from '../../protocol/parse-json.ts';
+import { isJsonObject, type JsonObject } from '../../util/json.ts';
+import { readBody } from './body.ts';
+import type {
+  ApiRequest,
+  AuthKind,
+  BodyKind,
+  Endpoint,
+  Gate,
+  HttpCall,
+  Interface,
+  Method,
+  Reply,
+  Target,
+} from './types.ts';
+
+export interface EndpointDefinition<Auth extends AuthKind, Body extends BodyKind, Path extends string> {
+  readonly method: Method;
+  /** `/_matrix/client/v3/rooms/{roomId}`; `{name}` takes one path segment. `r0` and `v1` forms come by themselves. */
+  readonly path: Path;
+  /** Further spellings of the path. */
+  readonly alsoAt?: readonly string[];
+  readonly auth: Auth;
+  readonly body: Body;
+  /** Largest JSON body in bytes. */
+  readonly maxBody?: number;
+  /** `strict`: floats and integers outside ±(2^53 - 1) in the body are 400 M_BAD_JSON. For bodies that become events. */
+  readonly numbers?: 'any' | 'strict';
+  /** Whether a locked account may call this. */
+  readonly evenIfLocked?: boolean;
+  /** Which listeners answer it; told by the path unless given. */
+  readonly serves?: Interface;
+  readonly handler: (request: ApiRequest<Auth, Body, Path>) => Reply | Promise<Reply>;
+}
+
+/**
+ * Room enough for every JSON body of the API but a few (key uploads and backups say their own): an event has at most
+ * 64 KiB, and twice that with every byte escaped.
+ */
+const defaultMaxBody = 256 * 1024;
+
+/** Describes one operation. Its handler runs once token and body are found good; what it throws becomes the answer. */
+export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path extends string>(
+  definition: EndpointDefinition<Auth, Body, Path>,
+): Endpoint {
+  return {
+    method: definition.method,
+    paths: [definition.path, ...(definition.alsoAt ?? [])],
+    serves: definition.serves ?? interfaceOf(definition.path),
+    async run(call, target, gate) {
+      const requester = authenticate(definition, call, target, gate);
+      const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
+      const body = wantsJson ? await readJson(definition, call) : undefined;
+      const streams = definition.body === 'stream';
+      const request: unknown = new Incoming(definition.method, call, target, requester, body, streams);
+      return definition.handler(request as ApiRequest<Auth, Body, Path>);
+    },
+  };
+}
+
+type AnyDefinition = Pick<
+  EndpointDefinition<AuthKind, BodyKind, string>,
+  'auth' | 'body' | 'maxBody' | 'numbers' | 'evenIfLocked'
+>;
+
+function authenticate(definition: AnyDefinition, call: HttpCall, target: Target, gate: Gate) {
+  if (definition.auth === 'none') return undefined;
+  const token = accessToken(call, target);
+  if (token === undefined) {
+    if (definition.auth === 'optional') return undefined;
+    throw missingToken();
+  }
+  const evenIfLocked = definition.evenIfLocked ?? false;
+  return gate.authenticate(token, { ip: call.ip, agent: call.headers['user-agent'], evenIfLocked });
+}
+
+/** From the header; else from the query, where clients of before version 1.11 of the specification put it. */
+function accessToken(call: HttpCall, target: Target): string | undefined {
+  const header = call.headers.authorization;
+  if (header !== undefined) {
+    const match = /^bearer +(\S+) *$/i.exec(header);
+    if (match) return match[1];
+  }
+  const token = target.query.get('access_token');
+  return token === '' ? undefined : token;
+}
+
+async function readJson(definition: AnyDefinition, call: HttpCall): Promise<JsonObject> {
+  const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody);
+  if (bytes.length === 0 && definition.body === 'optional-json') return {};
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw notJson('The request body is not UTF-8');
+  const value = parseJson(text);
+  if (!isJsonObject(value)) throw badJson('The request body must be a JSON object');
+  if (definition.numbers === 'strict' && !checkStrictNumbers(text)) {
+    throw badJson('Numbers must be integers between -(2^53 - 1) and 2^53 - 1');
+  }
+  return value;
+}
+
+function interfaceOf(path: string): Interface {
+  if (path.startsWith('/_matrix/client/') || path.startsWith('/_matrix/media/')) return 'client';
+  if (path.startsWith('/_matrix/') || path === '/.well-known/matrix/server') return 'federation';
+  return path.startsWith('/.well-known/') ? 'client' : 'admin';
+}
+
+class Incoming {
+  readonly method: Method;
+  readonly requester: unknown;
+  readonly body: JsonObject | undefined;
+  readonly #call: HttpCall;
+  readonly #target: Target;
+  readonly #streams: boolean;
+
+  constructor(
+    method: Method,
+    call: HttpCall,
+    target: Target,
+    requester: unknown,
+    body: JsonObject | undefined,
+    streams: boolean,
+  ) {
+    this.method = method;
+    this.#call = call;
+    this.#target = target;
+    this.requester = requester;
+    this.body = body;
+    this.#streams = streams;
+  }
+
+  get path() {
+    return this.#target.path;
+  }
+  get params() {
+    return this.#target.params;
+  }
+  get query() {
+    return this.#target.query;
+  }
+  get headers() {
+    return this.#call.headers;
+  }
+  get stream() {
+    return this.#streams ? this.#call.stream : undefined;
+  }
+  get ip() {
+    return this.#call.ip;
+  }
+  get signal() {
+    return this.#call.signal;
+  }
+}

@@ -1,0 +1,66 @@
+import { Readable } from 'node:stream';
+import type { App } from '../../src/api/app.ts';
+import type { Piece, ReplyBody } from '../../src/api/http/types.ts';
+
+export interface InjectOptions {
+  readonly method?: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly token?: string | undefined;
+  /** An object is sent as JSON; text and bytes as they are. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly ip?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface Injected {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+  readonly text: string;
+  /** The body as JSON; throws if it is not. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every form
+  readonly json: any;
+}
+
+/** Sends a request through the whole HTTP layer without a port. */
+export async function inject(app: App, options: InjectOptions): Promise<Injected> {
+  const body = toBytes(options.body);
+  const headers: Record<string, string> = { ...options.headers };
+  if (body !== undefined) headers['content-length'] = String(body.length);
+  if (options.token !== undefined) headers['authorization'] = `Bearer ${options.token}`;
+  const answer = await app.handle({
+    method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+    url: options.path,
+    headers,
+    stream: body === undefined || body.length === 0 ? Readable.from([]) : Readable.from([body]),
+    ip: options.ip ?? '192.0.2.1',
+    signal: options.signal ?? new AbortController().signal,
+  });
+  const bytes = await gather(answer.body);
+  return {
+    status: answer.status,
+    headers: Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), value])),
+    bytes,
+    text: bytes.toString('utf8'),
+    get json() {
+      return JSON.parse(bytes.toString('utf8'));
+    },
+  };
+}
+
+function toBytes(body: unknown): Buffer | undefined {
+  if (body === undefined) return undefined;
+  if (Buffer.isBuffer(body)) return body;
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
+async function gather(body: ReplyBody): Promise<Buffer> {
+  if (typeof body === 'string') return Buffer.from(body);
+  if (Buffer.isBuffer(body)) return body;
+  const pieces: Buffer[] = [];
+  for await (const piece of body as AsyncIterable<Piece>) pieces.push(Buffer.from(piece as string));
+  return Buffer.concat(pieces);
+}
