@@ -107,6 +107,12 @@ function writeRareObject(value: Readonly<Record<string, unknown>>, keys: string[
   return `{${members.join(',')}}`;
 }
 
+/** The keys of an object in canonical order, those of `undefined` members left out. */
+export function canonicalKeys(value: Readonly<Record<string, unknown>>): string[] {
+  const keys = Object.keys(value).filter((key) => value[key] !== undefined);
+  return keys.some((key) => needsCare.test(key)) ? keys.sort(compareCodePoints) : keys.sort();
+}
+
 function insertionSort(keys: string[]): void {
   for (let i = 1; i < keys.length; i++) {
     const key = keys[i] as string;

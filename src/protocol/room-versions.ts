@@ -1,7 +1,7 @@
 /** What a redaction leaves of an event. */
 export interface RedactionRules {
   /** Top-level keys that stay. */
-  readonly topLevel: readonly string[];
+  readonly topLevel: ReadonlySet<string>;
   /** Content keys that stay, by event type; `all` keeps the whole content. A type that is not named keeps nothing. */
   readonly content: ReadonlyMap<string, readonly string[] | 'all'>;
   /** `third_party_invite` of a member event stays, reduced to its `signed` key. */
@@ -82,7 +82,7 @@ const powerLevelKeys = [
 ] as const;
 
 const redactionVersion1: RedactionRules = {
-  topLevel: topLevelToVersion10,
+  topLevel: new Set(topLevelToVersion10),
   content: new Map<string, readonly string[]>([
     ['m.room.member', ['membership']],
     ['m.room.create', ['creator']],
@@ -113,7 +113,7 @@ const redactionVersion9: RedactionRules = {
 };
 
 const redactionVersion11: RedactionRules = {
-  topLevel: topLevelToVersion10.filter((key) => !['prev_state', 'origin', 'membership'].includes(key)),
+  topLevel: new Set(topLevelToVersion10.filter((key) => !['prev_state', 'origin', 'membership'].includes(key))),
   content: new Map<string, readonly string[] | 'all'>([
     ...redactionVersion9.content,
     ['m.room.create', 'all'],
