@@ -1,0 +1,106 @@
+/**
+ * Makes `build/out/`: the launcher `hearth` and `lib/` with the pinned Node, one bundle for the program, one for each
+ * thread or helper process, and the two packages with native parts. The folder runs wherever it is moved to.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import { findEntryPoints, renameEntryPoints } from './entry-points.ts';
+import { packagesFor } from './native-packages.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = join(root, 'build/out');
+const lib = join(out, 'lib');
+
+/** Packages that load native files beside themselves; they are copied, not bundled. */
+const native = ['better-sqlite3', 'sharp'];
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+  } catch {
+    return ''; // built from an archive without history
+  }
+}
+
+/** Threads are started by the address of their source file; in the bundle that is a file beside the program. */
+const entryPointNames: Plugin = {
+  name: 'entry-point-names',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({
+      contents: renameEntryPoints(readFileSync(path, 'utf8')),
+      loader: 'ts',
+    }));
+  },
+};
+
+async function bundle(): Promise<void> {
+  const entryPoints = [{ in: join(root, 'src/main.ts'), out: 'hearth' }, ...findEntryPoints(join(root, 'src'))];
+  await build({
+    entryPoints,
+    outdir: lib,
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    // CommonJS runs in the order it is written in, so that the V8 flags really come first.
+    format: 'cjs',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    keepNames: true,
+    legalComments: 'none',
+    loader: { '.sql': 'text' },
+    external: native,
+    plugins: [entryPointNames],
+    banner: { js: "const bundleUrl=require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': 'bundleUrl', HEARTH_COMMIT: JSON.stringify(commit()) },
+    logLevel: 'warning',
+  });
+}
+
+function copyPackages(): void {
+  for (const { name, folder, wanted } of packagesFor(root, native, process.arch)) {
+    const target = join(lib, 'node_modules', name);
+    cpSync(folder, target, { recursive: true, dereference: true, filter: (path) => wanted(path.slice(folder.length)) });
+  }
+}
+
+/** Node's flags stand here too: on the command line they also reach what is set up before the program runs. */
+const launcher = `#!/bin/sh
+lib=$(dirname "$(readlink -f "$0")")/lib
+exec "$lib/node" --optimize-for-size --no-maglev --max-semi-space-size=1 --v8-pool-size=1 "$lib/hearth.cjs" "$@"
+`;
+
+function checkNode(): void {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    optionalDependencies: Record<string, string>;
+  };
+  const pinned = optionalDependencies[`node-linux-${process.arch}`];
+  if (process.version !== `v${pinned}`) {
+    throw new Error(`this is Node ${process.version}, but v${pinned} is pinned; start by "npm run build"`);
+  }
+}
+
+checkNode();
+rmSync(out, { recursive: true, force: true });
+mkdirSync(lib, { recursive: true });
+await bundle();
+copyPackages();
+copyFileSync(realpathSync(process.execPath), join(lib, 'node'), constants.COPYFILE_FICLONE);
+chmodSync(join(lib, 'node'), 0o755);
+copyFileSync(join(root, 'LICENSE'), join(out, 'LICENSE'));
+copyFileSync(join(dirname(realpathSync(process.execPath)), '../LICENSE'), join(lib, 'node.LICENSE'));
+writeFileSync(join(out, 'hearth'), launcher, { mode: 0o755 });
+console.log(`built ${join('build/out', 'hearth')}`);

@@ -1,0 +1,63 @@
+/**
+ * Runs everything that CI runs: format, types, lint, dead code, generated documents, tests. All stages run even if one
+ * fails; the failed ones are named at the end, and the exit code is 1. `npm test -- test/rooms` runs only the tests of
+ * these files or folders.
+ */
+import { spawnSync } from 'node:child_process';
+import { globSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+interface Stage {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(root, 'node_modules/.bin');
+const chosen = process.argv.slice(2);
+
+/** Test files as arguments, so that a pattern which matches nothing cannot pass for success. */
+function testFiles(): string[] {
+  const places = chosen.length > 0 ? chosen : ['test'];
+  const files = places.flatMap((place) =>
+    statSync(join(root, place)).isDirectory() ? globSync(`${place}/**/*.test.ts`, { cwd: root }) : [place],
+  );
+  if (files.length === 0) throw new Error('no test files found');
+  return files.toSorted();
+}
+
+const nodeTest: Stage = {
+  name: 'tests',
+  command: process.execPath,
+  args: [
+    ...['--import', './build/text-imports.mjs', '--test', '--test-isolation=none'],
+    '--test-reporter=./scripts/quiet-reporter.ts',
+    '--test-reporter-destination=stdout',
+    ...testFiles(),
+  ],
+};
+
+const checks: readonly Stage[] = [
+  { name: 'format', command: 'biome', args: ['check', '--error-on-warnings', '--log-level=warn', '.'] },
+  { name: 'types', command: 'tsc', args: ['-p', '.'] },
+  { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings', '--quiet'] },
+  { name: 'dead code', command: 'knip', args: ['--no-progress'] },
+  { name: 'generated documents', command: process.execPath, args: ['scripts/generate-config-docs.ts', '--check'] },
+];
+
+const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+
+function passes(stage: Stage): boolean {
+  console.log(`\n── ${stage.name}`);
+  const { status, error } = spawnSync(stage.command, stage.args, { cwd: root, env, stdio: 'inherit' });
+  if (error) console.error(error.message);
+  return status === 0;
+}
+
+const failed = [...(chosen.length > 0 ? [] : checks), nodeTest].filter((stage) => !passes(stage));
+if (failed.length > 0) {
+  console.error(`\nfailed: ${failed.map((stage) => stage.name).join(', ')}`);
+  process.exitCode = 1;
+}
