@@ -1,0 +1,146 @@
+import { clientEvent } from '../protocol/events/client-event.ts';
+import type { Pdu } from '../protocol/events/pdu.ts';
+import type { RoomVersionRules } from '../protocol/room-versions.ts';
+import type { EventRow } from '../store/events/event-row.ts';
+import { pointBefore } from '../store/events/event-row.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { eventFlags } from '../store/events/flags.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { DeviceNid, EventNid, RoomNid } from '../store/nids.ts';
+import type { RedactionStore } from '../store/rooms/redactions.ts';
+import type { TransactionStore } from '../store/rooms/transactions.ts';
+import type { StateLog } from '../store/state/state-log.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
+import { LruMap } from '../util/lru-map.ts';
+import { transactionIdOf } from './transactions.ts';
+import type { RoomView } from './visibility.ts';
+
+/** For whom and where events are shown. */
+export interface EventAudience {
+  /** What the reader may see of the room that the events are of, and when the reader was in it. */
+  readonly view: RoomView;
+  /** The reader's device: the one that sent an event finds its transaction ID in it. */
+  readonly device: DeviceNid;
+  /** `false` inside /sync, where the room is said elsewhere. */
+  readonly withRoomId: boolean;
+}
+
+/** The part of an event that is the same for every reader, as JSON text. */
+interface Shared {
+  /** `{…` without the closing brace and without `room_id`. */
+  readonly head: string;
+  /** Members of `unsigned`, each with a comma in front. */
+  readonly unsigned: string;
+  /** What a state event replaced: its row and its content. */
+  readonly replaced: { readonly row: EventRow; readonly content: string } | undefined;
+}
+
+/**
+ * Every event that arrives is written once for each user in the room, within moments: 2 MiB hold the newest thousand
+ * or two. Counted in characters, of which most take one byte.
+ */
+const cacheCharacters = 2 * 1024 * 1024;
+
+/**
+ * Writes events as clients see them. The text that is equal for all readers is kept for a while, so that showing a
+ * new event to ten users parses it once.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#room-event-format
+ */
+export class ClientEvents {
+  readonly #stores: ClientEventStores;
+  readonly #clock: Clock;
+  readonly #cache = new LruMap<EventNid, Shared>(cacheCharacters, sizeOf);
+
+  constructor(stores: ClientEventStores, clock: Clock) {
+    this.#stores = stores;
+    this.#clock = clock;
+  }
+
+  /** The event as JSON text. Whether the reader may see it has been decided before. */
+  text(row: EventRow, audience: EventAudience): string {
+    const shared = this.#shared(row);
+    let text = shared.head;
+    if (audience.withRoomId) text += `,"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}`;
+    text += `,"unsigned":{"age":${this.#clock.now() - row.ts},"membership":"${audience.view.membershipAt(row)}"`;
+    text += shared.unsigned;
+    if (shared.replaced !== undefined && audience.view.mayRead(shared.replaced.row)) {
+      text += `,"prev_content":${shared.replaced.content}`;
+    }
+    if (row.sender === audience.view.user) text += this.#transaction(row, audience);
+    return `${text}}}`;
+  }
+
+  /** The same as an object. */
+  event(row: EventRow, audience: EventAudience): JsonObject {
+    return JSON.parse(this.text(row, audience)) as JsonObject;
+  }
+
+  /** Has to be told when an event's body changes, and when what it replaced does. */
+  forget(nid: EventNid): void {
+    this.#cache.delete(nid);
+  }
+
+  /** The row's event type, sender and content as a filter asks for them; the content is read only if it does. */
+  filterable(row: EventRow): { readonly type: string; readonly sender: string; readonly content: JsonObject } {
+    const { events, interning } = this.#stores;
+    return {
+      type: interning.typeName(row.type),
+      sender: interning.userId(row.sender),
+      get content() {
+        return events.bare(row.nid)['content'] as JsonObject;
+      },
+    };
+  }
+
+  #transaction(row: EventRow, { device }: EventAudience): string {
+    const sent = this.#stores.transactions.ofEvent(row.nid);
+    return sent?.device === device ? `,"transaction_id":${JSON.stringify(transactionIdOf(sent.txn))}` : '';
+  }
+
+  #shared(row: EventRow): Shared {
+    const known = this.#cache.get(row.nid);
+    if (known !== undefined) return known;
+    const shared: Shared = { head: this.#head(row), ...this.#replaced(row) };
+    this.#cache.set(row.nid, shared);
+    return shared;
+  }
+
+  #head({ nid, room }: Pick<EventRow, 'nid' | 'room'>): string {
+    const { events, interning } = this.#stores;
+    const event = clientEvent(events.bare(nid) as Pdu, interning.eventId(nid), this.#stores.rulesOf(room));
+    delete event['room_id'];
+    return JSON.stringify(event).slice(0, -1);
+  }
+
+  #replaced(row: EventRow): Omit<Shared, 'head'> {
+    const { events, interning, redactions, stateLog } = this.#stores;
+    let unsigned = '';
+    const redaction = (row.flags & eventFlags.REDACTED) === 0 ? undefined : redactions.of(row.nid);
+    if (redaction !== undefined) {
+      const head = this.#head({ nid: redaction, room: row.room });
+      unsigned += `,"redacted_because":${head},"room_id":${JSON.stringify(interning.roomId(row.room))}}`;
+    }
+    const before = row.stateKey === null ? undefined : pointBefore(row);
+    if (before === undefined || row.stateKey === null) return { unsigned, replaced: undefined };
+    const nid = stateLog.at(before, row.stateKey);
+    const replaced = nid === undefined ? undefined : events.row(nid);
+    if (nid === undefined || replaced === undefined) return { unsigned, replaced: undefined };
+    unsigned += `,"replaces_state":${JSON.stringify(interning.eventId(nid))}`;
+    return { unsigned, replaced: { row: replaced, content: JSON.stringify(events.bare(nid)['content']) } };
+  }
+}
+
+export interface ClientEventStores {
+  readonly events: EventStore;
+  readonly interning: Interning;
+  readonly redactions: RedactionStore;
+  readonly transactions: TransactionStore;
+  readonly stateLog: StateLog;
+  readonly rulesOf: (room: RoomNid) => RoomVersionRules;
+}
+
+function sizeOf({ head, unsigned, replaced }: Shared): number {
+  // The rest of an entry: three objects, a map entry, a row.
+  return head.length + unsigned.length + (replaced?.content.length ?? 0) + 400;
+}
