@@ -28,7 +28,7 @@ export function resolveStateSets<Id>(
       const id = unconflicted.get(type, stateKey);
       return id === undefined ? undefined : fetch(id);
     },
-    graph: new MemoryAuthGraph(rules, create, sets, unconflicted, fetch),
+    graph: new MemoryAuthGraph(rules, create, idsOf(sets), unconflicted, fetch),
     fetch,
     signatures,
   });
@@ -58,11 +58,18 @@ export function separate<Id>(sets: readonly StateMap<Id>[]): {
   return { unconflicted, conflicts };
 }
 
-/** The auth graph of some state sets, all of it in memory. */
+function* idsOf<Id>(sets: readonly StateMap<Id>[]): Generator<Id> {
+  for (const set of sets) {
+    for (const [, , id] of set.entries()) yield id;
+  }
+}
+
+/** The auth graph of `known` events and their chains, all of it in memory. */
 export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
   readonly #fetch: (id: Id) => AuthEvent<Id>;
   readonly #create: AuthEvent<Id>;
   readonly #createIsImplied: boolean;
+  readonly #known: Iterable<Id>;
   readonly #unconflicted: StateMap<Id>;
   readonly #ranks = new Map<Id, number>();
   readonly #positions = new Map<Id, ChainPosition>();
@@ -74,17 +81,15 @@ export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
   constructor(
     rules: RoomVersionRules,
     create: AuthEvent<Id>,
-    sets: readonly StateMap<Id>[],
+    known: Iterable<Id>,
     unconflicted: StateMap<Id>,
     fetch: (id: Id) => AuthEvent<Id>,
   ) {
     this.#fetch = fetch;
     this.#create = create;
     this.#createIsImplied = !rules.createInAuthEvents;
+    this.#known = known;
     this.#unconflicted = unconflicted;
-    for (const set of sets) {
-      for (const [, , id] of set.entries()) this.#add(id);
-    }
   }
 
   edges(id: Id): readonly Id[] {
@@ -93,14 +98,17 @@ export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
   }
 
   rank(id: Id): number {
+    this.#addAll();
     return this.#ranks.get(id) ?? 0;
   }
 
   position(id: Id): ChainPosition {
+    this.#addAll();
     return this.#positions.get(id) ?? { chain: -1, seq: 0 };
   }
 
   children(id: Id): readonly Id[] {
+    this.#addAll();
     return this.#children.get(id) ?? [];
   }
 
@@ -115,6 +123,12 @@ export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
 
   setWitness(id: Id, witness: Id): void {
     this.#witnesses.set(id, witness);
+  }
+
+  /** At the first question: room version 1 asks none, and its auth chains need not be known. */
+  #addAll(): void {
+    if (this.#ranks.size > 0) return;
+    for (const id of this.#known) this.#add(id);
   }
 
   /** Adds an event after all of its auth chain. */
@@ -133,7 +147,7 @@ export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
 
   #place(id: Id): void {
     const edges = this.edges(id);
-    this.#ranks.set(id, 1 + Math.max(-1, ...edges.map((cited) => this.rank(cited))));
+    this.#ranks.set(id, 1 + Math.max(-1, ...edges.map((cited) => this.#ranks.get(cited) ?? -1)));
     for (const cited of new Set(edges)) {
       const children = this.#children.get(cited);
       if (children) children.push(id);
@@ -150,8 +164,9 @@ export class MemoryAuthGraph<Id> implements AuthGraph<Id> {
     for (const cited of edges) {
       const event = this.#fetch(cited);
       if (event.type !== type || event.stateKey !== stateKey) continue;
-      const { chain, seq } = this.position(cited);
-      if (this.#tails.get(chain) === cited) return { chain, seq: seq + 1 };
+      const position = this.#positions.get(cited);
+      if (position && this.#tails.get(position.chain) === cited)
+        return { chain: position.chain, seq: position.seq + 1 };
     }
     return undefined;
   }
