@@ -58,7 +58,15 @@ class Growth {
     for (const draft of this.#drafts.beginning()) this.#add(0, draft, this.#fork(0).state);
     const size = 5 + this.#random.below(60);
     for (let tries = 0; this.#events.size < size && tries < 400; tries++) this.#step();
+    if (this.#random.chance(0.2)) this.#rejectLater();
     return { rules: this.#rules, create: this.#create, events: this.#events, sets: this.#pickSets() };
+  }
+
+  /** Turns a few accepted events into rejected ones that others already cite: this server's view changed. */
+  #rejectLater(): void {
+    for (const [id, event] of this.#events) {
+      if (event !== this.#create && this.#random.chance(0.1)) this.#events.set(id, { ...event, rejected: true });
+    }
   }
 
   #step(): void {
