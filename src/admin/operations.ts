@@ -1,0 +1,193 @@
+import * as v from 'valibot';
+import { parseServerName } from '../protocol/ids/server-name.ts';
+import type { UserId } from '../protocol/ids/types.ts';
+import { newUserId, parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import { millis } from '../util/brand.ts';
+import { AdminError } from './admin-error.ts';
+import type { AccountSummary, AdminServices, RegistrationTokenInfo, SigningKeyInfo } from './services.ts';
+
+/**
+ * Everything that `hearth <command>` can do to a server, by name. The running server answers these on `admin.sock`; with
+ * no server running the command runs them itself: one table, so that the two can never differ. Wire names are
+ * snake_case, times milliseconds since 1970.
+ */
+interface Operation<Input, Output> {
+  readonly input: v.GenericSchema<unknown, Input>;
+  /** Throws `AdminError` for what the admin should read, anything else is a bug. */
+  run(services: AdminServices, input: Input): Output | Promise<Output>;
+}
+
+function operation<Input, Output>(
+  input: v.GenericSchema<unknown, Input>,
+  run: (services: AdminServices, input: Input) => Output | Promise<Output>,
+): Operation<Input, Output> {
+  return { input, run };
+}
+
+const pageSize = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
+const passwordText = v.pipe(v.string(), v.minLength(1, 'a password must not be empty'), v.maxLength(512));
+const tokenText = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._~-]{1,64}$/, 'a token has 1 to 64 letters, digits and the signs . _ ~ -'),
+);
+
+export const operations = {
+  'user/add': operation(
+    v.strictObject({ user: v.string(), password: v.optional(passwordText), admin: v.optional(v.boolean(), false) }),
+    async ({ accounts, serverName }, input) => {
+      const userId = newAccountId(input.user, serverName);
+      const outcome = await accounts.create({ userId, password: input.password, isAdmin: input.admin });
+      if (outcome === 'taken') throw new AdminError('exists', `${userId} exists already`);
+      return { user_id: userId, admin: input.admin };
+    },
+  ),
+
+  'user/list': operation(
+    v.strictObject({ after: v.optional(v.string()), limit: v.optional(pageSize, 100) }),
+    ({ accounts }, input) => ({
+      users: accounts
+        .list(input.after === undefined ? undefined : parseUserId(input.after), input.limit)
+        .map(showAccount),
+    }),
+  ),
+
+  'user/set-password': operation(
+    v.strictObject({ user: v.string(), password: passwordText, logout: v.optional(v.boolean(), false) }),
+    async (services, input) => {
+      const { userId } = activeAccount(services, input.user);
+      await services.accounts.setPassword(userId, input.password, input.logout);
+      return { user_id: userId, logged_out: input.logout };
+    },
+  ),
+
+  'user/deactivate': operation(
+    v.strictObject({ user: v.string(), erase: v.optional(v.boolean(), false) }),
+    async (services, input) => {
+      const { userId } = activeAccount(services, input.user);
+      await services.accounts.deactivate(userId, input.erase);
+      return { user_id: userId, erased: input.erase };
+    },
+  ),
+
+  'user/make-admin': operation(
+    v.strictObject({ user: v.string(), admin: v.optional(v.boolean(), true) }),
+    (services, input) => {
+      const { userId } = activeAccount(services, input.user);
+      services.accounts.setAdmin(userId, input.admin);
+      return { user_id: userId, admin: input.admin };
+    },
+  ),
+
+  'token/create': operation(
+    v.strictObject({
+      token: v.optional(tokenText),
+      uses: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+      lifetime_ms: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    }),
+    ({ registrationTokens }, { token, uses, lifetime_ms: lifetime }) => {
+      const created = registrationTokens.create({
+        token,
+        uses,
+        lifetime: lifetime === undefined ? undefined : millis(lifetime),
+      });
+      if (created === 'taken') throw new AdminError('exists', 'this token exists already');
+      return showToken(created);
+    },
+  ),
+
+  'token/list': operation(
+    v.strictObject({ after: v.optional(v.string()), limit: v.optional(pageSize, 100) }),
+    ({ registrationTokens }, { after, limit }) => ({ tokens: registrationTokens.list(after, limit).map(showToken) }),
+  ),
+
+  'token/revoke': operation(v.strictObject({ token: v.string() }), ({ registrationTokens }, { token }) => {
+    if (!registrationTokens.revoke(token)) throw new AdminError('not_found', 'there is no such token');
+    return { token };
+  }),
+
+  'key/show': operation(v.strictObject({}), ({ signingKeys }) => ({ keys: signingKeys.list().map(showKey) })),
+
+  'key/rotate': operation(v.strictObject({}), ({ signingKeys }) => showKey(signingKeys.rotate())),
+};
+
+export type OperationName = keyof typeof operations;
+
+/** What an operation is asked, before defaults. */
+export type InputOf<Name extends OperationName> = v.InferInput<(typeof operations)[Name]['input']>;
+/** What it answers. */
+export type OutputOf<Name extends OperationName> = Awaited<ReturnType<(typeof operations)[Name]['run']>>;
+
+export function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(operations, name);
+}
+
+/** Checks the input and runs the operation. Throws `AdminError` with a sentence for the admin. */
+export async function runOperation(services: AdminServices, name: OperationName, input: unknown): Promise<unknown> {
+  const chosen = operations[name] as Operation<unknown, unknown>;
+  const parsed = v.safeParse(chosen.input, input);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const path = v.getDotPath(issue);
+    throw new AdminError('bad_input', path === null ? issue.message : `${path}: ${issue.message}`);
+  }
+  return chosen.run(services, parsed.output);
+}
+
+/** Takes `alice`, `@alice` and `@alice:example.org`. */
+function userIdOf(text: string, serverName: string): UserId {
+  const full = text.includes(':') ? text : `@${text.replace(/^@/, '')}:${serverName}`;
+  const userId = parseUserId(full);
+  if (userId === undefined) throw new AdminError('bad_input', `"${text}" is not a user name`);
+  if (serverOf(userId) !== serverName)
+    throw new AdminError('bad_input', `${userId} is not of this server (${serverName})`);
+  return userId;
+}
+
+function newAccountId(text: string, serverName: string): UserId {
+  const userId = userIdOf(text, serverName);
+  const server = parseServerName(serverName);
+  const localpart = userId.slice(1, userId.indexOf(':'));
+  const valid = server === undefined ? undefined : newUserId(localpart, server);
+  if (valid === undefined) {
+    throw new AdminError(
+      'bad_input',
+      `"${localpart}" cannot be a user name: only a-z, 0-9 and . _ = - / + are allowed`,
+    );
+  }
+  return valid;
+}
+
+function activeAccount({ accounts, serverName }: AdminServices, text: string): AccountSummary {
+  const account = accounts.find(userIdOf(text, serverName));
+  if (account === undefined) throw new AdminError('not_found', `there is no user "${text}"`);
+  if (account.isDeactivated) throw new AdminError('deactivated', `${account.userId} is deactivated`);
+  return account;
+}
+
+function showAccount(account: AccountSummary) {
+  return {
+    user_id: account.userId,
+    admin: account.isAdmin,
+    deactivated: account.isDeactivated,
+    created: Number(account.created),
+  };
+}
+
+function showToken(token: RegistrationTokenInfo) {
+  return {
+    token: token.token,
+    uses: token.uses ?? null,
+    used: token.used,
+    created: Number(token.created),
+    expires: token.expires === undefined ? null : Number(token.expires),
+  };
+}
+
+function showKey(key: SigningKeyInfo) {
+  return {
+    key_id: key.keyId,
+    public_key: key.publicKey,
+    created: Number(key.created),
+    expired: key.expired === undefined ? null : Number(key.expired),
+  };
+}
