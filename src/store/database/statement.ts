@@ -1,0 +1,64 @@
+import type Sqlite from 'better-sqlite3';
+
+/** What a statement is bound with: a tuple for `?`, an object for `@name`. */
+export type Parameters<P extends unknown[] | object> = P extends unknown[] ? P : [P];
+
+export interface RunResult {
+  changes: number;
+  lastInsertRowid: number;
+}
+
+/**
+ * A prepared statement. `P` are its parameters, `R` is a row (after `pluck()`: the first column).
+ * A statement that writes works inside `Database.write` or `durable` only, else its commit would go unnoticed.
+ */
+export class Statement<P extends unknown[] | object, R> {
+  readonly #raw: Sqlite.Statement<unknown[], R>;
+  /** The connection, for a statement that writes. */
+  readonly #writesTo: Sqlite.Database | undefined;
+
+  constructor(connection: Sqlite.Database, sql: string) {
+    this.#raw = connection.prepare<unknown[], R>(sql);
+    this.#writesTo = this.#raw.readonly ? undefined : connection;
+  }
+
+  /** The first row, or `undefined`. */
+  get(...parameters: Parameters<P>): R | undefined {
+    this.#check();
+    return this.#raw.get(...parameters);
+  }
+
+  all(...parameters: Parameters<P>): R[] {
+    this.#check();
+    return this.#raw.all(...parameters);
+  }
+
+  run(...parameters: Parameters<P>): RunResult {
+    this.#check();
+    return this.#raw.run(...parameters) as RunResult;
+  }
+
+  /** Row by row. Nothing may be written and nothing awaited before the last row is read or the loop left. */
+  iterate(...parameters: Parameters<P>): IterableIterator<R> {
+    this.#check();
+    return this.#raw.iterate(...parameters);
+  }
+
+  /** Makes rows their first column. Returns the statement itself. */
+  pluck(): this {
+    this.#raw.pluck();
+    return this;
+  }
+
+  /** Makes rows arrays of columns. Returns the statement itself. */
+  raw(): this {
+    this.#raw.raw();
+    return this;
+  }
+
+  #check(): void {
+    if (this.#writesTo !== undefined && !this.#writesTo.inTransaction) {
+      throw new Error('a statement that writes was used outside of a transaction');
+    }
+  }
+}

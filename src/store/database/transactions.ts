@@ -1,0 +1,137 @@
+import type { Log } from '../../util/log.ts';
+import type { Connection } from './connection.ts';
+
+/** Refuses callbacks that return a promise: the transaction would be over before their work is. */
+export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
+
+interface Frame {
+  commits: (() => void)[];
+  rollbacks: (() => void)[];
+}
+
+export interface CommitHooks {
+  /** After each outermost COMMIT, before anything that waits for it. A throw is the transaction's outcome. */
+  committed(): void;
+  /** When everything that waited for the COMMIT has run. */
+  finished(): void;
+}
+
+/** Transactions and savepoints of one connection, and what is to happen when they end. */
+export class Transactions {
+  readonly #connection: Connection;
+  readonly #log: Log;
+  readonly #frames: Frame[] = [];
+  readonly #hooks: CommitHooks;
+  readonly #sql;
+  #count = 0;
+
+  constructor(connection: Connection, log: Log, hooks: CommitHooks) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#hooks = hooks;
+    this.#sql = {
+      begin: connection.prepare('BEGIN IMMEDIATE'),
+      commit: connection.prepare('COMMIT'),
+      rollback: connection.prepare('ROLLBACK'),
+      // Names of savepoints nest: the innermost is meant.
+      savepoint: connection.prepare('SAVEPOINT nested'),
+      release: connection.prepare('RELEASE nested'),
+      rollbackTo: connection.prepare('ROLLBACK TO nested'),
+    };
+  }
+
+  get active(): boolean {
+    return this.#frames.length > 0;
+  }
+
+  /** How many outermost transactions have begun: tells one from the next. */
+  get count(): number {
+    return this.#count;
+  }
+
+  afterCommit(fn: () => void): void {
+    this.#top().commits.push(fn);
+  }
+
+  afterRollback(fn: () => void): void {
+    this.#top().rollbacks.push(fn);
+  }
+
+  run<T>(fn: () => NotPromise<T>): T {
+    return this.#frames.length === 0 ? this.#outermost(fn) : this.#nested(fn);
+  }
+
+  #outermost<T>(fn: () => NotPromise<T>): T {
+    this.#sql.begin.run();
+    this.#count++;
+    const frame: Frame = { commits: [], rollbacks: [] };
+    this.#frames.push(frame);
+    let result: T;
+    try {
+      result = settled<T>(fn());
+      // Some errors (disk full, I/O) end the transaction by themselves; whoever swallowed one must not report success.
+      if (!this.#connection.inTransaction) throw new Error('SQLite has rolled the transaction back');
+      this.#sql.commit.run();
+    } catch (error) {
+      if (this.#connection.inTransaction) this.#sql.rollback.run();
+      this.#frames.pop();
+      this.#undo(frame);
+      throw error;
+    }
+    this.#frames.pop();
+    this.#hooks.committed();
+    for (const commit of frame.commits) this.#guarded(commit);
+    this.#guarded(() => this.#hooks.finished());
+    return result;
+  }
+
+  #nested<T>(fn: () => NotPromise<T>): T {
+    if (!this.#connection.inTransaction) throw new Error('SQLite has rolled the transaction back');
+    this.#sql.savepoint.run();
+    const frame: Frame = { commits: [], rollbacks: [] };
+    this.#frames.push(frame);
+    try {
+      const result = settled<T>(fn());
+      this.#sql.release.run();
+      this.#frames.pop();
+      const outer = this.#top();
+      for (const commit of frame.commits) outer.commits.push(commit);
+      for (const rollback of frame.rollbacks) outer.rollbacks.push(rollback);
+      return result;
+    } catch (error) {
+      if (this.#connection.inTransaction) {
+        this.#sql.rollbackTo.run();
+        this.#sql.release.run();
+      }
+      this.#frames.pop();
+      this.#undo(frame);
+      throw error;
+    }
+  }
+
+  #undo(frame: Frame): void {
+    for (const rollback of frame.rollbacks.reverse()) this.#guarded(rollback);
+  }
+
+  /** The outcome is settled by now: a failing follow-up must neither hide it nor keep the others from running. */
+  #guarded(fn: () => void): void {
+    try {
+      fn();
+    } catch (error) {
+      this.#log.error('transaction.follow_up_failed', { error });
+    }
+  }
+
+  #top(): Frame {
+    const frame = this.#frames.at(-1);
+    if (frame === undefined) throw new Error('not inside a transaction');
+    return frame;
+  }
+}
+
+function settled<T>(value: unknown): T {
+  if (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function') {
+    throw new TypeError('the callback of a transaction must not return a promise');
+  }
+  return value as T;
+}

@@ -1,0 +1,239 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import { type Connection, openReader, openWriter } from './database/connection.ts';
+import { Statement } from './database/statement.ts';
+import { type NotPromise, Transactions } from './database/transactions.ts';
+import { Checkpoints, type RemoteCheckpoint } from './durability/checkpoints.ts';
+import { GroupCommit } from './durability/group-commit.ts';
+import { type SyncCalls, WalSync } from './durability/wal-sync.ts';
+import { migrations } from './migrations/index.ts';
+import { checkOpenable, migrate } from './migrations/runner.ts';
+
+export type { Statement } from './database/statement.ts';
+export type { NotPromise } from './database/transactions.ts';
+
+export interface OpenOptions {
+  file: string;
+  /** Bound of SQLite's page cache. */
+  cacheKib: number;
+  clock: Clock;
+  log: Log;
+  readonly?: boolean;
+  /** For tests of what happens around a sync. */
+  syncCalls?: SyncCalls;
+}
+
+/** One row of `EXPLAIN QUERY PLAN`. */
+export interface PlanStep {
+  id: number;
+  parent: number;
+  detail: string;
+}
+
+/**
+ * `hearth.db`: the process's only writing connection (or a reading one). Everything is synchronous, so nothing can
+ * come between the statements of a transaction; what takes time is only the wait for the disk.
+ */
+export class Database {
+  readonly #connection: Connection;
+  readonly #transactions: Transactions;
+  readonly #group: GroupCommit;
+  readonly #checkpoints: Checkpoints;
+  readonly #sync: WalSync | undefined;
+  readonly #statements = new Set<string>();
+  readonly #listeners: (() => void)[] = [];
+  #syncAtCommit = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(connection: Connection, sync: WalSync | undefined, { clock, log }: OpenOptions) {
+    this.#connection = connection;
+    this.#sync = sync;
+    this.#checkpoints = new Checkpoints(connection, log);
+    this.#transactions = new Transactions(connection, log, {
+      committed: () => this.#committed(),
+      finished: () => this.#finished(),
+    });
+    this.#group = new GroupCommit({
+      clock,
+      write: (fn) => this.write(fn),
+      transactionAlive: () => connection.inTransaction,
+      synced: () => this.synced(),
+    });
+  }
+
+  /**
+   * Opens the file, creates or migrates it.
+   * @throws StoreTooNew a newer release has written it; NotOurDatabase another program has
+   */
+  static open(options: OpenOptions): Database {
+    const { file, cacheKib } = options;
+    const log = options.log.child('store');
+    if (options.readonly === true) {
+      const connection = openReader(file, cacheKib);
+      try {
+        checkOpenable(connection, migrations);
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+      return new Database(connection, undefined, { ...options, log });
+    }
+    const connection = openWriter(file, cacheKib);
+    try {
+      migrate(connection, migrations, log);
+      // The first transaction is what creates the -wal file.
+      connection.exec('BEGIN IMMEDIATE; COMMIT');
+      const sync = new WalSync(`${file}-wal`, log, options.syncCalls);
+      const database = new Database(connection, sync, { ...options, log });
+      // What the process finds at its start (or has just created) must not be lost under what it builds on it.
+      sync.now();
+      syncDirectory(dirname(file));
+      return database;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** Prepares a statement, once, in a store's constructor. Its text is recorded for the test of query plans. */
+  prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
+    this.#statements.add(sql);
+    return new Statement<P, R>(this.#connection, sql);
+  }
+
+  /**
+   * Runs `fn` in one transaction; inside another: in a SAVEPOINT of it. A throw rolls back and goes on to the caller.
+   * The changes are visible when it returns, but a power cut may still lose them: see `durable` and `synced`.
+   */
+  write<T>(fn: () => NotPromise<T>): T {
+    if (this.#sync?.failure !== undefined) throw this.#sync.failure;
+    return this.#transactions.run<T>(fn);
+  }
+
+  /**
+   * Runs `fn` with the others that wait at this moment in one transaction, a SAVEPOINT each, in the order of the calls.
+   * Resolves when the changes survive a power cut; a throw of `fn` rejects and leaves nothing behind.
+   */
+  durable<T>(fn: () => NotPromise<T>): Promise<T> {
+    return this.#group.add<T>(fn);
+  }
+
+  /** Resolves when everything committed before the call survives a power cut. */
+  synced(): Promise<void> {
+    return this.#sync === undefined ? Promise.resolve() : this.#sync.wait();
+  }
+
+  /** Blocks until everything committed survives a power cut: at start-up only, or where waiting is impossible. */
+  syncNow(): void {
+    this.#sync?.now();
+  }
+
+  /** Inside a write: runs `fn` after the outermost COMMIT; forgotten if its savepoint or transaction rolls back. */
+  afterCommit(fn: () => void): void {
+    this.#transactions.afterCommit(fn);
+  }
+
+  /** Inside a write: runs `fn` if its savepoint or transaction rolls back. For what mirrors rows in memory. */
+  afterRollback(fn: () => void): void {
+    this.#transactions.afterRollback(fn);
+  }
+
+  /** Inside a write: the outermost COMMIT is made durable (blocking) before anybody sees its changes. */
+  syncAtCommit(): void {
+    if (!this.inTransaction) throw new Error('not inside a transaction');
+    this.#syncAtCommit = true;
+  }
+
+  /** Calls `listener` after each outermost COMMIT, when what `afterCommit` was given has run. For the process's life. */
+  onCommit(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  get inTransaction(): boolean {
+    return this.#transactions.active;
+  }
+
+  /** The number of the present (or last) outermost transaction of this process. */
+  get transactionCount(): number {
+    return this.#transactions.count;
+  }
+
+  /** Has checkpoints done by a worker from now on; `undefined`: on this thread. */
+  useCheckpointer(remote: RemoteCheckpoint | undefined): void {
+    this.#checkpoints.use(remote);
+  }
+
+  /** Gives up to `pages` free pages at the end of the file back to the disk; returns how many are still free. */
+  vacuumSome(pages: number): number {
+    // SQLite takes 0 for "all".
+    if (pages >= 1) {
+      this.write<void>(() => {
+        this.#connection.pragma(`incremental_vacuum(${Math.trunc(pages)})`);
+      });
+    }
+    return Number(this.#connection.pragma('freelist_count', { simple: true }));
+  }
+
+  /** Refreshes the query planner's statistics where they have become wrong; bounded in time. For idle moments. */
+  optimize(): void {
+    this.write<void>(() => {
+      this.#connection.pragma('analysis_limit = 400');
+      this.#connection.pragma('optimize');
+    });
+  }
+
+  /** Gives page-cache memory back, and bounds it anew if a size is given. */
+  shrinkMemory(cacheKib?: number): void {
+    if (cacheKib !== undefined) this.#connection.pragma(`cache_size = -${Math.trunc(cacheKib)}`);
+    this.#connection.pragma('shrink_memory');
+  }
+
+  /** The texts of all statements prepared so far. */
+  get statements(): ReadonlySet<string> {
+    return this.#statements;
+  }
+
+  /** How SQLite would run a statement. */
+  plan(sql: string): PlanStep[] {
+    const connection = this.#connection as Connection & { explain(sql: string): PlanStep[] };
+    return connection.explain(`QUERY PLAN ${sql}`);
+  }
+
+  /** Finishes what waits in `durable` and the checkpoint under way, then closes the file. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#group.drain();
+    await this.synced().catch(() => {});
+    await this.#checkpoints.idle();
+    await this.#sync?.close();
+    this.#connection.close();
+  }
+
+  #committed(): void {
+    this.#sync?.committed();
+    if (this.#syncAtCommit) {
+      this.#syncAtCommit = false;
+      this.#sync?.now();
+    }
+  }
+
+  #finished(): void {
+    for (const listener of this.#listeners) listener();
+    this.#checkpoints.committed();
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

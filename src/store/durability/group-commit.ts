@@ -1,0 +1,93 @@
+import type { Clock } from '../../util/clock.ts';
+import type { NotPromise } from '../database/transactions.ts';
+
+interface Job {
+  run: () => unknown;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+export interface GroupHost {
+  readonly clock: Clock;
+  write<T>(fn: () => NotPromise<T>): T;
+  /** Whether SQLite still has the transaction that was begun. */
+  transactionAlive(): boolean;
+  /** Resolves when all commits so far are durable. */
+  synced(): Promise<void>;
+}
+
+/** A group longer than this lets the event loop through before the next one. */
+const GROUP_MS = 10;
+
+/** Runs the jobs that wait at the same moment in one transaction, with one sync for all. */
+export class GroupCommit {
+  readonly #host: GroupHost;
+  #waiting: Job[] = [];
+  #scheduled = false;
+
+  constructor(host: GroupHost) {
+    this.#host = host;
+  }
+
+  add<T>(fn: () => NotPromise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ run: fn, resolve: resolve as (value: unknown) => void, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Runs what waits now. */
+  drain(): void {
+    this.#scheduled = false;
+    const began = this.#host.clock.monotonic();
+    while (this.#waiting.length > 0) {
+      if (this.#host.clock.monotonic() - began > GROUP_MS) {
+        this.#schedule();
+        return;
+      }
+      this.#group(began);
+    }
+  }
+
+  // All requests that one turn of the event loop has read are waiting when its check phase comes: no delay is added.
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.drain());
+  }
+
+  #group(began: number): void {
+    const jobs: Job[] = [];
+    const values: unknown[] = [];
+    const refused: { job: Job; error: unknown }[] = [];
+    try {
+      this.#host.write<void>(() => {
+        do {
+          const job = this.#waiting.shift();
+          if (job === undefined) return;
+          try {
+            jobs.push(job);
+            values.push(this.#host.write(job.run));
+          } catch (error) {
+            jobs.pop();
+            refused.push({ job, error });
+            // The whole transaction is gone, with what the jobs before this one did.
+            if (!this.#host.transactionAlive()) throw error;
+          }
+        } while (this.#host.clock.monotonic() - began <= GROUP_MS);
+      });
+    } catch (error) {
+      for (const job of jobs) job.reject(error);
+      for (const { job, error: own } of refused) job.reject(own);
+      // BEGIN itself failed: nobody was asked yet, and the next to come would only meet the same.
+      if (jobs.length + refused.length === 0) for (const job of this.#waiting.splice(0)) job.reject(error);
+      return;
+    }
+    for (const { job, error } of refused) job.reject(error);
+    if (jobs.length === 0) return;
+    this.#host.synced().then(
+      () => jobs.forEach((job, i) => job.resolve(values[i])),
+      (error: unknown) => jobs.forEach((job) => job.reject(error)),
+    );
+  }
+}
