@@ -1,7 +1,9 @@
 import { isJsonObject } from '../../util/json.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { wordGlob } from './glob.ts';
-import type { PushAction, PushContext, PushOutcome, PushRule, PushRuleset } from './types.ts';
+import { predefinedRules } from './predefined.ts';
+import { readRuleset } from './ruleset.ts';
+import type { PushAction, PushContext, PushOutcome, PushOwner, PushRule, PushRuleset } from './types.ts';
 
 interface CompiledRule {
   readonly conditions: readonly Condition[];
@@ -19,7 +21,7 @@ export interface CompiledRuleset {
 
 export function compileRuleset(ruleset: PushRuleset): CompiledRuleset {
   const withConditions = (rule: PushRule): CompiledRule => ({
-    conditions: (rule.conditions ?? []).map(compileCondition),
+    conditions: predefinedConditions.get(rule.rule_id) ?? (rule.conditions ?? []).map(compileCondition),
     outcome: outcomeOf(rule.actions),
   });
   const byName = (rules: readonly PushRule[]) =>
@@ -32,6 +34,45 @@ export function compileRuleset(ruleset: PushRuleset): CompiledRuleset {
     underride: ruleset.underride.filter((rule) => rule.enabled).map(withConditions),
   };
 }
+
+/** The conditions that name the owner, for all owners alike. */
+const ownerConditions: ReadonlyMap<string, readonly Condition[]> = new Map<string, readonly Condition[]>([
+  [
+    '.m.rule.invite_for_me',
+    [
+      ({ event }, owner) =>
+        event.type === 'm.room.member' &&
+        event.content['membership'] === 'invite' &&
+        event['state_key'] === owner.userId,
+    ],
+  ],
+  [
+    '.m.rule.is_user_mention',
+    [
+      ({ event }, owner) => {
+        const mentions = event.content['m.mentions'];
+        const users = isJsonObject(mentions) ? mentions['user_ids'] : undefined;
+        return Array.isArray(users) && users.includes(owner.userId);
+      },
+    ],
+  ],
+]);
+
+/**
+ * The conditions of predefined rules, made ready once and shared: what is held of a user is what the user changed.
+ * Their conditions cannot be changed, and rule IDs with a dot in front are the server's.
+ */
+const predefinedConditions: ReadonlyMap<string, readonly Condition[]> = new Map(
+  Object.values(predefinedRules('')).flatMap((rules: readonly PushRule[]) =>
+    rules.map((rule) => [
+      rule.rule_id,
+      ownerConditions.get(rule.rule_id) ?? (rule.conditions ?? []).map(compileCondition),
+    ]),
+  ),
+);
+
+/** For all who changed nothing. */
+export const predefinedRuleset: CompiledRuleset = compileRuleset(readRuleset(undefined, ''));
 
 function contentRule(rule: PushRule): CompiledRule {
   const test = rule.pattern === undefined ? () => false : wordGlob(rule.pattern);
@@ -50,24 +91,20 @@ function contentRule(rule: PushRule): CompiledRule {
 export function evaluatePushRules(
   ruleset: CompiledRuleset,
   context: PushContext,
-  displayName: () => string | undefined,
+  owner: PushOwner,
 ): PushOutcome | undefined {
   return (
-    firstMatch(ruleset.override, context, displayName) ??
-    firstMatch(ruleset.content, context, displayName) ??
+    firstMatch(ruleset.override, context, owner) ??
+    firstMatch(ruleset.content, context, owner) ??
     ruleset.room.get(context.event.room_id) ??
     ruleset.sender.get(context.event.sender) ??
-    firstMatch(ruleset.underride, context, displayName)
+    firstMatch(ruleset.underride, context, owner)
   );
 }
 
-function firstMatch(
-  rules: readonly CompiledRule[],
-  context: PushContext,
-  displayName: () => string | undefined,
-): PushOutcome | undefined {
+function firstMatch(rules: readonly CompiledRule[], context: PushContext, owner: PushOwner): PushOutcome | undefined {
   next: for (const rule of rules) {
-    for (const holds of rule.conditions) if (!holds(context, displayName)) continue next;
+    for (const holds of rule.conditions) if (!holds(context, owner)) continue next;
     return rule.outcome;
   }
   return undefined;

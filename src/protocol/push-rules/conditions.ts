@@ -1,10 +1,10 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.ts';
 import { containsWords, wholeGlob, wordGlob } from './glob.ts';
 import { splitPath, valueAt } from './property-path.ts';
-import type { PushContext } from './types.ts';
+import type { PushContext, PushOwner } from './types.ts';
 
-/** A condition made ready: `displayName` gives the rule's owner's name in the room. */
-export type Condition = (context: PushContext, displayName: () => string | undefined) => boolean;
+/** A condition made ready. */
+export type Condition = (context: PushContext, owner: PushOwner) => boolean;
 
 const never: Condition = () => false;
 
@@ -66,10 +66,10 @@ function isSimple(value: JsonValue | undefined): value is string | number | bool
   return typeof value === 'number' && Number.isSafeInteger(value);
 }
 
-const containsDisplayName: Condition = ({ event }, displayName) => {
+const containsDisplayName: Condition = ({ event }, owner) => {
   const body = event.content['body'];
   if (typeof body !== 'string') return false;
-  const name = displayName();
+  const name = owner.displayName();
   if (name === undefined || name === '') return false;
   return containsWords(body, name);
 };

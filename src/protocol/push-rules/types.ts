@@ -44,6 +44,13 @@ export interface PushContext {
   senderMayNotify(key: string): boolean;
 }
 
+/** Whose rules are evaluated. */
+export interface PushOwner {
+  readonly userId: string;
+  /** The owner's display name in the room; asked for by few rules, so looked up only then. */
+  displayName(): string | undefined;
+}
+
 /** What a matching rule tells the server to do. */
 export interface PushOutcome {
   readonly notify: boolean;

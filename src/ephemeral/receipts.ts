@@ -1,0 +1,138 @@
+import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
+import { isEventId } from '../protocol/ids/event-id.ts';
+import type { KnownRooms } from '../rooms/known-rooms.ts';
+import type { Visibility } from '../rooms/visibility.ts';
+import type { Database } from '../store/db.ts';
+import {
+  mainThread,
+  type ReceiptKind,
+  type ReceiptStore,
+  receiptKinds,
+  unthreaded,
+} from '../store/ephemeral/receipts.ts';
+import type { EventRow } from '../store/events/event-row.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { memberships } from '../store/events/membership.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { EventNid, RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { PushCountStore } from '../store/push/push-counts.ts';
+import { mainTimeline } from '../store/push/push-counts.ts';
+import type { Segments } from '../store/segments.ts';
+import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { Requester } from '../users/requester.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
+
+/** Writes the room account data of a user. */
+export interface MarkerStorage {
+  get(user: UserNid, room: RoomNid, type: string): JsonObject | undefined;
+  set(user: UserNid, room: RoomNid, type: string, content: JsonObject): void;
+}
+
+export interface ReceiptsUses {
+  readonly db: Database;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly segments: Segments;
+  readonly roomState: RoomStateStore;
+  readonly receipts: ReceiptStore;
+  readonly pushCounts: PushCountStore;
+  readonly markers: MarkerStorage;
+  readonly knownRooms: KnownRooms;
+  readonly visibility: Visibility;
+}
+
+/** What a user marks as read in one request. */
+export interface ReadMarks {
+  readonly receipts: readonly { readonly kind: ReceiptKind; readonly eventId: string }[];
+  readonly fullyRead?: string | undefined;
+  /** Of all the receipts: `main`, a thread root's event ID, or nothing for unthreaded ones. */
+  readonly threadId?: string | undefined;
+}
+
+/**
+ * Read receipts and fully-read markers of local users. Neither ever moves backwards.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#receipts
+ */
+export class Receipts {
+  readonly #uses: ReceiptsUses;
+
+  constructor(uses: ReceiptsUses) {
+    this.#uses = uses;
+  }
+
+  /** 403 M_FORBIDDEN not in the room · 404 M_NOT_FOUND no such event there · 400 M_INVALID_PARAM bad thread. */
+  mark(requester: Requester, roomId: string, marks: ReadMarks): void {
+    const { db, knownRooms, roomState } = this.#uses;
+    const room = knownRooms.getForMember(roomId).nid;
+    const { user } = requester;
+    if (roomState.localMember(user, room)?.membership !== memberships.join) throw forbidden('You are not in this room');
+    const receipts = marks.receipts.map(({ kind, eventId }) => ({ kind, row: this.#event(user, room, eventId) }));
+    const fullyRead = marks.fullyRead === undefined ? undefined : this.#event(user, room, marks.fullyRead);
+    db.write<void>(() => {
+      for (const { kind, row } of receipts) this.#put(user, room, kind, row, marks.threadId);
+      if (fullyRead !== undefined) this.#moveMarker(user, room, fullyRead);
+    });
+  }
+
+  #event(user: UserNid, room: RoomNid, eventId: string): EventRow {
+    const { interning, events, visibility } = this.#uses;
+    const nid = isEventId(eventId) ? interning.findEvent(eventId) : undefined;
+    const row = nid === undefined ? undefined : events.row(nid);
+    if (row === undefined || row.room !== room || row.segment === null || !visibility.view(room, user).mayRead(row)) {
+      throw notFound('There is no such event in this room');
+    }
+    return row;
+  }
+
+  #put(user: UserNid, room: RoomNid, kind: ReceiptKind, row: EventRow, threadId: string | undefined): void {
+    const { receipts, streams, clock, pushCounts } = this.#uses;
+    const thread = this.#thread(threadId);
+    const before = receipts.find(room, user, kind, thread);
+    if (before !== undefined && !this.#isAfter(row, before)) return;
+    const pos = streams.next();
+    receipts.put(room, { user, kind: receiptKinds[kind], thread, event: row.nid, ts: clock.now(), pos });
+    const scope = thread === unthreaded ? 'all' : thread === mainThread ? mainTimeline : thread;
+    pushCounts.markRead(user, room, this.#readUpTo(row), scope, pos);
+    // A private receipt is nobody else's business, not even that there is one.
+    if (kind === 'm.read.private') streams.touchUser(user);
+    else streams.touchRoom(room);
+  }
+
+  #thread(threadId: string | undefined): number {
+    if (threadId === undefined) return unthreaded;
+    if (threadId === 'main') return mainThread;
+    if (!isEventId(threadId)) throw invalidParam('thread_id must be "main" or an event ID');
+    const root = this.#uses.interning.findEvent(threadId);
+    if (root === undefined) throw invalidParam('thread_id is no event of this room');
+    return root;
+  }
+
+  #moveMarker(user: UserNid, room: RoomNid, row: EventRow): void {
+    const { markers, interning } = this.#uses;
+    const before = markers.get(user, room, 'm.fully_read')?.['event_id'];
+    const nid = typeof before === 'string' ? interning.findEvent(before) : undefined;
+    if (nid !== undefined && !this.#isAfter(row, nid)) return;
+    markers.set(user, room, 'm.fully_read', { event_id: interning.eventId(row.nid) });
+  }
+
+  /** Whether an event stands later in the room than another; anything is later than what has no place. */
+  #isAfter(row: EventRow, other: EventNid): boolean {
+    const than = this.#uses.events.row(other);
+    if (than === undefined || than.segment === null || than.idx === null) return true;
+    if (row.segment === than.segment) return (row.idx as number) > than.idx;
+    return this.#begin(row.segment as number) > this.#begin(than.segment);
+  }
+
+  /** The position up to which everything is read: a backfilled event comes before all live ones of its segment. */
+  #readUpTo(row: EventRow): StreamPos {
+    return row.pos ?? ((this.#begin(row.segment as number) - 1) as StreamPos);
+  }
+
+  #begin(segment: number): number {
+    return this.#uses.segments.get(segment)?.fromPos ?? 0;
+  }
+}

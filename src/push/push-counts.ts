@@ -1,0 +1,107 @@
+import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import { redactsOf } from '../protocol/events/client-event.ts';
+import { evaluatePushRules } from '../protocol/push-rules/compiled.ts';
+import type { PushContext, PushEvent, PushOutcome } from '../protocol/push-rules/types.ts';
+import type { AuthEvents } from '../rooms/auth-events.ts';
+import { currentState, type StateSources } from '../rooms/current-state.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { memberships } from '../store/events/membership.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
+import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { PushCountStore } from '../store/push/push-counts.ts';
+import type { PushRules } from './push-rules.ts';
+import { threadOf } from './threads.ts';
+
+export interface PushCountsUses extends StateSources {
+  readonly events: EventStore;
+  readonly pushCounts: PushCountStore;
+  readonly authEvents: AuthEvents;
+  readonly rules: PushRules;
+}
+
+/**
+ * Keeps every local member's unread counts, in the transaction of each event: whom it notifies, and who has read up
+ * to it by sending it.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
+ */
+export class PushCounts implements EventObserver {
+  readonly #uses: PushCountsUses;
+
+  constructor(uses: PushCountsUses) {
+    this.#uses = uses;
+  }
+
+  onEvent(event: CommittedEvent): void {
+    const { row, pdu } = event;
+    const { pushCounts, roomState } = this.#uses;
+    const pos = row.pos as StreamPos;
+    this.#endMembership(event);
+    if (row.type === wellKnown.types.redaction) this.#redacted(event, pos);
+    const thread = threadOf(this.#uses, row.room, pdu.content);
+    pushCounts.markRead(row.sender, row.room, pos, thread, pos);
+    let context: PushContext | undefined;
+    for (const user of roomState.localJoined(row.room)) {
+      if (user === row.sender) continue;
+      context ??= this.#context(event);
+      const outcome = this.#evaluate(user, row.room, row.sender, context);
+      if (outcome?.notify !== true) continue;
+      pushCounts.add({ user, room: row.room, pos, event: row.nid, thread, highlight: outcome.highlight });
+    }
+  }
+
+  /** Unread counts of a user in a room, by thread; see `PushCountStore.unread`. */
+  unread(user: UserNid, room: RoomNid) {
+    return this.#uses.pushCounts.unread(user, room);
+  }
+
+  #evaluate(user: UserNid, room: RoomNid, sender: UserNid, context: PushContext): PushOutcome | undefined {
+    const { rules, interning } = this.#uses;
+    const profile = rules.of(user);
+    if (profile.ignored.has(sender)) return undefined;
+    return evaluatePushRules(profile.rules, context, {
+      userId: interning.userId(user),
+      displayName: () => this.#displayName(room, user),
+    });
+  }
+
+  #context({ pdu, row, rules }: CommittedEvent): PushContext {
+    const { roomState, interning } = this.#uses;
+    const uses = this.#uses;
+    return {
+      event: (pdu.room_id === undefined
+        ? { ...pdu, room_id: interning.roomId(row.room) }
+        : pdu) as unknown as PushEvent,
+      get memberCount() {
+        return roomState.info(row.room)?.joined ?? 0;
+      },
+      senderMayNotify(key) {
+        const levels = PowerLevels.of(rules, currentState(uses, row.room));
+        return levels.userLevel(pdu.sender) >= levels.notificationLevel(key);
+      },
+    };
+  }
+
+  #displayName(room: RoomNid, user: UserNid): string | undefined {
+    const member = this.#uses.roomState.member(room, user);
+    const name = member && this.#uses.authEvents.get(member.event).content['displayname'];
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  /** Whoever leaves has nothing unread there; whoever comes back begins anew. */
+  #endMembership({ row, pdu }: CommittedEvent): void {
+    if (row.membership !== memberships.leave && row.membership !== memberships.ban) return;
+    const user = this.#uses.interning.findUser(pdu.state_key ?? '');
+    if (user !== undefined) this.#uses.pushCounts.clear(user, row.room);
+  }
+
+  /** What a redacted event said highlights nothing any more. */
+  #redacted({ row, pdu, rules }: CommittedEvent, pos: StreamPos): void {
+    const { interning, events, roomState, pushCounts } = this.#uses;
+    const targetId = redactsOf(pdu, rules);
+    const nid = targetId === undefined ? undefined : interning.findEvent(targetId);
+    const target = nid === undefined ? undefined : events.row(nid);
+    if (target === undefined || target.room !== row.room || target.pos === null) return;
+    for (const user of roomState.localJoined(row.room)) pushCounts.lowerHighlight(user, row.room, target.pos, pos);
+  }
+}

@@ -1,0 +1,127 @@
+import { invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { type CompiledRuleset, compileRuleset, predefinedRuleset } from '../protocol/push-rules/compiled.ts';
+import {
+  countOwnRules,
+  deleteRule,
+  enableRule,
+  findRule,
+  putRule,
+  type RulePlace,
+  type RulesetEdit,
+  readRuleset,
+  rulesetContent,
+  setRuleActions,
+} from '../protocol/push-rules/ruleset.ts';
+import type { PushAction, PushRule, PushRuleset, RuleKind } from '../protocol/push-rules/types.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { UserNid } from '../store/nids.ts';
+import { isJsonObject, type JsonObject } from '../util/json.ts';
+import { Lru } from '../util/lru.ts';
+
+/** Where a user's rules are kept: the account data of type `m.push_rules`. */
+export interface RuleStorage {
+  /** The content of the user's global account data of a type. */
+  get(user: UserNid, type: string): JsonObject | undefined;
+  set(user: UserNid, type: string, content: JsonObject): void;
+}
+
+/** What decides whether an event notifies a user. */
+export interface PushProfile {
+  readonly rules: CompiledRuleset;
+  /** Whoever the user ignores notifies of nothing. */
+  readonly ignored: ReadonlySet<UserNid>;
+}
+
+/** Profiles kept: most are two pointers, as whoever changed nothing shares the predefined rules. */
+const maxProfiles = 1024;
+
+/** A user's own rules; each is asked for every message. Far more than people make. */
+const maxOwnRules = 1000;
+
+const nobody: ReadonlySet<UserNid> = new Set();
+
+/** The push rules of users: reading, changing, and ready for evaluation. */
+export class PushRules {
+  readonly #storage: RuleStorage;
+  readonly #interning: Interning;
+  readonly #profiles = new Lru<UserNid, PushProfile>(maxProfiles);
+
+  constructor({ storage, interning }: { readonly storage: RuleStorage; readonly interning: Interning }) {
+    this.#storage = storage;
+    this.#interning = interning;
+  }
+
+  of(user: UserNid): PushProfile {
+    let profile = this.#profiles.get(user);
+    if (profile === undefined) {
+      const stored = this.#storage.get(user, 'm.push_rules');
+      const rules = stored === undefined ? predefinedRuleset : compileRuleset(this.ruleset(user));
+      profile = { rules, ignored: this.ignored(user) };
+      this.#profiles.set(user, profile);
+    }
+    return profile;
+  }
+
+  /** Has to be told when account data of this user changes: rules or ignored users may be other ones. */
+  forget(user: UserNid): void {
+    this.#profiles.delete(user);
+  }
+
+  /** The users that a user ignores. */
+  ignored(user: UserNid): ReadonlySet<UserNid> {
+    const list = this.#storage.get(user, 'm.ignored_user_list')?.['ignored_users'];
+    if (!isJsonObject(list)) return nobody;
+    const ids = Object.keys(list).map((id) => this.#interning.findUser(id));
+    return new Set(ids.filter((nid) => nid !== undefined && nid !== user)) as ReadonlySet<UserNid>;
+  }
+
+  ruleset(user: UserNid): PushRuleset {
+    return readRuleset(this.#storage.get(user, 'm.push_rules'), this.#interning.userId(user));
+  }
+
+  /** The content of the user's `m.push_rules` account data, also if nothing was ever changed. */
+  content(user: UserNid): JsonObject {
+    return rulesetContent(this.ruleset(user));
+  }
+
+  /** 404 M_NOT_FOUND without such a rule. */
+  rule(user: UserNid, kind: RuleKind, ruleId: string): PushRule {
+    const rule = findRule(this.ruleset(user), kind, ruleId);
+    if (rule === undefined) throw noSuchRule();
+    return rule;
+  }
+
+  put(user: UserNid, kind: RuleKind, rule: PushRule, place: RulePlace): void {
+    const ruleset = this.ruleset(user);
+    if (countOwnRules(ruleset) >= maxOwnRules && findRule(ruleset, kind, rule.rule_id) === undefined) {
+      throw invalidParam(`A user can have at most ${maxOwnRules} push rules`);
+    }
+    this.#store(user, putRule(ruleset, kind, rule, place));
+  }
+
+  delete(user: UserNid, kind: RuleKind, ruleId: string): void {
+    this.#store(user, deleteRule(this.ruleset(user), kind, ruleId));
+  }
+
+  enable(user: UserNid, kind: RuleKind, ruleId: string, enabled: boolean): void {
+    this.#store(user, enableRule(this.ruleset(user), kind, ruleId, enabled));
+  }
+
+  setActions(user: UserNid, kind: RuleKind, ruleId: string, actions: readonly PushAction[]): void {
+    this.#store(user, setRuleActions(this.ruleset(user), kind, ruleId, actions));
+  }
+
+  #store(user: UserNid, edit: RulesetEdit): void {
+    if (edit === 'no-such-rule') throw noSuchRule();
+    if (edit === 'no-such-neighbour') {
+      throw new MatrixError(400, 'M_UNKNOWN', 'There is no rule with the ID given as before or after');
+    }
+    if (edit === 'predefined') throw invalidParam('Rule IDs that start with a dot are the server’s');
+    this.#storage.set(user, 'm.push_rules', rulesetContent(edit));
+    this.forget(user);
+  }
+}
+
+function noSuchRule(): MatrixError {
+  return notFound('The push rule was not found');
+}
