@@ -1,6 +1,6 @@
 import { decodeBase64Lenient, encodeBase64 } from '../base64.ts';
 import type { KeyId } from '../ids/types.ts';
-import { type Ed25519, isAcceptablePublicKey, PUBLIC_KEY_BYTES, SEED_BYTES } from './ed25519.ts';
+import { type Ed25519, isAcceptablePublicKey, isAcceptableSignature, PUBLIC_KEY_BYTES, SEED_BYTES } from './ed25519.ts';
 import { nobleEd25519 } from './ed25519-noble.ts';
 import { nodeEd25519 } from './ed25519-node.ts';
 
@@ -73,6 +73,7 @@ export class VerifyKey {
 
   /** Whether `signature` was made over `message` (a text stands for its UTF-8) with the private half of this key. */
   verify(message: string | Uint8Array, signature: Uint8Array): boolean {
+    if (!isAcceptableSignature(signature)) return false;
     return this.#verify(typeof message === 'string' ? Buffer.from(message) : message, signature);
   }
 
