@@ -1,20 +1,44 @@
+import type { ServerName } from '../protocol/ids/types.ts';
+import { AuthGraph } from './auth/auth-graph.ts';
+import { BodyPacker } from './bodies/body-packer.ts';
 import type { Database } from './db.ts';
+import { EventStore } from './events/event-store.ts';
+import { Extremities } from './events/extremities.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
 import { PositionStore } from './positions.ts';
+import { RoomStateStore } from './state/room-state-store.ts';
+import { StateLog } from './state/state-log.ts';
+import { Timeline } from './timeline.ts';
 
 /** Everything that reads and writes `hearth.db`, one object per kind of thing. */
 export interface Stores {
   readonly interning: Interning;
   readonly positions: PositionStore;
   readonly localUsers: LocalUsers;
+  readonly events: EventStore;
+  readonly bodyPacker: BodyPacker;
+  readonly authGraph: AuthGraph;
+  readonly extremities: Extremities;
+  readonly timeline: Timeline;
+  readonly stateLog: StateLog;
+  readonly roomStates: RoomStateStore;
 }
 
-/** Prepares all statements of all stores. */
-export function openStores(db: Database): Stores {
+/** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
+export function openStores(db: Database, serverName: ServerName): Stores {
+  const interning = new Interning(db);
+  const stateLog = new StateLog(db);
   return {
-    interning: new Interning(db),
+    interning,
     positions: new PositionStore(db),
     localUsers: new LocalUsers(db),
+    events: new EventStore(db, interning),
+    bodyPacker: new BodyPacker(db, interning),
+    authGraph: new AuthGraph(db),
+    extremities: new Extremities(db),
+    timeline: new Timeline(db),
+    stateLog,
+    roomStates: new RoomStateStore(db, interning, stateLog, serverName),
   };
 }

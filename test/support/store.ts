@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { Database, type OpenOptions } from '../../src/store/db.ts';
 import { openStores, type Stores } from '../../src/store/stores.ts';
 import { Notifier } from '../../src/streams/notifier.ts';
@@ -36,7 +37,7 @@ export function openTestStore(options: Partial<OpenOptions> = {}): TestStore {
   const clock = new FakeClock();
   const file = options.file ?? join(folder.path, 'hearth.db');
   const db = Database.open({ cacheKib: 2048, clock, log: silentLog, ...options, file });
-  const stores = openStores(db);
+  const stores = openStores(db, asServerName('localhost'));
   const notifier = new Notifier({ localUsers: stores.localUsers, clock });
   const streams = new Streams({ db, positions: stores.positions, notifier });
   return {

@@ -1,0 +1,57 @@
+import { canonicalJson } from '../../protocol/canonical-json.ts';
+import type { Database } from '../db.ts';
+import type { Interning } from '../interning/interning.ts';
+import type { EventNid } from '../nids.ts';
+import { PACKED_FORMAT } from './format-1.ts';
+import { pack } from './pack.ts';
+import { bodyColumns, type PackedRow, unpack } from './unpack.ts';
+
+/** Packs raw bodies, in slices, as a background job. */
+export class BodyPacker {
+  readonly #db: Database;
+  readonly #interning: Interning;
+  readonly #waiting;
+  readonly #isStored;
+  readonly #replace;
+  readonly #done;
+
+  constructor(db: Database, interning: Interning) {
+    this.#db = db;
+    this.#interning = interning;
+    this.#waiting = db.prepare<[number], PackedRow>(
+      `SELECT ${bodyColumns} FROM event_unpacked CROSS JOIN event_body ON event_body.nid = event_unpacked.nid` +
+        ' CROSS JOIN event ON event.nid = event_unpacked.nid' +
+        ' WHERE event_unpacked.nid > 0 ORDER BY event_unpacked.nid LIMIT ?',
+    );
+    this.#isStored = db.prepare<[number], { nid: EventNid }>('SELECT nid FROM event WHERE nid = ?');
+    this.#replace = db.prepare<[number, Buffer, number], never>(
+      'UPDATE event_body SET format = ?, body = ? WHERE nid = ?',
+    );
+    this.#done = db.prepare<[number], never>('DELETE FROM event_unpacked WHERE nid = ?');
+  }
+
+  /**
+   * Looks at no more than `limit` waiting bodies, in one write. A body is packed if that makes it smaller and it
+   * rebuilds byte for byte; otherwise it stays as it is for good. Answers how many were looked at: 0 when idle.
+   */
+  packSome(limit: number): number {
+    const rows = this.#waiting.all(limit);
+    if (rows.length === 0) return 0;
+    this.#db.write<void>(() => {
+      for (const row of rows) {
+        const packed = row.format === 0 ? this.#packed(row) : undefined;
+        if (packed !== undefined) this.#replace.run(PACKED_FORMAT, packed, row.nid);
+        this.#done.run(row.nid);
+      }
+    });
+    return rows.length;
+  }
+
+  #packed(row: PackedRow): Buffer | undefined {
+    const canonical = row.body.toString();
+    const packed = pack(canonical, row, this.#interning, (nid) => this.#isStored.get(nid) !== undefined);
+    if (packed.length >= row.body.length) return undefined;
+    const rebuilt = unpack({ ...row, format: PACKED_FORMAT, body: packed }, this.#interning, true);
+    return canonicalJson(rebuilt, 'lenient') === canonical ? packed : undefined;
+  }
+}

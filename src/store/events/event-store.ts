@@ -1,0 +1,148 @@
+import type { JsonObject } from '../../util/json.ts';
+import { BodyReader } from '../bodies/body-reader.ts';
+import type { Database, Statement } from '../db.ts';
+import type { Interning } from '../interning/interning.ts';
+import type { EventNid, LineNid, StatePoint, StreamPos } from '../nids.ts';
+import { type EventRow, eventColumns, type NewEvent } from './event-row.ts';
+
+/** Numbers of an event may lie outside what a column or a double holds; order survives the clamp. */
+function clamp(value: number): number {
+  const whole = Math.trunc(value);
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number.isNaN(whole) ? 0 : whole));
+}
+
+/** Event rows, their bodies and their `prev_events` edges. Writing methods belong inside a write. */
+export class EventStore {
+  readonly #bodies: BodyReader;
+  readonly #row: Statement<[number], EventRow>;
+  readonly #rows: Statement<[string], EventRow>;
+  readonly #parents: Statement<[number], { parent: EventNid }>;
+  readonly #after: Statement<[number], StatePoint>;
+  readonly #insertRow: Statement<unknown[], unknown>;
+  readonly #insertBody: Statement<[number, Buffer], unknown>;
+  readonly #replaceBody: Statement<[Buffer, number], unknown>;
+  readonly #insertUnpacked: Statement<[number], unknown>;
+  readonly #insertEdge: Statement<[number, number], unknown>;
+  readonly #updateFlags: Statement<[number, number, number], unknown>;
+  readonly #updateBefore: Statement<[number, number, number], unknown>;
+  readonly #updatePlace: Statement<[number | null, number | null, number | null, number], unknown>;
+  readonly #upsertAfter: Statement<[number, number, number], unknown>;
+  readonly #deleteAfter: Statement<[number], unknown>;
+
+  constructor(db: Database, interning: Interning) {
+    this.#bodies = new BodyReader(db, interning);
+    this.#row = db.prepare(`SELECT ${eventColumns} FROM event WHERE nid = ?`);
+    this.#rows = db.prepare(
+      `SELECT ${eventColumns} FROM json_each(?) AS wanted CROSS JOIN event ON event.nid = wanted.value`,
+    );
+    this.#parents = db.prepare('SELECT parent FROM event_edge WHERE child = ?');
+    this.#after = db.prepare('SELECT line, line_pos AS pos FROM event_after WHERE event = ?');
+    this.#insertRow = db.prepare(
+      'INSERT INTO event (nid, room, type, sender, state_key, depth, ts, flags, membership, pos, segment, idx, line, line_pos)' +
+        ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#insertBody = db.prepare('INSERT INTO event_body (nid, format, body) VALUES (?, 0, ?)');
+    this.#replaceBody = db.prepare('UPDATE event_body SET format = 0, body = ? WHERE nid = ?');
+    this.#insertUnpacked = db.prepare('INSERT OR IGNORE INTO event_unpacked (nid) VALUES (?)');
+    this.#insertEdge = db.prepare('INSERT OR IGNORE INTO event_edge (child, parent) VALUES (?, ?)');
+    this.#updateFlags = db.prepare('UPDATE event SET flags = (flags | ?) & ~? WHERE nid = ?');
+    this.#updateBefore = db.prepare('UPDATE event SET line = ?, line_pos = ? WHERE nid = ?');
+    this.#updatePlace = db.prepare('UPDATE event SET pos = ?, segment = ?, idx = ? WHERE nid = ?');
+    this.#upsertAfter = db.prepare('INSERT OR REPLACE INTO event_after (event, line, line_pos) VALUES (?, ?, ?)');
+    this.#deleteAfter = db.prepare('DELETE FROM event_after WHERE event = ?');
+  }
+
+  /** Stores the row, the raw body, the edges and the mark that the body is yet to be packed. */
+  insert(event: NewEvent): void {
+    this.#insertRow.run(
+      event.nid,
+      event.room,
+      event.type,
+      event.sender,
+      event.stateKey,
+      clamp(event.depth),
+      clamp(event.ts),
+      event.flags,
+      event.membership ?? null,
+      event.pos ?? null,
+      event.segment ?? null,
+      event.idx ?? null,
+      event.before?.line ?? null,
+      event.before?.pos ?? null,
+    );
+    this.#insertBody.run(event.nid, Buffer.from(event.canonical));
+    this.#insertUnpacked.run(event.nid);
+    for (const parent of event.parents) this.#insertEdge.run(event.nid, parent);
+  }
+
+  row(nid: EventNid): EventRow | undefined {
+    return this.#row.get(nid);
+  }
+
+  /** The rows that exist, in the order asked for. */
+  rows(nids: readonly EventNid[]): EventRow[] {
+    return nids.length === 0 ? [] : this.#rows.all(JSON.stringify(nids));
+  }
+
+  /** The event as it was signed. Throws if there is none. */
+  pdu(nid: EventNid): JsonObject {
+    return this.#bodies.pdu(nid);
+  }
+
+  /** The event without what only servers see (`federationOnly`): several times faster than `pdu`. */
+  bare(nid: EventNid): JsonObject {
+    return this.#bodies.bare(nid);
+  }
+
+  /** The canonical JSON of the event, byte for byte as it was inserted. */
+  canonical(nid: EventNid): string {
+    return this.#bodies.canonical(nid);
+  }
+
+  /** Several events; what does not exist is left out. */
+  pdus(nids: readonly EventNid[]): Map<EventNid, JsonObject> {
+    return this.#bodies.pdus(nids);
+  }
+
+  /** Several events like `bare`; what does not exist is left out. */
+  bares(nids: readonly EventNid[]): Map<EventNid, JsonObject> {
+    return this.#bodies.bares(nids);
+  }
+
+  /** Puts another body in place of an event's own: its redacted form. */
+  replaceBody(nid: EventNid, canonical: string): void {
+    this.#replaceBody.run(Buffer.from(canonical), nid);
+    this.#insertUnpacked.run(nid);
+  }
+
+  /** Sets and clears bits of `eventFlags`. */
+  setFlags(nid: EventNid, set: number, clear: number): void {
+    this.#updateFlags.run(set, clear, nid);
+  }
+
+  /** Moves the point of the state before an event: after a correction, or once an outlier gets its place. */
+  setBefore(nid: EventNid, before: StatePoint): void {
+    this.#updateBefore.run(before.line, before.pos, nid);
+  }
+
+  /** Gives an event its places in the two orders, or takes them away. */
+  setPlace(nid: EventNid, place: { pos: StreamPos | null; segment: number | null; idx: number | null }): void {
+    this.#updatePlace.run(place.pos, place.segment, place.idx, nid);
+  }
+
+  /** What was recorded by `setAfter`. Without a record the state after a state event is (line, pos) of its row. */
+  recordedAfter(nid: EventNid): StatePoint | undefined {
+    return this.#after.get(nid);
+  }
+
+  /** Records the state after a state event; `undefined` forgets the record. */
+  setAfter(nid: EventNid, after: { line: LineNid; pos: StreamPos } | undefined): void {
+    if (after === undefined) this.#deleteAfter.run(nid);
+    else this.#upsertAfter.run(nid, after.line, after.pos);
+  }
+
+  /** `prev_events`, in no order. */
+  parents(nid: EventNid): EventNid[] {
+    return this.#parents.all(nid).map((edge) => edge.parent);
+  }
+}

@@ -1,0 +1,56 @@
+import type { Database, Statement } from '../db.ts';
+import type { EventNid, RoomNid } from '../nids.ts';
+
+/** The ends of the event graph as we have it: newest events nobody cites yet, and cited events we lack. */
+export class Extremities {
+  readonly #forward: Statement<[number], { event: EventNid }>;
+  readonly #addForward: Statement<[number, number], unknown>;
+  readonly #removeForward: Statement<[number, number], unknown>;
+  readonly #backward: Statement<[number], MissingParent>;
+  readonly #childrenOfMissing: Statement<[number, number], { child: EventNid }>;
+  readonly #addBackward: Statement<[number, number, number], unknown>;
+  readonly #removeBackward: Statement<[number, number], unknown>;
+
+  constructor(db: Database) {
+    this.#forward = db.prepare('SELECT event FROM forward_extremity WHERE room = ? ORDER BY event');
+    this.#addForward = db.prepare('INSERT OR IGNORE INTO forward_extremity (room, event) VALUES (?, ?)');
+    this.#removeForward = db.prepare('DELETE FROM forward_extremity WHERE room = ? AND event = ?');
+    this.#backward = db.prepare('SELECT parent, child FROM backward_extremity WHERE room = ? ORDER BY parent, child');
+    this.#childrenOfMissing = db.prepare('SELECT child FROM backward_extremity WHERE room = ? AND parent = ?');
+    this.#addBackward = db.prepare('INSERT OR IGNORE INTO backward_extremity (room, parent, child) VALUES (?, ?, ?)');
+    this.#removeBackward = db.prepare('DELETE FROM backward_extremity WHERE room = ? AND parent = ?');
+  }
+
+  /** The forward extremities, oldest NID first. */
+  forward(room: RoomNid): EventNid[] {
+    return this.#forward.all(room).map((row) => row.event);
+  }
+
+  /** Swaps forward extremities: usually what a new event cites for the event itself. */
+  replace(room: RoomNid, remove: readonly EventNid[], add: readonly EventNid[]): void {
+    for (const event of remove) this.#removeForward.run(room, event);
+    for (const event of add) this.#addForward.run(room, event);
+  }
+
+  /** Every missing parent with the child that cites it. */
+  backward(room: RoomNid): MissingParent[] {
+    return this.#backward.all(room);
+  }
+
+  /** Remembers that `child` cites `parent`, which we do not have. */
+  addBackward(room: RoomNid, parent: EventNid, child: EventNid): void {
+    this.#addBackward.run(room, parent, child);
+  }
+
+  /** The parent has arrived: forgets it and tells which children were waiting. */
+  resolveBackward(room: RoomNid, parent: EventNid): EventNid[] {
+    const children = this.#childrenOfMissing.all(room, parent).map((row) => row.child);
+    if (children.length > 0) this.#removeBackward.run(room, parent);
+    return children;
+  }
+}
+
+export interface MissingParent {
+  readonly parent: EventNid;
+  readonly child: EventNid;
+}

@@ -1,0 +1,72 @@
+import type { Database } from '../db.ts';
+import type { RoomNid, ServerNid, StreamPos } from '../nids.ts';
+
+/**
+ * Which servers receive what happens in a room, as intervals of positions [from, to): a server's first join opens one,
+ * and the event by which its last user goes is the last inside.
+ */
+export class RoomServers {
+  readonly #open;
+  readonly #at;
+  readonly #begin;
+  readonly #setJoined;
+  readonly #end;
+  readonly #endAll;
+
+  constructor(db: Database) {
+    this.#open = db.prepare<[number, number], { from: StreamPos; joined: number }>(
+      'SELECT from_pos AS "from", joined FROM room_server' +
+        ' WHERE room = ? AND server = ? AND to_pos IS NULL ORDER BY from_pos DESC LIMIT 1',
+    );
+    this.#at = db.prepare<[number, number, number, number, number], { server: ServerNid }>(
+      'SELECT DISTINCT server FROM room_server WHERE room = ? AND server > ?' +
+        ' AND from_pos <= ? AND (to_pos IS NULL OR to_pos > ?) ORDER BY server LIMIT ?',
+    );
+    this.#begin = db.prepare<[number, number, number, number], never>(
+      'INSERT INTO room_server (room, server, from_pos, to_pos, joined) VALUES (?, ?, ?, NULL, ?)',
+    );
+    this.#setJoined = db.prepare<[number, number, number, number], never>(
+      'UPDATE room_server SET joined = ? WHERE room = ? AND server = ? AND from_pos = ?',
+    );
+    this.#end = db.prepare<[number, number, number, number], never>(
+      'UPDATE room_server SET joined = 0, to_pos = ? WHERE room = ? AND server = ? AND from_pos = ?',
+    );
+    this.#endAll = db.prepare<[number, number], never>(
+      'UPDATE room_server SET joined = 0, to_pos = ? WHERE room = ? AND to_pos IS NULL',
+    );
+  }
+
+  /**
+   * `by` more (or fewer) users of the server are joined from `pos` on. Answers 1 if the server entered the room by
+   * that, -1 if it left it.
+   */
+  change(room: RoomNid, server: ServerNid, by: number, pos: StreamPos): 1 | 0 | -1 {
+    if (by === 0) return 0;
+    const open = this.#open.get(room, server);
+    if (open === undefined) {
+      this.#begin.run(room, server, pos, by);
+      return 1;
+    }
+    if (open.joined + by > 0) {
+      this.#setJoined.run(open.joined + by, room, server, open.from);
+      return 0;
+    }
+    this.#end.run(pos + 1, room, server, open.from);
+    return -1;
+  }
+
+  /** How many users of the server are joined. */
+  joined(room: RoomNid, server: ServerNid): number {
+    return this.#open.get(room, server)?.joined ?? 0;
+  }
+
+  /** One page of the servers that must receive what happened at `pos`. */
+  at(room: RoomNid, pos: StreamPos, after: ServerNid | 0, limit: number): ServerNid[] {
+    return this.#at.all(room, after, pos, pos, limit).map((row) => row.server);
+  }
+
+  /** Ends every interval: we have left, and no longer know. */
+  endAll(room: RoomNid, pos: StreamPos): void {
+    this.#endAll.run(pos + 1, room);
+  }
+}
