@@ -33,7 +33,7 @@ const tokenText = v.pipe(
 
 export const operations = {
   'user/add': operation(
-    v.strictObject({ user: v.string(), password: v.optional(passwordText), admin: v.optional(v.boolean(), false) }),
+    v.strictObject({ user: v.string(), password: passwordText, admin: v.optional(v.boolean(), false) }),
     async ({ accounts, serverName }, input) => {
       const userId = newAccountId(input.user, serverName);
       const outcome = await accounts.create({ userId, password: input.password, isAdmin: input.admin });
@@ -130,7 +130,7 @@ export async function runOperation(services: AdminServices, name: OperationName,
     const path = v.getDotPath(issue);
     throw new AdminError('bad_input', path === null ? issue.message : `${path}: ${issue.message}`);
   }
-  return chosen.run(services, parsed.output);
+  return await chosen.run(services, parsed.output);
 }
 
 /** Takes `alice`, `@alice` and `@alice:example.org`. */

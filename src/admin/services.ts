@@ -11,8 +11,7 @@ export interface AccountSummary {
 
 export interface NewAccount {
   readonly userId: UserId;
-  /** Without one nobody can log in by password. */
-  readonly password: string | undefined;
+  readonly password: string;
   readonly isAdmin: boolean;
 }
 

@@ -3,6 +3,9 @@ import type { KeyPath } from './toml-lines.ts';
 
 type Report = (path: KeyPath, message: string) => void;
 
+/** Why a file cannot be read; undefined if it can. */
+type Unreadable = (file: string) => string | undefined;
+
 /** The longest path of a unix socket on Linux, without the zero at its end. */
 const longestSocketPath = 107;
 
@@ -12,13 +15,30 @@ export function isSocketPath(address: string): boolean {
 }
 
 /** What can only be judged with several keys in view. */
-export function checkTogether(config: Config, report: Report): void {
+export function checkTogether(config: Config, report: Report, unreadable: Unreadable): void {
   if (config.listen.length === 0) report(['listen'], 'at least one listener is needed');
   config.listen.forEach((listener, index) => checkListener(listener, ['listen', index], report));
   checkAddressesDiffer(config.listen, report);
+  for (const [path, file] of filesIn(config)) {
+    const reason = file === undefined ? undefined : unreadable(file);
+    if (reason !== undefined) report(path, `the file "${file}" cannot be read (${reason})`);
+  }
   if (config.federation.retryMin > config.federation.retryMax) {
     report(['federation', 'retry_min'], 'must not be longer than federation.retry_max');
   }
+}
+
+function filesIn(config: Config): [KeyPath, string | undefined][] {
+  return [
+    ...config.listen.flatMap(({ tls, tlsCert, tlsKey }, index): [KeyPath, string | undefined][] => [
+      [['listen', index, 'tls_cert'], tls === 'files' ? tlsCert : undefined],
+      [['listen', index, 'tls_key'], tls === 'files' ? tlsKey : undefined],
+    ]),
+    ...config.federation.customCaFiles.map((file, index): [KeyPath, string] => [
+      ['federation', 'custom_ca_files', index],
+      file,
+    ]),
+  ];
 }
 
 function checkListener(listener: Listener, path: KeyPath, report: Report): void {
@@ -28,6 +48,9 @@ function checkListener(listener: Listener, path: KeyPath, report: Report): void 
   }
   if (onSocket && listener.tls !== 'off') report([...path, 'tls'], 'must be "off" on a unix socket');
   if (listener.serves.length === 0) report([...path, 'serves'], 'must name at least one interface');
+  if (listener.tls === 'acme') {
+    report([...path, 'tls'], '"acme" is not available in this release; use "files", or "off" behind a proxy');
+  }
   if (listener.tls === 'files') {
     if (listener.tlsCert === undefined) report([...path, 'tls_cert'], 'is missing; tls = "files" needs it');
     if (listener.tlsKey === undefined) report([...path, 'tls_key'], 'is missing; tls = "files" needs it');

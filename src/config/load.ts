@@ -39,7 +39,10 @@ export function loadConfig(input: LoadInput): LoadResult {
   const entries: Entries = new Map([...fallback.entries, ...file, ...environment]);
   const reader = new Reader(entries, input, problems);
   const config = reader.table(definition, []) as unknown as Config;
-  if (problems.length === 0) checkTogether(config, (path, message) => reader.report(path, message));
+  if (problems.length === 0) {
+    const report = (path: KeyPath, message: string) => reader.report(path, message);
+    checkTogether(config, report, (path) => unreadable(path, input));
+  }
   if (problems.length === 0) return { ok: true, config, notes: reader.notes };
   return { ok: false, problems: problems.toSorted((a, b) => (a.line ?? lastLine) - (b.line ?? lastLine)) };
 }
@@ -153,6 +156,15 @@ function problemAt(origin: Origin, path: KeyPath, message: string): Problem {
 function tableKey(path: KeyPath): string {
   const end = path.findIndex((part) => typeof part === 'number');
   return path.slice(0, end < 0 ? path.length : end).join('.');
+}
+
+function unreadable(path: string, input: LoadInput): string | undefined {
+  try {
+    input.readFile(path);
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 function reasonOf(error: unknown): string {

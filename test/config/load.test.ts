@@ -104,6 +104,8 @@ max_join_minutes = 5
 [memory]
 budget_mb = 300
 `,
+      {},
+      { '/etc/hearth/cert.pem': '', '/keys/key.pem': '', '/etc/hearth/ca.pem': '' },
     );
     assert.equal(config.publicUrl, 'https://matrix.example.org');
     assert.equal(config.listen[0]?.address, '/run/hearth.sock');
@@ -251,9 +253,26 @@ describe('problems', () => {
       ['hearth.toml:3: listen[1].address: another listener is on 127.0.0.1 port 8008 already'],
     ],
     [
+      'TLS by a release that cannot get certificates yet',
+      '[[listen]]\ntls = "acme"',
+      ['hearth.toml:3: listen[0].tls: "acme" is not available in this release; use "files", or "off" behind a proxy'],
+    ],
+    [
+      'files that are not there',
+      '[[listen]]\ntls = "files"\ntls_cert = "c"\ntls_key = "/k"\n[federation]\ncustom_ca_files = ["ca"]',
+      [
+        'hearth.toml:4: listen[0].tls_cert: the file "/etc/hearth/c" cannot be read (ENOENT)',
+        'hearth.toml:5: listen[0].tls_key: the file "/k" cannot be read (ENOENT)',
+        'hearth.toml:7: federation.custom_ca_files[0]: the file "/etc/hearth/ca" cannot be read (ENOENT)',
+      ],
+    ],
+    [
       'TLS without certificate',
       '[[listen]]\ntls = "files"\ntls_key = "k"',
-      ['hearth.toml:2: listen[0].tls_cert: is missing; tls = "files" needs it'],
+      [
+        'hearth.toml:2: listen[0].tls_cert: is missing; tls = "files" needs it',
+        'hearth.toml:4: listen[0].tls_key: the file "/etc/hearth/k" cannot be read (ENOENT)',
+      ],
     ],
     [
       'a lower bound above the upper',

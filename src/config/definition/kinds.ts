@@ -88,16 +88,18 @@ export const rate: Kind<number> = {
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
-/** A span of time such as `"90s"`, `"1m"`, `"24h"`, `"30d"`. */
+/** The milliseconds of `"90s"`, `"1m"`, `"24h"`, `"30d"`; undefined if the text is no duration. */
+export function parseDuration(text: string): Millis | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h|d|w)$/.exec(text);
+  if (!match) return undefined;
+  const span = Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+  return Number.isSafeInteger(span) ? millis(span) : undefined;
+}
+
 export const duration: Kind<Millis> = {
   words: 'a duration such as "30s", "5m", "24h" or "7d"',
   inEnv: 'text',
-  read(value, scope) {
-    const match = typeof value === 'string' ? /^(\d{1,9})(ms|s|m|h|d|w)$/.exec(value) : null;
-    if (!match) return mustBe(duration, scope);
-    const span = Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
-    return Number.isSafeInteger(span) ? millis(span) : mustBe(duration, scope);
-  },
+  read: (value, scope) => (typeof value === 'string' ? parseDuration(value) : undefined) ?? mustBe(duration, scope),
   show(value) {
     if (typeof value !== 'number') return value;
     const units = Object.entries(durationUnits).reverse();
