@@ -1,0 +1,59 @@
+import type { AccountSummary, AdminServices, RegistrationTokenInfo } from '../../src/admin/services.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import { millis } from '../../src/util/brand.ts';
+
+/** Admin services over plain maps, and what was asked of them in `log`. */
+export function memoryServices() {
+  const accounts = new Map<string, AccountSummary>();
+  const tokens = new Map<string, RegistrationTokenInfo>();
+  const log: string[] = [];
+  const change = (userId: string, part: Partial<AccountSummary>) => {
+    const account = accounts.get(userId);
+    if (account) accounts.set(userId, { ...account, ...part });
+  };
+  const after = <T>(all: Map<string, T>, key: string | undefined, limit: number) =>
+    [...all]
+      .toSorted()
+      .flatMap(([each, value]) => (key === undefined || each > key ? [value] : []))
+      .slice(0, limit);
+  const services: AdminServices = {
+    serverName: asServerName('example.org'),
+    accounts: {
+      create({ userId, isAdmin }) {
+        if (accounts.has(userId)) return Promise.resolve('taken');
+        accounts.set(userId, { userId, isAdmin, isDeactivated: false, created: millis(1) });
+        return Promise.resolve('created');
+      },
+      list: (from, limit) => after(accounts, from, limit),
+      find: (userId) => accounts.get(userId),
+      setPassword(userId, password, logOut) {
+        log.push(`password of ${userId}: ${password}, logOut ${logOut}`);
+        return Promise.resolve();
+      },
+      setAdmin: (userId, isAdmin) => change(userId, { isAdmin }),
+      deactivate(userId, erase) {
+        log.push(`deactivate ${userId}, erase ${erase}`);
+        change(userId, { isDeactivated: true });
+        return Promise.resolve();
+      },
+    },
+    registrationTokens: {
+      create({ token = 'made-up', uses, lifetime }) {
+        if (tokens.has(token)) return 'taken';
+        const expires = lifetime === undefined ? undefined : millis(100 + lifetime);
+        const made = { token, uses, used: 0, created: millis(100), expires };
+        tokens.set(token, made);
+        return made;
+      },
+      list: (from, limit) => after(tokens, from, limit),
+      revoke: (token) => tokens.delete(token),
+    },
+    signingKeys: {
+      list: () => [{ keyId: 'ed25519:a', publicKey: 'abc', created: millis(5), expired: undefined }],
+      rotate() {
+        throw new Error('the disk is on fire');
+      },
+    },
+  };
+  return { services, log };
+}
