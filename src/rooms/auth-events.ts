@@ -5,7 +5,7 @@ import { eventFlags } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventId } from '../protocol/ids/types.ts';
 import type { EventNid } from '../store/nids.ts';
-import { LruMap } from '../util/lru-map.ts';
+import { Lru } from '../util/lru.ts';
 
 /**
  * The create event, power levels, join rules and member events of the rooms that are being talked in: a message
@@ -17,7 +17,7 @@ const cacheEntries = 256;
 export class AuthEvents {
   readonly #events: EventStore;
   readonly #interning: Interning;
-  readonly #cache = new LruMap<EventNid, AuthEvent<EventNid>>(cacheEntries);
+  readonly #cache = new Lru<EventNid, AuthEvent<EventNid>>(cacheEntries);
 
   constructor(stores: { readonly events: EventStore; readonly interning: Interning }) {
     this.#events = stores.events;
@@ -39,33 +39,33 @@ export class AuthEvents {
   }
 
   #read(nid: EventNid): AuthEvent<EventNid> {
-    const flags = this.#events.row(nid)?.flags ?? 0;
-    return authEventOf(this.#events.bare(nid) as Pdu, {
+    const pdu = this.#events.unsealed(nid) as Pdu;
+    const known = (refs: Pdu['auth_events']): EventNid[] =>
+      refIds(refs)
+        .map((id) => this.#interning.findEvent(id))
+        .filter((cited) => cited !== undefined);
+    return authEventOf(pdu, {
       nid,
       eventId: this.#interning.eventId(nid),
-      rejected: (flags & eventFlags.REJECTED) !== 0,
-      find: (id) => this.#interning.findEvent(id),
+      authEvents: known(pdu.auth_events),
+      prevEvents: known(pdu.prev_events),
+      rejected: ((this.#events.row(nid)?.flags ?? 0) & eventFlags.REJECTED) !== 0,
     });
   }
 }
 
-/** The same form of an event that is at hand. Cited events that are not known are left out. */
+/** The same form of an event that is at hand. */
 export function authEventOf(
-  pdu: Pick<
-    Pdu,
-    'type' | 'sender' | 'content' | 'room_id' | 'state_key' | 'depth' | 'origin_server_ts' | 'prev_events' | 'auth_events'
-  > & { readonly redacts?: unknown },
+  pdu: Omit<Pdu, 'hashes' | 'signatures'>,
   about: {
     readonly nid: EventNid;
     readonly eventId: EventId;
+    readonly authEvents: readonly EventNid[];
+    readonly prevEvents: readonly EventNid[];
     readonly rejected: boolean;
-    readonly find: (id: EventId) => EventNid | undefined;
   },
 ): AuthEvent<EventNid> {
-  const numbers = (refs: Pdu['auth_events']) =>
-    refIds(refs)
-      .map(about.find)
-      .filter((nid) => nid !== undefined);
+  const redacts = pdu['redacts'];
   return {
     id: about.nid,
     eventId: about.eventId,
@@ -74,11 +74,11 @@ export function authEventOf(
     sender: pdu.sender,
     ...(pdu.room_id === undefined ? {} : { roomId: pdu.room_id }),
     content: pdu.content,
-    authEvents: numbers(pdu.auth_events),
-    prevEvents: numbers(pdu.prev_events),
+    authEvents: about.authEvents,
+    prevEvents: about.prevEvents,
     originServerTs: pdu.origin_server_ts,
     depth: pdu.depth,
-    ...(typeof pdu.redacts === 'string' ? { redacts: pdu.redacts } : {}),
+    ...(typeof redacts === 'string' ? { redacts } : {}),
     rejected: about.rejected,
   };
 }

@@ -51,7 +51,7 @@ export class BodyPacker {
     const canonical = row.body.toString();
     const packed = pack(canonical, row, this.#interning, (nid) => this.#isStored.get(nid) !== undefined);
     if (packed.length >= row.body.length) return undefined;
-    const rebuilt = unpack({ ...row, format: PACKED_FORMAT, body: packed }, this.#interning, true);
+    const rebuilt = unpack({ ...row, format: PACKED_FORMAT, body: packed }, this.#interning, 'whole');
     return canonicalJson(rebuilt, 'lenient') === canonical ? packed : undefined;
   }
 }

@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../util/json.ts';
 import { BodyReader } from '../bodies/body-reader.ts';
-import type { Database, Statement } from '../db.ts';
+import type { Database } from '../db.ts';
 import type { Interning } from '../interning/interning.ts';
-import type { EventNid, LineNid, StatePoint, StreamPos } from '../nids.ts';
+import type { EventNid, StatePoint, StreamPos } from '../nids.ts';
 import { type EventRow, eventColumns, type NewEvent } from './event-row.ts';
 
 /** Numbers of an event may lie outside what a column or a double holds; order survives the clamp. */
@@ -14,42 +14,54 @@ function clamp(value: number): number {
 /** Event rows, their bodies and their `prev_events` edges. Writing methods belong inside a write. */
 export class EventStore {
   readonly #bodies: BodyReader;
-  readonly #row: Statement<[number], EventRow>;
-  readonly #rows: Statement<[string], EventRow>;
-  readonly #parents: Statement<[number], { parent: EventNid }>;
-  readonly #after: Statement<[number], StatePoint>;
-  readonly #insertRow: Statement<unknown[], unknown>;
-  readonly #insertBody: Statement<[number, Buffer], unknown>;
-  readonly #replaceBody: Statement<[Buffer, number], unknown>;
-  readonly #insertUnpacked: Statement<[number], unknown>;
-  readonly #insertEdge: Statement<[number, number], unknown>;
-  readonly #updateFlags: Statement<[number, number, number], unknown>;
-  readonly #updateBefore: Statement<[number, number, number], unknown>;
-  readonly #updatePlace: Statement<[number | null, number | null, number | null, number], unknown>;
-  readonly #upsertAfter: Statement<[number, number, number], unknown>;
-  readonly #deleteAfter: Statement<[number], unknown>;
+  readonly #row;
+  readonly #rows;
+  readonly #parents;
+  readonly #after;
+  readonly #insertRow;
+  readonly #insertBody;
+  readonly #replaceBody;
+  readonly #insertUnpacked;
+  readonly #insertEdge;
+  readonly #updateFlags;
+  readonly #updateBefore;
+  readonly #updatePlace;
+  readonly #upsertAfter;
+  readonly #deleteAfter;
 
   constructor(db: Database, interning: Interning) {
     this.#bodies = new BodyReader(db, interning);
-    this.#row = db.prepare(`SELECT ${eventColumns} FROM event WHERE nid = ?`);
-    this.#rows = db.prepare(
+    this.#row = db.prepare<[number], EventRow>(`SELECT ${eventColumns} FROM event WHERE nid = ?`);
+    this.#rows = db.prepare<[string], EventRow>(
       `SELECT ${eventColumns} FROM json_each(?) AS wanted CROSS JOIN event ON event.nid = wanted.value`,
     );
-    this.#parents = db.prepare('SELECT parent FROM event_edge WHERE child = ?');
-    this.#after = db.prepare('SELECT line, line_pos AS pos FROM event_after WHERE event = ?');
-    this.#insertRow = db.prepare(
+    this.#parents = db.prepare<[number], { parent: EventNid }>('SELECT parent FROM event_edge WHERE child = ?');
+    this.#after = db.prepare<[number], StatePoint>('SELECT line, line_pos AS pos FROM event_after WHERE event = ?');
+    this.#insertRow = db.prepare<unknown[], never>(
       'INSERT INTO event (nid, room, type, sender, state_key, depth, ts, flags, membership, pos, segment, idx, line, line_pos)' +
         ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    this.#insertBody = db.prepare('INSERT INTO event_body (nid, format, body) VALUES (?, 0, ?)');
-    this.#replaceBody = db.prepare('UPDATE event_body SET format = 0, body = ? WHERE nid = ?');
-    this.#insertUnpacked = db.prepare('INSERT OR IGNORE INTO event_unpacked (nid) VALUES (?)');
-    this.#insertEdge = db.prepare('INSERT OR IGNORE INTO event_edge (child, parent) VALUES (?, ?)');
-    this.#updateFlags = db.prepare('UPDATE event SET flags = (flags | ?) & ~? WHERE nid = ?');
-    this.#updateBefore = db.prepare('UPDATE event SET line = ?, line_pos = ? WHERE nid = ?');
-    this.#updatePlace = db.prepare('UPDATE event SET pos = ?, segment = ?, idx = ? WHERE nid = ?');
-    this.#upsertAfter = db.prepare('INSERT OR REPLACE INTO event_after (event, line, line_pos) VALUES (?, ?, ?)');
-    this.#deleteAfter = db.prepare('DELETE FROM event_after WHERE event = ?');
+    this.#insertBody = db.prepare<[number, Buffer], never>(
+      'INSERT INTO event_body (nid, format, body) VALUES (?, 0, ?)',
+    );
+    this.#replaceBody = db.prepare<[Buffer, number], never>('UPDATE event_body SET format = 0, body = ? WHERE nid = ?');
+    this.#insertUnpacked = db.prepare<[number], never>('INSERT OR IGNORE INTO event_unpacked (nid) VALUES (?)');
+    this.#insertEdge = db.prepare<[number, number], never>(
+      'INSERT OR IGNORE INTO event_edge (child, parent) VALUES (?, ?)',
+    );
+    this.#updateFlags = db.prepare<[number, number, number], never>(
+      'UPDATE event SET flags = (flags | ?) & ~? WHERE nid = ?',
+    );
+    this.#updateBefore = db.prepare<[number, number, number], never>(
+      'UPDATE event SET line = ?, line_pos = ? WHERE nid = ?',
+    );
+    this.#updatePlace = db.prepare<[number | null, number | null, number | null, number], never>(
+      'UPDATE event SET pos = ?, segment = ?, idx = ? WHERE nid = ?',
+    );
+    this.#upsertAfter = db.prepare<[number, number, number], never>(
+      'INSERT OR REPLACE INTO event_after (event, line, line_pos) VALUES (?, ?, ?)',
+    );
+    this.#deleteAfter = db.prepare<[number], never>('DELETE FROM event_after WHERE event = ?');
   }
 
   /** Stores the row, the raw body, the edges and the mark that the body is yet to be packed. */
@@ -86,12 +98,17 @@ export class EventStore {
 
   /** The event as it was signed. Throws if there is none. */
   pdu(nid: EventNid): JsonObject {
-    return this.#bodies.pdu(nid);
+    return this.#bodies.one(nid, 'whole');
   }
 
-  /** The event without what only servers see (`federationOnly`): several times faster than `pdu`. */
+  /** The event without `hashes` and `signatures`, as the auth rules read it. Cheaper than `pdu`. */
+  unsealed(nid: EventNid): JsonObject {
+    return this.#bodies.one(nid, 'unsealed');
+  }
+
+  /** The event without anything that only servers see: no seals, edges, depth. For showing; several times cheaper. */
   bare(nid: EventNid): JsonObject {
-    return this.#bodies.bare(nid);
+    return this.#bodies.one(nid, 'shown');
   }
 
   /** The canonical JSON of the event, byte for byte as it was inserted. */
@@ -101,12 +118,12 @@ export class EventStore {
 
   /** Several events; what does not exist is left out. */
   pdus(nids: readonly EventNid[]): Map<EventNid, JsonObject> {
-    return this.#bodies.pdus(nids);
+    return this.#bodies.many(nids, 'whole');
   }
 
   /** Several events like `bare`; what does not exist is left out. */
   bares(nids: readonly EventNid[]): Map<EventNid, JsonObject> {
-    return this.#bodies.bares(nids);
+    return this.#bodies.many(nids, 'shown');
   }
 
   /** Puts another body in place of an event's own: its redacted form. */
@@ -136,7 +153,7 @@ export class EventStore {
   }
 
   /** Records the state after a state event; `undefined` forgets the record. */
-  setAfter(nid: EventNid, after: { line: LineNid; pos: StreamPos } | undefined): void {
+  setAfter(nid: EventNid, after: StatePoint | undefined): void {
     if (after === undefined) this.#deleteAfter.run(nid);
     else this.#upsertAfter.run(nid, after.line, after.pos);
   }

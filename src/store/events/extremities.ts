@@ -1,24 +1,38 @@
-import type { Database, Statement } from '../db.ts';
+import type { Database } from '../db.ts';
 import type { EventNid, RoomNid } from '../nids.ts';
 
 /** The ends of the event graph as we have it: newest events nobody cites yet, and cited events we lack. */
 export class Extremities {
-  readonly #forward: Statement<[number], { event: EventNid }>;
-  readonly #addForward: Statement<[number, number], unknown>;
-  readonly #removeForward: Statement<[number, number], unknown>;
-  readonly #backward: Statement<[number], MissingParent>;
-  readonly #childrenOfMissing: Statement<[number, number], { child: EventNid }>;
-  readonly #addBackward: Statement<[number, number, number], unknown>;
-  readonly #removeBackward: Statement<[number, number], unknown>;
+  readonly #forward;
+  readonly #addForward;
+  readonly #removeForward;
+  readonly #backward;
+  readonly #childrenOfMissing;
+  readonly #addBackward;
+  readonly #removeBackward;
 
   constructor(db: Database) {
-    this.#forward = db.prepare('SELECT event FROM forward_extremity WHERE room = ? ORDER BY event');
-    this.#addForward = db.prepare('INSERT OR IGNORE INTO forward_extremity (room, event) VALUES (?, ?)');
-    this.#removeForward = db.prepare('DELETE FROM forward_extremity WHERE room = ? AND event = ?');
-    this.#backward = db.prepare('SELECT parent, child FROM backward_extremity WHERE room = ? ORDER BY parent, child');
-    this.#childrenOfMissing = db.prepare('SELECT child FROM backward_extremity WHERE room = ? AND parent = ?');
-    this.#addBackward = db.prepare('INSERT OR IGNORE INTO backward_extremity (room, parent, child) VALUES (?, ?, ?)');
-    this.#removeBackward = db.prepare('DELETE FROM backward_extremity WHERE room = ? AND parent = ?');
+    this.#forward = db.prepare<[number], { event: EventNid }>(
+      'SELECT event FROM forward_extremity WHERE room = ? ORDER BY event',
+    );
+    this.#addForward = db.prepare<[number, number], never>(
+      'INSERT OR IGNORE INTO forward_extremity (room, event) VALUES (?, ?)',
+    );
+    this.#removeForward = db.prepare<[number, number], never>(
+      'DELETE FROM forward_extremity WHERE room = ? AND event = ?',
+    );
+    this.#backward = db.prepare<[number], MissingParent>(
+      'SELECT parent, child FROM backward_extremity WHERE room = ? ORDER BY parent, child',
+    );
+    this.#childrenOfMissing = db.prepare<[number, number], { child: EventNid }>(
+      'SELECT child FROM backward_extremity WHERE room = ? AND parent = ?',
+    );
+    this.#addBackward = db.prepare<[number, number, number], never>(
+      'INSERT OR IGNORE INTO backward_extremity (room, parent, child) VALUES (?, ?, ?)',
+    );
+    this.#removeBackward = db.prepare<[number, number], never>(
+      'DELETE FROM backward_extremity WHERE room = ? AND parent = ?',
+    );
   }
 
   /** The forward extremities, oldest NID first. */
