@@ -146,3 +146,9 @@ export function parseExactJson(data: string | Uint8Array, limits: JsonLimits = d
       : member,
   );
 }
+
+/** Whether something that `parseExactJson` read holds a number that is not a plain one. */
+export function holdsRawNumber(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return value instanceof RawNumber || Object.values(value).some(holdsRawNumber);
+}

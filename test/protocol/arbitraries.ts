@@ -31,5 +31,5 @@ function objectOf(value: fc.Arbitrary<JsonValue>): fc.Arbitrary<JsonObject> {
   // Through JSON, so that `__proto__` is an own key as it is in what comes off the wire.
   return fc
     .uniqueArray(fc.tuple(keys, value), { selector: ([key]) => key, maxLength: 5 })
-    .map((entries) => Object.fromEntries(entries) as JsonObject);
+    .map((entries): JsonObject => Object.fromEntries<JsonValue>(entries));
 }

@@ -7,7 +7,7 @@ import type { RoomVersionRules } from '../room-versions.ts';
 import { addSignature } from '../signing/json.ts';
 import type { SigningKey } from '../signing/keys.ts';
 import { checkEventFormat } from './format.ts';
-import { eventIdOfSignedText } from './hashes.ts';
+import { eventIdOfSignedText, ownEventId } from './hashes.ts';
 import type { EventRef, Pdu, Signatures } from './pdu.ts';
 import type { EventLike } from './redact.ts';
 import { EventTexts } from './texts.ts';
@@ -77,11 +77,12 @@ function draftEvent(draft: EventDraft, rules: RoomVersionRules): JsonObject {
 
 /**
  * Hashes and signs an event that is complete but for that: our own draft, or the template that another server made
- * for a join, leave or knock. Hashes and signatures it came with are replaced, `unsigned` is dropped. Throws like
- * `buildEvent`.
+ * for a join, leave or knock. Hashes and signatures it came with are replaced; `unsigned` is dropped, and so is an
+ * `event_id` where the ID is a hash, which would cover it. Throws like `buildEvent`.
  */
 export function completeEvent(event: EventLike, rules: RoomVersionRules, signer: EventSigner): BuiltEvent {
-  const { unsigned: _unsigned, hashes: _hashes, signatures: _signatures, ...bare } = event;
+  const { unsigned: _unsigned, hashes: _hashes, signatures: _signatures, event_id: eventIdGiven, ...rest } = event;
+  const bare = rules.eventIdFormat === 'v1' ? { ...rest, event_id: eventIdGiven } : rest;
   const texts = ownTexts(bare, rules);
   const hashes = { sha256: sha256Base64(texts.hashed) };
   texts.set('hashes', hashes);
@@ -96,7 +97,7 @@ export function completeEvent(event: EventLike, rules: RoomVersionRules, signer:
   if (problem !== undefined) {
     throw (problem.tooLarge ? tooLarge : badJson)(`The event's ${problem.field} ${problem.reason}`);
   }
-  const eventId = rules.eventIdFormat === 'v1' ? (bare['event_id'] as EventId) : eventIdOfSignedText(signedText, rules);
+  const eventId = rules.eventIdFormat === 'v1' ? ownEventId(bare) : eventIdOfSignedText(signedText, rules);
   return { pdu: pdu as unknown as Pdu, eventId, canonical };
 }
 

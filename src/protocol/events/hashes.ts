@@ -1,5 +1,5 @@
 import { decodeBase64Lenient, encodeBase64, sha256Base64 } from '../base64.ts';
-import { eventIdOfHash } from '../ids/event-id.ts';
+import { asEventId, eventIdOfHash } from '../ids/event-id.ts';
 import type { EventId } from '../ids/types.ts';
 import type { RoomVersionRules } from '../room-versions.ts';
 import type { EventLike } from './redact.ts';
@@ -22,15 +22,17 @@ export function referenceHash(event: EventLike, rules: RoomVersionRules): string
   return sha256Base64(new EventTexts(event, rules).signed);
 }
 
-/** The ID of an event: its own word in room versions 1 and 2, its reference hash later. */
+/** The ID of an event: its own word in room versions 1 and 2 (`TypeError` if it has none), its reference hash later. */
 export function eventIdOf(event: EventLike, rules: RoomVersionRules): EventId {
   return rules.eventIdFormat === 'v1'
-    ? (event['event_id'] as EventId)
-    : hashedEventId(new EventTexts(event, rules), rules);
+    ? ownEventId(event)
+    : eventIdOfSignedText(new EventTexts(event, rules).signed, rules);
 }
 
-function hashedEventId(texts: EventTexts, rules: RoomVersionRules): EventId {
-  return eventIdOfSignedText(texts.signed, rules);
+/** The ID that an event of room versions 1 and 2 gives itself. Throws `TypeError` if that is none. */
+export function ownEventId(event: EventLike): EventId {
+  const eventId = event['event_id'];
+  return asEventId(typeof eventId === 'string' ? eventId : '');
 }
 
 /** The event ID from the text that signatures cover. Not for room versions 1 and 2. */
@@ -51,14 +53,17 @@ export interface EventDigest {
 }
 
 /**
- * Computes ID, canonical text and hash check of a received event. For room versions 1 to 5 pass what `parseExactJson`
- * read, so that unusual numbers keep their bytes.
+ * Computes ID, canonical text and hash check of an event whose format is right. For room versions 1 to 5 pass what
+ * `parseExactJson` read, so that unusual numbers keep their bytes; `readEvent` minds all that.
  */
-export function digestEvent(event: EventLike, rules: RoomVersionRules): EventDigest {
-  const texts = new EventTexts(event, rules);
+export function digestEvent(
+  event: EventLike,
+  rules: RoomVersionRules,
+  texts: EventTexts = new EventTexts(event, rules),
+): EventDigest {
   const signedText = texts.signed;
   return {
-    eventId: rules.eventIdFormat === 'v1' ? (event['event_id'] as EventId) : eventIdOfSignedText(signedText, rules),
+    eventId: rules.eventIdFormat === 'v1' ? ownEventId(event) : eventIdOfSignedText(signedText, rules),
     canonical: texts.full,
     signedText,
     contentHashMatches: claimedHash(event) === sha256Base64(texts.hashed),

@@ -3,7 +3,8 @@ import type { RoomVersionRules } from '../room-versions.ts';
 import { type EventLike, redactContent } from './redact.ts';
 
 /**
- * The canonical texts of one event: what is stored, hashed and signed. The three differ only in which members they
+ * The canonical texts of one event: what is stored, hashed and signed. None holds `unsigned`, which may be anything:
+ * other servers change it on the way. The three differ only in which members they
  * hold and in `content`, so every member is written once and the texts are put together from the pieces.
  */
 export class EventTexts {
@@ -16,7 +17,7 @@ export class EventTexts {
   /** Throws `CanonicalJsonError` if the event has no canonical form in its room version. */
   constructor(event: EventLike, rules: RoomVersionRules, form = canonicalForm(rules)) {
     this.#rules = rules;
-    this.#keys = canonicalKeys(event);
+    this.#keys = canonicalKeys(event).filter((key) => key !== 'unsigned');
     for (const key of this.#keys) this.#members.push(memberText(key, event[key], form));
     this.#redactedContent = memberText('content', redactContent(event['type'], event['content'], rules), form);
   }
@@ -32,12 +33,12 @@ export class EventTexts {
 
   /** The whole event but `unsigned`: what is stored, and what the limit of 65,536 bytes is about. */
   get full(): string {
-    return this.#join((key) => key !== 'unsigned');
+    return this.#join(() => true);
   }
 
   /** What the content hash covers. */
   get hashed(): string {
-    return this.#join((key) => key !== 'unsigned' && key !== 'signatures' && key !== 'hashes');
+    return this.#join((key) => key !== 'signatures' && key !== 'hashes');
   }
 
   /** What signatures and the reference hash cover: the redacted event without `signatures`. */
