@@ -1,5 +1,5 @@
 /** Why an operation was refused. */
-export type AdminErrorCode = 'bad_input' | 'exists' | 'not_found' | 'deactivated';
+export type AdminErrorCode = 'bad_input' | 'exists' | 'not_found' | 'deactivated' | 'refused';
 
 /** An operation that was refused, with a sentence for the admin. */
 export class AdminError extends Error {

@@ -1,10 +1,12 @@
 import * as v from 'valibot';
-import { parseServerName } from '../protocol/ids/server-name.ts';
-import type { UserId } from '../protocol/ids/types.ts';
-import { newUserId, parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import { MatrixError } from '../protocol/errors.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import { localpartOf, newUserId, parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import type { AccountSummary } from '../users/accounts.ts';
+import type { RegistrationTokenInfo } from '../users/registration-tokens.ts';
 import { millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
-import type { AccountSummary, AdminServices, RegistrationTokenInfo, SigningKeyInfo } from './services.ts';
+import type { AdminServices, SigningKeyInfo } from './services.ts';
 
 /**
  * Everything that `hearth <command>` can do to a server, by name. The running server answers these on `admin.sock`; with
@@ -64,7 +66,7 @@ export const operations = {
     v.strictObject({ user: v.string(), erase: v.optional(v.boolean(), false) }),
     async (services, input) => {
       const { userId } = activeAccount(services, input.user);
-      await services.accounts.deactivate(userId, input.erase);
+      await services.deactivation.deactivate(userId, input.erase);
       return { user_id: userId, erased: input.erase };
     },
   ),
@@ -130,11 +132,17 @@ export async function runOperation(services: AdminServices, name: OperationName,
     const path = v.getDotPath(issue);
     throw new AdminError('bad_input', path === null ? issue.message : `${path}: ${issue.message}`);
   }
-  return await chosen.run(services, parsed.output);
+  try {
+    return await chosen.run(services, parsed.output);
+  } catch (error) {
+    // What the domains refuse a client for, they refuse the admin for.
+    if (error instanceof MatrixError && error.status < 500) throw new AdminError('refused', error.message);
+    throw error;
+  }
 }
 
 /** Takes `alice`, `@alice` and `@alice:example.org`. */
-function userIdOf(text: string, serverName: string): UserId {
+function userIdOf(text: string, serverName: ServerName): UserId {
   const full = text.includes(':') ? text : `@${text.replace(/^@/, '')}:${serverName}`;
   const userId = parseUserId(full);
   if (userId === undefined) throw new AdminError('bad_input', `"${text}" is not a user name`);
@@ -143,11 +151,10 @@ function userIdOf(text: string, serverName: string): UserId {
   return userId;
 }
 
-function newAccountId(text: string, serverName: string): UserId {
+function newAccountId(text: string, serverName: ServerName): UserId {
   const userId = userIdOf(text, serverName);
-  const server = parseServerName(serverName);
-  const localpart = userId.slice(1, userId.indexOf(':'));
-  const valid = server === undefined ? undefined : newUserId(localpart, server);
+  const localpart = localpartOf(userId);
+  const valid = newUserId(localpart, serverName);
   if (valid === undefined) {
     throw new AdminError(
       'bad_input',

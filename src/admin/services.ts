@@ -1,53 +1,16 @@
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import type { Accounts } from '../users/accounts.ts';
+import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
 
-/** An account as the admin sees it. */
-export interface AccountSummary {
-  readonly userId: UserId;
-  readonly isAdmin: boolean;
-  readonly isDeactivated: boolean;
-  readonly created: Millis;
-}
+/** What the admin operations ask of accounts. */
+export type AccountAdmin = Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin'>;
 
-export interface NewAccount {
-  readonly userId: UserId;
-  readonly password: string;
-  readonly isAdmin: boolean;
-}
+export type RegistrationTokenAdmin = Pick<RegistrationTokens, 'create' | 'list' | 'revoke'>;
 
-/** What the admin operations ask of accounts. "No such account" and "taken" are values, failures are errors. */
-export interface AccountAdmin {
-  create(account: NewAccount): Promise<'created' | 'taken'>;
-  /** Accounts in the order of their IDs, after `after`, at most `limit`. */
-  list(after: UserId | undefined, limit: number): readonly AccountSummary[];
-  find(userId: UserId): AccountSummary | undefined;
-  /** With `logOut` all devices are logged out; without it sessions stay. */
-  setPassword(userId: UserId, password: string, logOut: boolean): Promise<void>;
-  setAdmin(userId: UserId, isAdmin: boolean): void;
+/** Closing an account concerns many domains: its rooms, devices, media. */
+export interface Deactivation {
   deactivate(userId: UserId, erase: boolean): Promise<void>;
-}
-
-export interface RegistrationTokenInfo {
-  readonly token: string;
-  /** How often it may be used; undefined: any number of times. */
-  readonly uses: number | undefined;
-  readonly used: number;
-  readonly created: Millis;
-  readonly expires: Millis | undefined;
-}
-
-export interface NewRegistrationToken {
-  /** Undefined: one is made up. */
-  readonly token: string | undefined;
-  readonly uses: number | undefined;
-  readonly lifetime: Millis | undefined;
-}
-
-export interface RegistrationTokenAdmin {
-  create(token: NewRegistrationToken): RegistrationTokenInfo | 'taken';
-  list(after: string | undefined, limit: number): readonly RegistrationTokenInfo[];
-  /** False if there is no such token. */
-  revoke(token: string): boolean;
 }
 
 export interface SigningKeyInfo {
@@ -70,6 +33,7 @@ export interface SigningKeyAdmin {
 export interface AdminServices {
   readonly serverName: ServerName;
   readonly accounts: AccountAdmin;
+  readonly deactivation: Deactivation;
   readonly registrationTokens: RegistrationTokenAdmin;
   readonly signingKeys: SigningKeyAdmin;
 }

@@ -1,5 +1,7 @@
-import type { AccountSummary, AdminServices, RegistrationTokenInfo } from '../../src/admin/services.ts';
+import type { AdminServices } from '../../src/admin/services.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import type { AccountSummary } from '../../src/users/accounts.ts';
+import type { RegistrationTokenInfo } from '../../src/users/registration-tokens.ts';
 import { millis } from '../../src/util/brand.ts';
 
 /** Admin services over plain maps, and what was asked of them in `log`. */
@@ -31,6 +33,8 @@ export function memoryServices() {
         return Promise.resolve();
       },
       setAdmin: (userId, isAdmin) => change(userId, { isAdmin }),
+    },
+    deactivation: {
       deactivate(userId, erase) {
         log.push(`deactivate ${userId}, erase ${erase}`);
         change(userId, { isDeactivated: true });
