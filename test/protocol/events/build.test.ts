@@ -173,6 +173,24 @@ describe('reading the event of another server', () => {
     }
   });
 
+  it('stands content as deep as the parser lets through', () => {
+    for (const version of ['5', '12']) {
+      const rules = rulesOf(version);
+      const { pdu } = buildEvent(messageDraft(rules, { content: { n: 7 } }), rules, signer);
+      const number = rules.strictCanonicalJson ? '7' : '7.0';
+      for (const [open, close] of [
+        ['[', ']'],
+        ['{"a":', '}'],
+      ] as const) {
+        const deep = open.repeat(998) + number + close.repeat(998);
+        const read = readEvent(wire(pdu, [['"n":7', `"n":${deep}`]]), rules);
+        assert.ok(read.ok);
+        assert.ok(read.event.canonical.includes(deep));
+        assert.equal(wire(pdu, [['"n":7', `"n":${open}${deep}${close}`]]), undefined);
+      }
+    }
+  });
+
   it('refuses what is no event, before anything is made of it', () => {
     for (const version of ['1', '5', '12']) {
       const rules = rulesOf(version);
