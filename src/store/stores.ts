@@ -7,6 +7,11 @@ import { Extremities } from './events/extremities.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
 import { PositionStore } from './positions.ts';
+import { AliasStore } from './rooms/aliases.ts';
+import { BoundaryStore } from './rooms/boundaries.ts';
+import { RedactionStore } from './rooms/redactions.ts';
+import { TransactionStore } from './rooms/transactions.ts';
+import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateLog } from './state/state-log.ts';
 import { Timeline } from './timeline.ts';
@@ -22,7 +27,12 @@ export interface Stores {
   readonly extremities: Extremities;
   readonly timeline: Timeline;
   readonly stateLog: StateLog;
-  readonly roomStates: RoomStateStore;
+  readonly mergedPoints: MergedPoints;
+  readonly roomState: RoomStateStore;
+  readonly aliases: AliasStore;
+  readonly boundaries: BoundaryStore;
+  readonly redactions: RedactionStore;
+  readonly transactions: TransactionStore;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -39,6 +49,11 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     extremities: new Extremities(db),
     timeline: new Timeline(db),
     stateLog,
-    roomStates: new RoomStateStore(db, interning, stateLog, serverName),
+    mergedPoints: new MergedPoints(db),
+    roomState: new RoomStateStore(db, interning, stateLog, serverName),
+    aliases: new AliasStore(db),
+    boundaries: new BoundaryStore(db),
+    redactions: new RedactionStore(db),
+    transactions: new TransactionStore(db),
   };
 }

@@ -4,7 +4,7 @@ import type { Database } from '../db.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
-import type { EventNid, LineNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
+import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../nids.ts';
 import { Segments } from '../segments.ts';
 import { type LocalMember, LocalMembers } from './local-members.ts';
 import { type Member, type MemberFilter, MemberStore, MembershipTally, type Paging } from './members.ts';
@@ -129,6 +129,11 @@ export class RoomStateStore {
     }
     this.#derive(room, base, pos, gained);
     return gained;
+  }
+
+  /** The current state as a point: the newest of the main line. */
+  tip(room: RoomNid): StatePoint {
+    return this.#log.normalise({ line: this.#lineOf(room), pos: Number.MAX_SAFE_INTEGER as StreamPos });
   }
 
   #lineOf(room: RoomNid): LineNid {

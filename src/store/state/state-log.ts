@@ -99,11 +99,10 @@ export class StateLog {
     return Number(lastInsertRowid) as LineNid;
   }
 
-  /** Copies what the forks of a path say, nearest first, to a position before any that the new line will use. */
+  /** Copies what the forks of a path say, nearest first, to position 0: before any that the new line will use. */
   #copyOverrides(path: readonly PathStep[], line: LineNid): void {
-    const pos = (path[0] as PathStep).pos;
     for (const step of path.slice(0, -1)) {
-      for (const [key, event] of this.#stepEntries(step)) this.#insertAtBase.run(line, key, pos, event);
+      for (const [key, event] of this.#stepEntries(step)) this.#insertAtBase.run(line, key, 0, event);
     }
   }
 
