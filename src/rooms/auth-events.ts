@@ -1,9 +1,9 @@
 import type { AuthEvent } from '../protocol/event-auth/types.ts';
 import { type Pdu, refIds } from '../protocol/events/pdu.ts';
+import type { EventId } from '../protocol/ids/types.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { eventFlags } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { EventId } from '../protocol/ids/types.ts';
 import type { EventNid } from '../store/nids.ts';
 import { Lru } from '../util/lru.ts';
 
@@ -56,7 +56,7 @@ export class AuthEvents {
 
 /** The same form of an event that is at hand. */
 export function authEventOf(
-  pdu: Omit<Pdu, 'hashes' | 'signatures'>,
+  pdu: Pdu,
   about: {
     readonly nid: EventNid;
     readonly eventId: EventId;

@@ -12,7 +12,7 @@ import type { TransactionStore } from '../store/rooms/transactions.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
-import { LruMap } from '../util/lru-map.ts';
+import { SizedLru } from '../util/sized-lru.ts';
 import { transactionIdOf } from './transactions.ts';
 import type { RoomView } from './visibility.ts';
 
@@ -50,7 +50,7 @@ const cacheCharacters = 2 * 1024 * 1024;
 export class ClientEvents {
   readonly #stores: ClientEventStores;
   readonly #clock: Clock;
-  readonly #cache = new LruMap<EventNid, Shared>(cacheCharacters, sizeOf);
+  readonly #cache = new SizedLru<EventNid, Shared>(cacheCharacters, sizeOf);
 
   constructor(stores: ClientEventStores, clock: Clock) {
     this.#stores = stores;
@@ -76,9 +76,11 @@ export class ClientEvents {
     return JSON.parse(this.text(row, audience)) as JsonObject;
   }
 
-  /** Has to be told when an event's body changes, and when what it replaced does. */
-  forget(nid: EventNid): void {
-    this.#cache.delete(nid);
+  /** Has to be told when an event's body changes. */
+  forget(row: EventRow): void {
+    // The content of a state event is also shown with the one that replaced it, wherever that is.
+    if (row.stateKey === null) this.#cache.delete(row.nid);
+    else this.#cache.clear();
   }
 
   /** The row's event type, sender and content as a filter asks for them; the content is read only if it does. */

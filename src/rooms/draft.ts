@@ -9,3 +9,7 @@ export interface EventDraft {
   /** The target of an `m.room.redaction`; it is written where the room's version wants it. */
   readonly redacts?: EventId;
 }
+
+export interface StateDraft extends EventDraft {
+  readonly stateKey: string;
+}

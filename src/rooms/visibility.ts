@@ -6,7 +6,7 @@ import { type MembershipName, membershipName, memberships } from '../store/event
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../store/nids.ts';
-import type { RoomStateStore } from '../store/state/room-state.ts';
+import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { AuthEvents } from './auth-events.ts';
 import { type HistoryVisibility, historyVisibilityOf, maySee } from './history-visibility.ts';
@@ -121,10 +121,7 @@ export class RoomView {
   /** A live event of the main line that came while the user was in without a break. Answers for most of what is read. */
   #isSinceJoin(row: EventRow): boolean {
     return (
-      this.#joinedSince !== undefined &&
-      row.pos !== null &&
-      row.pos >= this.#joinedSince &&
-      row.line === this.#mainLine
+      this.#joinedSince !== undefined && row.pos !== null && row.pos >= this.#joinedSince && row.line === this.#mainLine
     );
   }
 

@@ -1,0 +1,129 @@
+import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import { parseRoomAlias, serverOfAlias } from '../protocol/ids/room-id.ts';
+import type { RoomAlias, RoomId, ServerName } from '../protocol/ids/types.ts';
+import type { Database } from '../store/db.ts';
+import { memberships } from '../store/events/membership.ts';
+import type { AliasStore } from '../store/rooms/aliases.ts';
+import type { Requester } from '../users/requester.ts';
+import type { JsonObject } from '../util/json.ts';
+import { aliasesIn } from './canonical-alias.ts';
+import { currentState, type StateSources } from './current-state.ts';
+import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { LocalInput } from './local-input.ts';
+import type { Visibility } from './visibility.ts';
+
+export interface AliasUses extends StateSources {
+  readonly db: Database;
+  readonly aliasStore: AliasStore;
+  readonly rooms: KnownRooms;
+  readonly localInput: LocalInput;
+  readonly visibility: Visibility;
+  readonly serverName: ServerName;
+}
+
+/** The names of rooms on this server, and which rooms its directory lists. */
+export class Aliases {
+  readonly #uses: AliasUses;
+
+  constructor(uses: AliasUses) {
+    this.#uses = uses;
+  }
+
+  /** The room behind an alias and servers that are in it. 404 M_NOT_FOUND, also for aliases of other servers. */
+  resolve(alias: RoomAlias): { readonly roomId: RoomId; readonly servers: readonly ServerName[] } {
+    const { aliasStore, interning, serverName } = this.#uses;
+    const found = aliasStore.find(alias);
+    if (found === undefined) throw notFound(`The room alias ${alias} was not found`);
+    return { roomId: interning.roomId(found.room), servers: [serverName] };
+  }
+
+  /**
+   * Gives a room one more name. 400 M_INVALID_PARAM no alias of this server · 403 M_FORBIDDEN not in the room
+   * · 409 M_UNKNOWN the alias exists
+   */
+  async create(requester: Requester, alias: string, roomId: string): Promise<void> {
+    const { db, aliasStore, roomState, rooms } = this.#uses;
+    const parsed = this.#own(alias);
+    const room = rooms.getForMember(roomId);
+    await db.durable<void>(() => {
+      if (roomState.member(room.nid, requester.user)?.membership !== memberships.join) {
+        throw forbidden('You are not in this room');
+      }
+      if (!aliasStore.insert(parsed, room.nid, requester.user)) {
+        throw new MatrixError(409, 'M_UNKNOWN', `The room alias ${parsed} exists already`);
+      }
+    });
+  }
+
+  /**
+   * Takes a name away, and out of the canonical alias where the requester may change it. For whoever made the alias,
+   * who may set the room's canonical alias, and server admins. 404 M_NOT_FOUND · 403 M_FORBIDDEN
+   */
+  async remove(requester: Requester, alias: string): Promise<void> {
+    const { db, aliasStore, rooms, interning } = this.#uses;
+    const parsed = this.#own(alias);
+    await db.durable<void>(() => {
+      const found = aliasStore.find(parsed);
+      if (found === undefined) throw notFound(`The room alias ${parsed} was not found`);
+      const room = rooms.get(interning.roomId(found.room));
+      const mayChangeRoom = this.mayName(requester, room);
+      if (found.creator !== requester.user && !requester.admin && !mayChangeRoom) {
+        throw forbidden('Only who made the alias or may change the canonical alias can remove it');
+      }
+      aliasStore.remove(parsed);
+      if (mayChangeRoom) this.#dropFromRoom(requester, room, parsed);
+    });
+  }
+
+  /** The room's aliases on this server. 403 M_FORBIDDEN unless the requester is in the room or all may read it. */
+  ofRoom(requester: Requester, roomId: string): RoomAlias[] {
+    const room = this.#uses.rooms.getForMember(roomId);
+    const view = this.#uses.visibility.view(room.nid, requester.user);
+    if (view.membership !== 'join' && !view.isWorldReadable) throw forbidden('You are not in this room');
+    return this.#uses.aliasStore.ofRoom(room.nid);
+  }
+
+  /** Whether the directory lists the room. 404 M_NOT_FOUND */
+  isPublished(roomId: string): boolean {
+    const room = this.#uses.rooms.get(roomId);
+    return this.#uses.roomState.info(room.nid)?.published ?? false;
+  }
+
+  /** Lists the room or takes it out. For who may name the room, and server admins. 404 M_NOT_FOUND · 403 M_FORBIDDEN */
+  async publish(requester: Requester, roomId: string, published: boolean): Promise<void> {
+    const { db, roomState, rooms } = this.#uses;
+    const room = rooms.get(roomId);
+    await db.durable<void>(() => {
+      if (!requester.admin && !this.mayName(requester, room)) {
+        throw forbidden('Only who may change the canonical alias can publish the room');
+      }
+      roomState.publish(room.nid, published);
+    });
+  }
+
+  /** Whether the requester is in the room and may set its canonical alias. */
+  mayName({ user, userId }: Requester, room: KnownRoom): boolean {
+    const { roomState } = this.#uses;
+    if (roomState.member(room.nid, user)?.membership !== memberships.join) return false;
+    const levels = PowerLevels.of(room.rules, currentState(this.#uses, room.nid));
+    return levels.userLevel(userId) >= levels.requiredLevel('m.room.canonical_alias', true);
+  }
+
+  #own(text: string): RoomAlias {
+    const alias = parseRoomAlias(text);
+    if (alias === undefined) throw invalidParam('This is not a room alias');
+    if (serverOfAlias(alias) !== this.#uses.serverName) throw invalidParam('The alias is not one of this server');
+    return alias;
+  }
+
+  #dropFromRoom(requester: Requester, room: KnownRoom, alias: RoomAlias): void {
+    const present = currentState(this.#uses, room.nid)('m.room.canonical_alias', '')?.content;
+    if (present === undefined || !aliasesIn(present).includes(alias)) return;
+    const { alias: main, alt_aliases: others, ...rest } = present;
+    const content: JsonObject = { ...rest };
+    if (main !== undefined && main !== alias) content['alias'] = main;
+    if (Array.isArray(others)) content['alt_aliases'] = others.filter((other) => other !== alias);
+    this.#uses.localInput.append(room, requester.userId, { type: 'm.room.canonical_alias', stateKey: '', content });
+  }
+}

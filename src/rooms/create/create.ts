@@ -1,0 +1,138 @@
+import { invalidParam, MatrixError } from '../../protocol/errors.ts';
+import { asRoomId, parseRoomAlias, roomIdOfCreate } from '../../protocol/ids/room-id.ts';
+import type { RoomAlias, RoomId, ServerName } from '../../protocol/ids/types.ts';
+import { isUserId } from '../../protocol/ids/user-id.ts';
+import { type RoomVersionRules, roomVersionRules } from '../../protocol/room-versions.ts';
+import type { Database } from '../../store/db.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { AliasStore } from '../../store/rooms/aliases.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import type { Streams } from '../../streams/streams.ts';
+import type { Requester } from '../../users/requester.ts';
+import { type Random, randomLetters } from '../../util/random.ts';
+import type { CanonicalAliasCheck } from '../canonical-alias.ts';
+import type { EventDraft } from '../draft.ts';
+import type { KnownRoom } from '../known-rooms.ts';
+import type { LocalEvent, LocalEvents } from '../local-events.ts';
+import type { LocalInput } from '../local-input.ts';
+import type { MemberRules } from '../member-rules.ts';
+import type { CreateRoomOptions } from './options.ts';
+import { createRoomPlan } from './plan.ts';
+
+export interface CreateUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly roomState: RoomStateStore;
+  readonly aliases: AliasStore;
+  readonly streams: Streams;
+  readonly localEvents: LocalEvents;
+  readonly localInput: LocalInput;
+  readonly memberRules: MemberRules;
+  readonly canonicalAlias: CanonicalAliasCheck;
+  readonly random: Random;
+  readonly serverName: ServerName;
+}
+
+/** Makes rooms. */
+export class RoomCreation {
+  readonly #uses: CreateUses;
+
+  constructor(uses: CreateUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * Makes a room with all its first events in one transaction: it is there as a whole, or not at all.
+   *
+   * 400 M_UNSUPPORTED_ROOM_VERSION · 400 M_INVALID_PARAM alias name or additional creator · 400 M_ROOM_IN_USE
+   * · 400 M_INVALID_ROOM_STATE the events asked for are not allowed in it · 403 M_FORBIDDEN an invite to another server
+   * · 403 M_INVITE_BLOCKED · 404 M_NOT_FOUND an invite to nobody · 413 M_TOO_LARGE
+   * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+   */
+  async createRoom(requester: Requester, options: CreateRoomOptions): Promise<RoomId> {
+    const rules = roomVersionRules(options.version);
+    if (rules === undefined) {
+      throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', 'This server does not support the room version');
+    }
+    const alias = this.#alias(options.aliasName);
+    checkCreators(options, rules);
+    return this.#uses.db.durable<RoomId>(() => this.#create(requester, options, rules, alias));
+  }
+
+  #create(
+    requester: Requester,
+    options: CreateRoomOptions,
+    rules: RoomVersionRules,
+    alias: RoomAlias | undefined,
+  ): RoomId {
+    const { aliases, memberRules } = this.#uses;
+    const { userId, user } = requester;
+    for (const invitee of options.invite) memberRules.checkInvitee(invitee);
+    const [create, ...others] = createRoomPlan(options, {
+      rules,
+      creator: userId,
+      profile: (member) => memberRules.profile(member),
+      ...(alias === undefined ? {} : { alias }),
+    }) as [EventDraft, ...EventDraft[]];
+    const room = inNewRoom(() => this.#begin(requester, create, rules));
+    if (alias !== undefined && !aliases.insert(alias, room.nid, user)) {
+      throw new MatrixError(400, 'M_ROOM_IN_USE', `The room alias ${alias} exists already`);
+    }
+    if (options.visibility === 'public') this.#uses.roomState.publish(room.nid, true);
+    for (const draft of others) {
+      if (draft.type === 'm.room.canonical_alias') this.#uses.canonicalAlias.check(room, draft.content);
+      inNewRoom(() => this.#uses.localInput.append(room, userId, draft));
+    }
+    return room.roomId;
+  }
+
+  /** Opens the room with its create event, whose hash is the room's ID from room version 12 on. */
+  #begin({ userId }: Requester, draft: EventDraft, rules: RoomVersionRules): KnownRoom {
+    const { interning, localEvents, localInput, random, roomState, serverName, streams } = this.#uses;
+    const chosen = rules.roomIdIsCreateHash ? undefined : asRoomId(`!${randomLetters(random, 18)}:${serverName}`);
+    const build = (delay: number): LocalEvent =>
+      localEvents.build(userId, draft, {
+        rules,
+        ...(chosen === undefined ? {} : { roomId: chosen }),
+        prevEvents: [],
+        state: () => undefined,
+        delay,
+      });
+    let event = build(0);
+    // Two equal requests within a millisecond would make the same create event, and so the same room.
+    for (let delay = 1; interning.findEvent(event.eventId) !== undefined; delay++) event = build(delay);
+    const roomId = chosen ?? roomIdOfCreate(event.eventId);
+    const room: KnownRoom = { nid: interning.room(roomId), roomId, rules };
+    const pos = streams.next();
+    roomState.createRoom(room.nid, rules.version, pos);
+    localInput.begin(room, event, pos);
+    return room;
+  }
+
+  #alias(name: string | undefined): RoomAlias | undefined {
+    if (name === undefined) return undefined;
+    const alias = name.includes(':') ? undefined : parseRoomAlias(`#${name}:${this.#uses.serverName}`);
+    if (alias === undefined) throw invalidParam('room_alias_name cannot be part of a room alias');
+    return alias;
+  }
+}
+
+function checkCreators({ creationContent }: CreateRoomOptions, rules: RoomVersionRules): void {
+  const creators = creationContent['additional_creators'];
+  if (!rules.privilegedCreators || creators === undefined) return;
+  if (!Array.isArray(creators) || !creators.every((user) => typeof user === 'string' && isUserId(user))) {
+    throw invalidParam('additional_creators must be a list of user IDs');
+  }
+}
+
+/** An event that its own room does not allow makes the whole request one that asks for the impossible. */
+function inNewRoom<T>(fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    if (error instanceof MatrixError && error.errcode === 'M_FORBIDDEN') {
+      throw new MatrixError(400, 'M_INVALID_ROOM_STATE', error.message, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import { forbidden } from '../protocol/errors.ts';
+import { checkAuth } from '../protocol/event-auth/check.ts';
+import type { SignatureChecks, StateLookup } from '../protocol/event-auth/types.ts';
+import { MAX_PREV_EVENTS } from '../protocol/events/format.ts';
+import type { UserId } from '../protocol/ids/types.ts';
+import type { RoomVersionRules } from '../protocol/room-versions.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import type { Extremities } from '../store/events/extremities.ts';
+import type { EventNid, RoomNid, StatePoint } from '../store/nids.ts';
+import type { CurrentChange } from '../store/state/room-state-store.ts';
+import type { Streams } from '../streams/streams.ts';
+import { authEventOf } from './auth-events.ts';
+import { currentState, type StateSources, stateAt } from './current-state.ts';
+import type { EventDraft } from './draft.ts';
+import type { RoomInput } from './input.ts';
+import type { KnownRoom } from './known-rooms.ts';
+import type { LocalEvent, LocalEvents } from './local-events.ts';
+import type { CommittedEvent } from './observer.ts';
+import type { StateEngine } from './state-engine.ts';
+
+export interface LocalInputUses extends StateSources {
+  readonly events: EventStore;
+  readonly extremities: Extremities;
+  readonly streams: Streams;
+  readonly input: RoomInput;
+  readonly localEvents: LocalEvents;
+  readonly signatures: SignatureChecks<EventNid>;
+  readonly stateEngine: StateEngine;
+}
+
+/** Puts what our own users say at the end of a room. Inside a write, all of it. */
+export class LocalInput {
+  readonly #uses: LocalInputUses;
+
+  constructor(uses: LocalInputUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * Builds, authorises and commits one event. Throws 403 M_FORBIDDEN where the auth rules refuse it, and what building
+   * throws.
+   */
+  append(room: KnownRoom, sender: UserId, draft: EventDraft): CommittedEvent {
+    const { extremities, interning, input, localEvents } = this.#uses;
+    if (draft.type === 'm.room.create') throw forbidden('A room has one create event');
+    const forward = extremities.forward(room.nid);
+    if (forward.length > MAX_PREV_EVENTS) return this.#appendToSome(room, sender, draft, forward);
+    const state = currentState(this.#uses, room.nid);
+    const event = localEvents.build(sender, draft, { ...room, prevEvents: forward, state });
+    const nid = interning.event(event.eventId);
+    this.#authorise(room.rules, event, nid, state);
+    const pos = this.#uses.streams.next();
+    return input.commit({
+      room: room.nid,
+      rules: room.rules,
+      event,
+      nid,
+      outcome: 'accepted',
+      before: this.#tip(room.nid, pos),
+      ...cited(event),
+      changes: this.#ownChange(event, nid),
+      pos,
+    });
+  }
+
+  /**
+   * The same where the room has more ends than an event may cite: it goes behind the deepest of them, in the state that
+   * those resolve to, and the current state is resolved anew. Every such event leaves fewer ends.
+   */
+  #appendToSome(room: KnownRoom, sender: UserId, draft: EventDraft, forward: readonly EventNid[]): CommittedEvent {
+    const { events, interning, input, localEvents, stateEngine } = this.#uses;
+    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
+    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
+    const before = stateEngine.stateBefore(room, prevEvents);
+    if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
+    const state = stateAt(this.#uses, before);
+    const event = localEvents.build(sender, draft, { ...room, prevEvents, state });
+    const nid = interning.event(event.eventId);
+    this.#authorise(room.rules, event, nid, state);
+    this.#authorise(room.rules, event, nid, currentState(this.#uses, room.nid));
+    return input.commit({ ...room, room: room.nid, nid, event, outcome: 'accepted', before, ...cited(event) });
+  }
+
+  /** Authorises and commits the first event of a room that was just opened at `pos`. */
+  begin(room: KnownRoom, event: LocalEvent, pos: ReturnType<Streams['next']>): CommittedEvent {
+    const { interning, input } = this.#uses;
+    const nid = interning.event(event.eventId);
+    this.#authorise(room.rules, event, nid, () => undefined);
+    return input.commit({
+      room: room.nid,
+      rules: room.rules,
+      event,
+      nid,
+      outcome: 'accepted',
+      before: this.#tip(room.nid, pos),
+      ...cited(event),
+      changes: this.#ownChange(event, nid),
+      pos,
+    });
+  }
+
+  #authorise(rules: RoomVersionRules, event: LocalEvent, nid: EventNid, state: StateLookup<EventNid>): void {
+    const verdict = checkAuth(
+      rules,
+      authEventOf(event.pdu, { ...event, nid, rejected: false }),
+      state,
+      this.#uses.signatures,
+    );
+    if (!verdict.allowed) throw forbidden(`Not allowed: ${verdict.reason}`, { cause: `rule ${verdict.rule}` });
+  }
+
+  /** The current state as a point, before anything is written at `pos`. */
+  #tip(room: RoomNid, pos: ReturnType<Streams['next']>): StatePoint {
+    const { roomState, stateLog } = this.#uses;
+    const info = roomState.info(room);
+    if (info === undefined) throw new Error(`room ${room} has no row`);
+    return stateLog.normalise({ line: info.line, pos });
+  }
+
+  #ownChange({ pdu }: LocalEvent, nid: EventNid): CurrentChange[] {
+    if (pdu.state_key === undefined) return [];
+    return [{ key: this.#uses.interning.stateKey(pdu.type, pdu.state_key), event: nid }];
+  }
+}
+
+const cited = ({ prevEvents, authEvents }: LocalEvent) => ({ prevEvents, authEvents });

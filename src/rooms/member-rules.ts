@@ -1,0 +1,79 @@
+import { forbidden, MatrixError, notFound } from '../protocol/errors.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import type { Requester } from '../users/requester.ts';
+import type { JsonObject } from '../util/json.ts';
+import { currentState, type StateSources } from './current-state.ts';
+import type { KnownRoom } from './known-rooms.ts';
+import { authoriserOfJoin } from './restricted-join.ts';
+
+/** What is known of the people of this server; `homeserver.ts` fills it. */
+export interface LocalPeople {
+  /** Whether the user has an account on this server. */
+  exists(user: UserId): boolean;
+  /** The name and picture that a user of this server has set; empty for others. */
+  profile(user: UserId): { readonly displayname?: string; readonly avatar_url?: string };
+  /** Whether the user wants no invites (`m.invite_permission_config`). */
+  blocksInvites(user: UserId): boolean;
+}
+
+/** What this server asks of the member events of its own users, beyond the auth rules. Inside a write. */
+export class MemberRules {
+  readonly #sources: StateSources;
+  readonly #people: LocalPeople;
+  readonly #serverName: ServerName;
+
+  constructor(uses: StateSources & { readonly people: LocalPeople; readonly serverName: ServerName }) {
+    this.#sources = uses;
+    this.#people = uses.people;
+    this.#serverName = uses.serverName;
+  }
+
+  /** The name and picture that member events of the user carry. */
+  profile(user: UserId): { readonly displayname?: string; readonly avatar_url?: string } {
+    return this.#people.profile(user);
+  }
+
+  /**
+   * The content of a member event as it will be sent: joins, invites and knocks get the profile of the user they are
+   * about, as far as they do not say it themselves, and a restricted join gets its authoriser. Throws where this
+   * server refuses the change.
+   */
+  prepare(requester: Requester, room: KnownRoom, stateKey: string, content: JsonObject): JsonObject {
+    // Who authorised a join is for the server to say.
+    const { join_authorised_via_users_server: _claimed, ...said } = content;
+    const target = parseUserId(stateKey);
+    const membership = said['membership'];
+    if (target === undefined) return said;
+    if (membership === 'invite' && said['third_party_invite'] === undefined) this.checkInvitee(target);
+    if (membership === 'join' && target === requester.userId) {
+      if (requester.guest) this.#checkGuest(room);
+      const authoriser = authoriserOfJoin(this.#sources, room, requester, this.#serverName);
+      const authorised = authoriser === undefined ? {} : { join_authorised_via_users_server: authoriser };
+      return { ...this.profile(target), ...said, ...authorised };
+    }
+    const shows = membership === 'join' || membership === 'invite' || membership === 'knock';
+    return shows ? { ...this.profile(target), ...said } : said;
+  }
+
+  /**
+   * 403 M_FORBIDDEN for users of other servers, as there is no federation to reach them by · 404 M_NOT_FOUND nobody has
+   * this name here · 403 M_INVITE_BLOCKED
+   */
+  checkInvitee(target: UserId): void {
+    if (serverOf(target) !== this.#serverName) {
+      throw forbidden('This server does not federate: only its own users can be invited');
+    }
+    if (!this.#people.exists(target)) throw notFound('There is no user of this name');
+    if (this.#people.blocksInvites(target)) {
+      throw new MatrixError(403, 'M_INVITE_BLOCKED', 'This user does not accept invites');
+    }
+  }
+
+  #checkGuest(room: KnownRoom): void {
+    const access = currentState(this.#sources, room.nid)('m.room.guest_access', '');
+    if (access?.content['guest_access'] !== 'can_join') {
+      throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests cannot join this room');
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { notFound } from '../protocol/errors.ts';
+import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
+import type { EventRow } from '../store/events/event-row.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
+import type { EventNid, StateKeyNid, StatePoint } from '../store/nids.ts';
+import type { BoundaryStore } from '../store/rooms/boundaries.ts';
+import type { StateLog } from '../store/state/state-log.ts';
+import type { Boundary, Direction } from '../store/timeline.ts';
+import type { Requester } from '../users/requester.ts';
+import type { ClientEvents, EventAudience } from './client-events.ts';
+import type { RoomHistory } from './history.ts';
+import type { RoomReading } from './reading.ts';
+import type { RoomTokens } from './tokens.ts';
+
+export interface MessagesUses {
+  readonly events: EventStore;
+  readonly stateLog: StateLog;
+  readonly boundaries: BoundaryStore;
+  readonly reading: RoomReading;
+  readonly history: RoomHistory;
+  readonly tokens: RoomTokens;
+  readonly clientEvents: ClientEvents;
+}
+
+export interface MessagesQuery {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly direction: Direction;
+  readonly limit?: number | undefined;
+  readonly filter: RoomEventFilter;
+}
+
+export interface ContextQuery {
+  readonly limit?: number | undefined;
+  readonly filter: RoomEventFilter;
+}
+
+/** What one answer holds at most, as the servers in use have it; a client that wants more asks again. */
+const maxEvents = 1000;
+const defaultEvents = 10;
+const statePage = 100;
+
+/** Pages through the history of rooms for our users. */
+export class RoomMessages {
+  readonly #uses: MessagesUses;
+
+  constructor(uses: MessagesUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * One page of history as JSON text, `{ start, end?, chunk, state? }`. Without `from` it begins at the end (backwards)
+   * or the start (forwards) of what is known. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens
+   */
+  messages(requester: Requester, roomId: string, query: MessagesQuery): string {
+    const { boundaries, reading, history, tokens } = this.#uses;
+    const opened = reading.open(requester, roomId);
+    const { nid } = opened.room;
+    const { direction, filter } = query;
+    const end = direction === 'b' ? boundaries.at(nid, opened.until) : boundaries.beginning(nid);
+    const from = query.from === undefined ? end : tokens.boundary('from', query.from, nid);
+    if (from === undefined) throw notFound('The room has no history here');
+    const to = query.to === undefined ? undefined : tokens.boundary('to', query.to, nid);
+    const limit = limitOf(query.limit, filter);
+    const { rows, next } = history.walk({ view: opened.view, from, to, direction, limit, filter });
+    const audience = reading.audience(opened, requester);
+    const members: string[] = [`"start":${JSON.stringify(query.from ?? tokens.text(from))}`];
+    if (next !== undefined) members.push(`"end":${JSON.stringify(tokens.text(next))}`);
+    members.push(`"chunk":${this.#array(rows, audience)}`);
+    if (filter.lazyLoadMembers) {
+      const newest = direction === 'b' ? rows[0] : rows.at(-1);
+      const point = newest && history.pointAfter(newest);
+      members.push(`"state":${this.#array(point === undefined ? [] : history.sendersAt(point, rows), audience)}`);
+    }
+    return `{${members.join(',')}}`;
+  }
+
+  /**
+   * What happened around an event, as JSON text in pieces; the state is that after the newest event shown.
+   * 404 M_NOT_FOUND · 403 M_FORBIDDEN
+   */
+  context(requester: Requester, roomId: string, eventId: string, query: ContextQuery): Generator<string> {
+    const { reading, history, tokens, clientEvents } = this.#uses;
+    const { view, row } = reading.visibleEvent(requester, roomId, eventId);
+    if (row.segment === null || row.idx === null) throw notFound('Event not found');
+    const { filter } = query;
+    const limit = limitOf(query.limit, filter);
+    const after: Boundary = { segment: row.segment, idx: row.idx };
+    const before: Boundary = { segment: row.segment, idx: row.idx - 1 };
+    const earlier = history.walk({ view, from: before, direction: 'b', limit: Math.ceil(limit / 2), filter });
+    const later = history.walk({ view, from: after, direction: 'f', limit: Math.floor(limit / 2), filter });
+    const audience: EventAudience = { view, device: requester.device, withRoomId: true };
+    const newest = later.rows.at(-1) ?? row;
+    const head = [
+      `"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`,
+      `"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`,
+      `"event":${clientEvents.text(row, audience)}`,
+      `"events_before":${this.#array(earlier.rows, audience)}`,
+      `"events_after":${this.#array(later.rows, audience)}`,
+    ].join(',');
+    const shown = [...earlier.rows, row, ...later.rows];
+    const point = history.pointAfter(newest);
+    return around(`{${head},"state":`, this.#state(point, shown, filter, audience), '}');
+  }
+
+  #array(rows: readonly EventRow[], audience: EventAudience): string {
+    return `[${rows.map((row) => this.#uses.clientEvents.text(row, audience)).join(',')}]`;
+  }
+
+  /** The state at a point as far as the filter lets it pass; with lazy loading, only the members who spoke. */
+  *#state(
+    point: StatePoint | undefined,
+    shown: readonly EventRow[],
+    filter: RoomEventFilter,
+    audience: EventAudience,
+  ): Generator<string> {
+    const { clientEvents, events, history, stateLog } = this.#uses;
+    const isWanted = (row: EventRow): boolean => filter.passesAll || filter.matches(clientEvents.filterable(row));
+    let separator = '[';
+    const write = (rows: readonly EventRow[]): string => {
+      let text = '';
+      for (const row of rows.filter(isWanted)) {
+        text += separator + clientEvents.text(row, audience);
+        separator = ',';
+      }
+      return text;
+    };
+    if (point !== undefined && filter.lazyLoadMembers) yield write(history.sendersAt(point, shown));
+    let after: StateKeyNid | 0 = 0;
+    while (point !== undefined) {
+      const page: readonly (readonly [StateKeyNid, EventNid])[] = stateLog.pageAt(point, after, statePage);
+      const rows = events.rows(page.map(([, event]) => event));
+      yield write(filter.lazyLoadMembers ? rows.filter(({ type }) => type !== wellKnown.types.member) : rows);
+      const last = page.at(-1);
+      if (last === undefined || page.length < statePage) break;
+      after = last[0];
+    }
+    yield separator === ',' ? ']' : '[]';
+  }
+}
+
+function limitOf(asked: number | undefined, filter: RoomEventFilter): number {
+  return Math.min(asked ?? filter.limit ?? defaultEvents, filter.limit ?? maxEvents, maxEvents);
+}
+
+/** Where to go on from when a walk has come to the end of what is known. */
+function endOf(rows: readonly EventRow[], from: Boundary, direction: Direction): Boundary {
+  const last = rows.at(-1);
+  if (last === undefined || last.segment === null || last.idx === null) return from;
+  return { segment: last.segment, idx: direction === 'b' ? last.idx - 1 : last.idx };
+}
+
+function* around(before: string, pieces: Iterable<string>, after: string): Generator<string> {
+  yield before;
+  yield* pieces;
+  yield after;
+}

@@ -1,0 +1,80 @@
+import { canonicalJson } from '../protocol/canonical-json.ts';
+import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import { type EventLike, redact } from '../protocol/events/redact.ts';
+import { canonicalForm } from '../protocol/events/texts.ts';
+import type { EventId } from '../protocol/ids/types.ts';
+import { parseExactJson } from '../protocol/parse-json.ts';
+import type { RoomVersionRules } from '../protocol/room-versions.ts';
+import type { Database } from '../store/db.ts';
+import { type EventRow, pointBefore } from '../store/events/event-row.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { eventFlags, isAccepted } from '../store/events/flags.ts';
+import type { RedactionStore } from '../store/rooms/redactions.ts';
+import type { ClientEvents } from './client-events.ts';
+import { type StateSources, stateAt } from './current-state.ts';
+import type { CommittedEvent } from './observer.ts';
+
+export interface RedactionUses extends StateSources {
+  readonly db: Database;
+  readonly events: EventStore;
+  readonly redactions: RedactionStore;
+  readonly clientEvents: ClientEvents;
+}
+
+/** Applies redactions, whichever of the two events comes first. Inside a write. */
+export class RedactionEffects {
+  readonly #uses: RedactionUses;
+
+  constructor(uses: RedactionUses) {
+    this.#uses = uses;
+  }
+
+  /** What the arrival of an accepted event redacts: its target, or itself if its redaction came first. */
+  apply({ row, rules }: CommittedEvent, targetId: EventId | undefined): void {
+    const { interning, events, redactions } = this.#uses;
+    for (const waiting of redactions.take(row.nid)) {
+      const redaction = events.row(waiting);
+      if (redaction !== undefined) this.#redact(row, redaction, rules);
+    }
+    if (targetId === undefined) return;
+    const nid = interning.event(targetId);
+    const target = events.row(nid);
+    if (target === undefined) redactions.defer(nid, row.nid);
+    else this.#redact(target, row, rules);
+  }
+
+  /** Drops what is remembered of an event outside of the database. */
+  forget(row: EventRow): void {
+    this.#uses.authEvents.forget(row.nid);
+    this.#uses.clientEvents.forget(row);
+  }
+
+  #redact(target: EventRow, redaction: EventRow, rules: RoomVersionRules): void {
+    const { db, events, redactions } = this.#uses;
+    if (target.room !== redaction.room || !isAccepted(redaction.flags)) return;
+    if ((target.flags & eventFlags.REDACTED) !== 0) return;
+    if (!this.#mayRedact(target, redaction, rules)) return;
+    // Read exactly: what is left of an event of room versions 1 to 5 may hold numbers that a double would change.
+    const exact = parseExactJson(events.canonical(target.nid)) as EventLike;
+    events.replaceBody(target.nid, canonicalJson(redact(exact, rules), canonicalForm(rules)));
+    events.setFlags(target.nid, eventFlags.REDACTED, 0);
+    redactions.apply(target.nid, redaction.nid);
+    this.forget(target);
+    db.afterRollback(() => this.forget(target));
+  }
+
+  /**
+   * Up to room version 2 the auth rules have decided. Later the redaction's sender needs the power to redact, or
+   * shares the server of the target's sender.
+   * @see https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions
+   */
+  #mayRedact(target: EventRow, redaction: EventRow, rules: RoomVersionRules): boolean {
+    if (rules.redactionAuthRule) return true;
+    const { interning } = this.#uses;
+    if (interning.userServer(target.sender) === interning.userServer(redaction.sender)) return true;
+    const before = pointBefore(redaction);
+    if (before === undefined) return false;
+    const levels = PowerLevels.of(rules, stateAt(this.#uses, before));
+    return levels.userLevel(interning.userId(redaction.sender)) >= levels.level('redact');
+  }
+}

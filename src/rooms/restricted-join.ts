@@ -1,0 +1,89 @@
+import { forbidden } from '../protocol/errors.ts';
+import { own } from '../protocol/event-auth/content.ts';
+import { creatorsOf } from '../protocol/event-auth/create.ts';
+import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import type { AuthEvent, StateLookup } from '../protocol/event-auth/types.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import { isUserId, serverOf } from '../protocol/ids/user-id.ts';
+import { memberships } from '../store/events/membership.ts';
+import type { EventNid } from '../store/nids.ts';
+import type { Requester } from '../users/requester.ts';
+import { isJsonObject } from '../util/json.ts';
+import { currentState, type StateSources } from './current-state.ts';
+import type { KnownRoom } from './known-rooms.ts';
+
+/**
+ * The local user in whose name this server lets somebody into a room with a restricted join rule; `undefined` where
+ * none is needed: another join rule, or a user who is invited or in the room already. Throws 403 M_FORBIDDEN if the
+ * user meets none of the conditions, or nobody here has the power to invite.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms
+ */
+export function authoriserOfJoin(
+  sources: StateSources,
+  room: KnownRoom,
+  requester: Requester,
+  serverName: ServerName,
+): UserId | undefined {
+  const state = currentState(sources, room.nid);
+  const rules = state('m.room.join_rules', '');
+  if (rules === undefined || !isRestricted(room, rules)) return undefined;
+  const membership = sources.roomState.member(room.nid, requester.user)?.membership;
+  // The auth rules decide alone about these.
+  if (membership === memberships.join || membership === memberships.invite || membership === memberships.ban) {
+    return undefined;
+  }
+  if (!meetsCondition(sources, rules, requester)) {
+    throw forbidden('You meet none of the conditions to join this room');
+  }
+  const authoriser = findInviter(sources, room, state, serverName);
+  if (authoriser === undefined) throw forbidden('Nobody on this server may let you into this room');
+  return authoriser;
+}
+
+function isRestricted({ rules }: KnownRoom, { content }: AuthEvent<EventNid>): boolean {
+  const rule = own(content, 'join_rule');
+  return (rules.restricted && rule === 'restricted') || (rules.knockRestricted && rule === 'knock_restricted');
+}
+
+/** Whether the user is in one of the rooms that the rule names. Conditions of unknown types do not count. */
+function meetsCondition(
+  { interning, roomState }: StateSources,
+  { content }: AuthEvent<EventNid>,
+  { user }: Requester,
+): boolean {
+  const allow = own(content, 'allow');
+  if (!Array.isArray(allow)) return false;
+  return allow.some((condition) => {
+    if (!isJsonObject(condition) || condition['type'] !== 'm.room_membership') return false;
+    const roomId = condition['room_id'];
+    const other = typeof roomId === 'string' ? interning.findRoom(roomId) : undefined;
+    return other !== undefined && roomState.member(other, user)?.membership === memberships.join;
+  });
+}
+
+/** A joined user of this server with the power to invite: one with a level of their own, else anybody if all may. */
+function findInviter(
+  { interning, roomState }: StateSources,
+  room: KnownRoom,
+  state: StateLookup<EventNid>,
+  serverName: ServerName,
+): UserId | undefined {
+  const levels = PowerLevels.of(room.rules, state);
+  const needed = levels.level('invite');
+  const create = state('m.room.create', '');
+  const users = own(state('m.room.power_levels', '')?.content ?? {}, 'users');
+  const named = [...(create ? creatorsOf(room.rules, create) : []), ...Object.keys(isJsonObject(users) ? users : {})];
+  const isJoined = (id: UserId): boolean => {
+    const user = interning.findUser(id);
+    return user !== undefined && roomState.member(room.nid, user)?.membership === memberships.join;
+  };
+  const mayInvite = (id: string): boolean => levels.userLevel(id) >= needed;
+  const isOurs = (id: string): id is UserId => isUserId(id) && serverOf(id) === serverName;
+  return (
+    named.filter(isOurs).find((id) => mayInvite(id) && isJoined(id)) ??
+    roomState
+      .localJoined(room.nid)
+      .map((user) => interning.userId(user))
+      .find(mayInvite)
+  );
+}

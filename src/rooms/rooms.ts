@@ -1,0 +1,100 @@
+import type { EventSigner } from '../protocol/events/build.ts';
+import type { Database } from '../store/db.ts';
+import type { Stores } from '../store/stores.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import { Aliases } from './aliases.ts';
+import { AuthEvents } from './auth-events.ts';
+import { CanonicalAliasCheck } from './canonical-alias.ts';
+import { ClientEvents } from './client-events.ts';
+import { RoomCreation } from './create/create.ts';
+import { RoomHistory } from './history.ts';
+import { RoomInput } from './input.ts';
+import { KnownRooms } from './known-rooms.ts';
+import { LocalEvents } from './local-events.ts';
+import { LocalInput } from './local-input.ts';
+import { type LocalPeople, MemberRules } from './member-rules.ts';
+import { Memberships } from './membership.ts';
+import { RoomMessages } from './messages.ts';
+import type { EventObserver } from './observer.ts';
+import { RoomReading } from './reading.ts';
+import { RedactionEffects } from './redaction-effects.ts';
+import { Sending } from './send.ts';
+import { ownSignatures } from './signatures.ts';
+import { StateEngine } from './state-engine.ts';
+import { RoomTokens } from './tokens.ts';
+import { Visibility } from './visibility.ts';
+
+/** Everything about rooms that others ask for. */
+export interface Rooms {
+  readonly creation: RoomCreation;
+  readonly sending: Sending;
+  readonly membership: Memberships;
+  readonly aliases: Aliases;
+  readonly reading: RoomReading;
+  readonly messages: RoomMessages;
+  readonly known: KnownRooms;
+  readonly visibility: Visibility;
+  readonly clientEvents: ClientEvents;
+  readonly authEvents: AuthEvents;
+  readonly history: RoomHistory;
+  readonly tokens: RoomTokens;
+  readonly stateEngine: StateEngine;
+  readonly input: RoomInput;
+  /** Appends events of local users; for use cases over many domains, inside their own write. */
+  readonly localInput: LocalInput;
+}
+
+export interface RoomsUses {
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Our name and the key that signs our events. */
+  readonly signer: EventSigner;
+  readonly people: LocalPeople;
+  /** Told of each accepted event inside its transaction; the list may grow until the first event. */
+  readonly observers: readonly EventObserver[];
+}
+
+/** Builds the domain bottom-up. */
+export function createRooms({ db, stores, streams, clock, random, signer, people, observers }: RoomsUses): Rooms {
+  const { serverName } = signer;
+  const authEvents = new AuthEvents(stores);
+  const signatures = ownSignatures(serverName);
+  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName };
+  const known = new KnownRooms(base);
+  const visibility = new Visibility(base);
+  const clientEvents = new ClientEvents({ ...base, rulesOf: (room) => known.rulesOf(room) }, clock);
+  const stateEngine = new StateEngine(base);
+  const redactions = new RedactionEffects({ ...base, clientEvents });
+  const input = new RoomInput({ ...base, redactions, stateEngine }, observers);
+  const localEvents = new LocalEvents({ ...base, signer });
+  const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
+  const memberRules = new MemberRules({ ...base, people });
+  const canonicalAlias = new CanonicalAliasCheck(base);
+  const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
+  const sending = new Sending({ ...base, rooms: known, localInput, memberRules, canonicalAlias });
+  const tokens = new RoomTokens(base);
+  const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, tokens });
+  const history = new RoomHistory({ ...base, clientEvents });
+  return {
+    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, canonicalAlias }),
+    sending,
+    membership: new Memberships({ ...base, rooms: known, sending, aliases }),
+    aliases,
+    reading,
+    messages: new RoomMessages({ ...base, reading, history, tokens, clientEvents }),
+    known,
+    visibility,
+    clientEvents,
+    authEvents,
+    history,
+    tokens,
+    stateEngine,
+    input,
+    localInput,
+  };
+}

@@ -1,0 +1,156 @@
+import { isDeepStrictEqual } from 'node:util';
+import { forbidden, notFound } from '../protocol/errors.ts';
+import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import { parseEventId } from '../protocol/ids/event-id.ts';
+import type { EventId, UserId } from '../protocol/ids/types.ts';
+import { serverOf } from '../protocol/ids/user-id.ts';
+import type { Database } from '../store/db.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
+import type { EventNid } from '../store/nids.ts';
+import type { TransactionStore } from '../store/rooms/transactions.ts';
+import type { Requester } from '../users/requester.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
+import type { CanonicalAliasCheck } from './canonical-alias.ts';
+import { currentState, type StateSources } from './current-state.ts';
+import type { EventDraft, StateDraft } from './draft.ts';
+import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { LocalInput } from './local-input.ts';
+import type { MemberRules } from './member-rules.ts';
+import { transactionKey } from './transactions.ts';
+
+export interface SendUses extends StateSources {
+  readonly db: Database;
+  readonly events: EventStore;
+  readonly transactions: TransactionStore;
+  readonly clock: Clock;
+  readonly rooms: KnownRooms;
+  readonly localInput: LocalInput;
+  readonly memberRules: MemberRules;
+  readonly canonicalAlias: CanonicalAliasCheck;
+}
+
+/**
+ * Sends events for our users. Every answer comes when the event survives a power cut; sends that wait at the same
+ * moment share a commit.
+ */
+export class Sending {
+  readonly #uses: SendUses;
+
+  constructor(uses: SendUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * Sends a message event. A transaction ID that the device has used for the same path answers the first event.
+   * 403 M_FORBIDDEN not in the room or too little power · 400 M_BAD_JSON · 413 M_TOO_LARGE
+   */
+  async send(
+    requester: Requester,
+    roomId: string,
+    draft: EventDraft,
+    options: { readonly txnId?: string } = {},
+  ): Promise<EventId> {
+    const { interning } = this.#uses;
+    const room = this.#uses.rooms.getForMember(roomId);
+    return this.#once(requester, options.txnId, {
+      key: (txnId) => transactionKey('send', room.nid, interning.type(draft.type), txnId),
+      send: () => this.append(requester, room, draft),
+    });
+  }
+
+  /**
+   * Redacts an event. Who may not redact others' events may redact their own; a server admin those of this server.
+   * 404 M_NOT_FOUND no such event in the room · 403 M_FORBIDDEN
+   */
+  async redact(
+    requester: Requester,
+    roomId: string,
+    target: string,
+    content: JsonObject,
+    options: { readonly txnId?: string } = {},
+  ): Promise<EventId> {
+    const { interning } = this.#uses;
+    const room = this.#uses.rooms.getForMember(roomId);
+    const redacts = parseEventId(target);
+    if (redacts === undefined) throw notFound('There is no such event in this room');
+    return this.#once(requester, options.txnId, {
+      key: (txnId) => transactionKey('redact', room.nid, interning.event(redacts), txnId),
+      send: () => this.append(requester, room, { type: 'm.room.redaction', content, redacts }),
+    });
+  }
+
+  /** Sends a state event. What the same user has set already is not set again: the answer is the present event. */
+  async sendState(requester: Requester, roomId: string, draft: StateDraft): Promise<EventId> {
+    const room = this.#uses.rooms.getForMember(roomId);
+    return this.#uses.db.durable<EventId>(() => this.appendState(requester, room, draft));
+  }
+
+  /** The same inside a write. */
+  appendState(requester: Requester, room: KnownRoom, draft: StateDraft): EventId {
+    const prepared = this.#prepareState(requester, room, draft);
+    return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
+  }
+
+  /** Inside a write: checks what only concerns our own users, and commits. */
+  append(requester: Requester, room: KnownRoom, draft: EventDraft): EventId {
+    if (draft.type === 'm.room.redaction' && draft.stateKey === undefined) this.#checkRedaction(requester, room, draft);
+    return this.#uses.localInput.append(room, requester.userId, draft).eventId;
+  }
+
+  #once(
+    { device }: Requester,
+    txnId: string | undefined,
+    what: { key: (txnId: string) => string; send: () => EventId },
+  ): Promise<EventId> {
+    const { db, transactions, interning, clock } = this.#uses;
+    return db.durable<EventId>(() => {
+      if (txnId === undefined) return what.send();
+      const key = what.key(txnId);
+      const sent = transactions.find(device, key);
+      if (sent !== undefined) return interning.eventId(sent);
+      const eventId = what.send();
+      transactions.insert(device, key, interning.event(eventId), clock.now());
+      return eventId;
+    });
+  }
+
+  #prepareState(requester: Requester, room: KnownRoom, draft: StateDraft): StateDraft {
+    if (draft.type === 'm.room.member') {
+      const content = this.#uses.memberRules.prepare(requester, room, draft.stateKey, draft.content);
+      return { ...draft, content };
+    }
+    if (draft.type === 'm.room.canonical_alias' && draft.stateKey === '') {
+      this.#uses.canonicalAlias.check(room, draft.content);
+    }
+    return draft;
+  }
+
+  #presentEvent({ nid }: KnownRoom, userId: UserId, draft: StateDraft): EventId | undefined {
+    const state = currentState(this.#uses, nid);
+    const present = state(draft.type, draft.stateKey);
+    if (present === undefined || present.sender !== userId) return undefined;
+    if (state('m.room.member', userId)?.content['membership'] !== 'join') return undefined;
+    return isDeepStrictEqual(present.content, draft.content) ? present.eventId : undefined;
+  }
+
+  #checkRedaction({ userId, admin }: Requester, room: KnownRoom, draft: EventDraft): void {
+    const { events, interning } = this.#uses;
+    const redacts = draft.redacts ?? draft.content['redacts'];
+    // A redaction that names no target is an event like any other.
+    if (redacts === undefined) return;
+    const nid: EventNid | undefined = typeof redacts === 'string' ? interning.findEvent(redacts) : undefined;
+    const target = nid === undefined ? undefined : events.row(nid);
+    if (target?.room !== room.nid) throw notFound('There is no such event in this room');
+    if (target.type === wellKnown.types.create) throw forbidden('A create event cannot be redacted');
+    if (target.type === wellKnown.types.serverAcl) throw forbidden('A server ACL cannot be redacted: send another');
+    const sender = interning.userId(target.sender);
+    if (sender === userId) return;
+    if (admin && serverOf(sender) === serverOf(userId)) return;
+    const levels = PowerLevels.of(room.rules, currentState(this.#uses, room.nid));
+    if (!(levels.userLevel(userId) >= levels.level('redact'))) {
+      throw forbidden("You don't have the power to redact others' events");
+    }
+  }
+}

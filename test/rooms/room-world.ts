@@ -1,0 +1,78 @@
+import { asKeyId } from '../../src/protocol/ids/key-id.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import type { DeviceId, UserId } from '../../src/protocol/ids/types.ts';
+import { asUserId } from '../../src/protocol/ids/user-id.ts';
+import { SigningKey } from '../../src/protocol/signing/keys.ts';
+import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
+import type { LocalPeople } from '../../src/rooms/member-rules.ts';
+import type { CommittedEvent } from '../../src/rooms/observer.ts';
+import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
+import type { DeviceNid } from '../../src/store/nids.ts';
+import type { Requester } from '../../src/users/requester.ts';
+import { openTestStore, type TestStore } from '../support/store.ts';
+
+/** Rooms on a fresh database, with people who exist: `await using world = openRoomWorld()`. */
+export interface RoomWorld extends AsyncDisposable {
+  readonly store: TestStore;
+  readonly rooms: Rooms;
+  readonly observed: CommittedEvent[];
+  readonly blocking: Set<UserId>;
+  /** A user with a device; the same name gives the same user, another device number another device. */
+  person(
+    name: string,
+    options?: { device?: number; admin?: boolean; guest?: boolean; displayname?: string },
+  ): Requester;
+}
+
+export const worldKey = new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7));
+
+export const defaults: CreateRoomOptions = {
+  visibility: 'private',
+  invite: [],
+  isDirect: false,
+  version: '12',
+  creationContent: {},
+  initialState: [],
+  powerLevelOverride: {},
+};
+
+export function openRoomWorld(): RoomWorld {
+  const store = openTestStore();
+  const names = new Map<UserId, string | undefined>();
+  const observed: CommittedEvent[] = [];
+  const blocking = new Set<UserId>();
+  const people: LocalPeople = {
+    exists: (user) => names.has(user),
+    profile: (user) => {
+      const displayname = names.get(user);
+      return displayname === undefined ? {} : { displayname };
+    },
+    blocksInvites: (user) => blocking.has(user),
+  };
+  const rooms = createRooms({
+    ...store,
+    signer: { serverName: asServerName('localhost'), key: worldKey },
+    people,
+    observers: [{ onEvent: (event) => observed.push(event) }],
+  });
+  return {
+    store,
+    rooms,
+    observed,
+    blocking,
+    person(name, { device = 1, admin = false, guest = false, displayname } = {}) {
+      const userId = asUserId(`@${name}:localhost`);
+      if (!names.has(userId) || displayname !== undefined) names.set(userId, displayname);
+      return {
+        user: store.db.write(() => store.stores.interning.user(userId)),
+        userId,
+        device: device as DeviceNid,
+        deviceId: `D${device}` as DeviceId,
+        admin,
+        guest,
+        tokenHash: Buffer.alloc(32),
+      };
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
