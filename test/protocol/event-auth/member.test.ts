@@ -175,6 +175,12 @@ describe('rule 5.3.5: join under restricted and knock_restricted', () => {
         verdict: allowed,
       },
       {
+        situation: `${rule}, authorised by one who may just invite`,
+        room: (each: AuthRoom) => room(each).levels({ invite: 50 }),
+        event: member(DAVE, 'join', DAVE, authorisedBy(BOB)),
+        verdict: allowed,
+      },
+      {
         situation: `${rule}, authorised by a creator`,
         room,
         event: member(DAVE, 'join', DAVE, authorisedBy(ALICE)),

@@ -107,6 +107,12 @@ describe('rules 6 to 9: sending', () => {
       verdict: { '1-12': 'allow' },
     },
     {
+      situation: 'a third-party invite by one who may just invite',
+      room: (room) => room.levels({ invite: 50 }),
+      event: state(BOB, 'm.room.third_party_invite', 't'),
+      verdict: { '1-12': 'allow' },
+    },
+    {
       situation: 'a third-party invite by one who may not invite',
       event: state(CAROL, 'm.room.third_party_invite', 't'),
       verdict: { '1-5': '7.1', '6-11': '6.1', '12': '7.1' },
