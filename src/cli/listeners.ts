@@ -1,0 +1,53 @@
+import { chmodSync, lstatSync, readFileSync, rmSync } from 'node:fs';
+import { HttpListener, type ListenOptions, type ServerTools } from '../api/http/server.ts';
+import { isSocketPath } from '../config/checks.ts';
+import type { Listener } from '../config/config.ts';
+import { CommandFailed } from './arguments.ts';
+
+/** Opens every listener of the configuration, or none: throws `CommandFailed` that names the address. */
+export async function openListeners(listeners: readonly Listener[], tools: ServerTools): Promise<HttpListener[]> {
+  const open: HttpListener[] = [];
+  for (const listener of listeners) {
+    try {
+      open.push(await openListener(listener, tools));
+    } catch (error) {
+      await Promise.all(open.map((each) => each.close()));
+      throw new CommandFailed(`Cannot listen on ${placeOf(listener)}: ${reasonOf(error)}`, 'cannot_listen');
+    }
+  }
+  return open;
+}
+
+/** `127.0.0.1:8008`, `[::1]:8008`, or the path of a socket. */
+export function placeOf({ address, port }: Pick<Listener, 'address' | 'port'>): string {
+  if (isSocketPath(address)) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+async function openListener(listener: Listener, tools: ServerTools): Promise<HttpListener> {
+  const { address, port, serves } = listener;
+  if (isSocketPath(address)) removeSocket(address);
+  const opened = await HttpListener.listen({ address, port, serves, ...tlsOf(listener) }, tools);
+  // The proxy in front runs as another user; it is let in by the socket's group.
+  if (isSocketPath(address)) chmodSync(address, 0o660);
+  return opened;
+}
+
+function tlsOf({ tls, tlsCert, tlsKey }: Listener): Pick<ListenOptions, 'tls'> {
+  if (tls !== 'files' || tlsCert === undefined || tlsKey === undefined) return {};
+  return { tls: { cert: readFileSync(tlsCert, 'utf8'), key: readFileSync(tlsKey, 'utf8') } };
+}
+
+/** Takes away what a killed server left; anything but a socket stays, and listening fails on it. */
+function removeSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path);
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return 'another program listens there already';
+  if (code === 'EACCES') return 'that is not allowed to this user';
+  if (code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+  return error.message;
+}

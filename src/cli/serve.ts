@@ -1,0 +1,25 @@
+import { CommandFailed, type ExitCode, exit, parseServeArguments, WrongUsage } from './arguments.ts';
+import { devSettings, requireConfiguration } from './configuration.ts';
+import { runServer } from './server.ts';
+
+/** `hearth serve`: runs until it is told to stop. Answers the exit code. */
+export async function serve(args: readonly string[]): Promise<ExitCode> {
+  try {
+    const { config: file, dev } = parseServeArguments(args);
+    const { config, notes } = requireConfiguration(file, dev ? devSettings : {});
+    await runServer(config, notes, dev);
+    return exit.done;
+  } catch (error) {
+    if (error instanceof WrongUsage) {
+      process.stderr.write(`error: ${error.message}\n(--help says how it is used)\n`);
+      return exit.usage;
+    }
+    const known = error instanceof CommandFailed;
+    process.stderr.write(`${known || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`);
+    return exit.failed;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,67 @@
+import { mkdirSync } from 'node:fs';
+import { AdminSocket } from '../api/admin/socket.ts';
+import type { Config } from '../config/config.ts';
+import { describeProblem, type Problem } from '../config/problems.ts';
+import { createHomeserver } from '../homeserver.ts';
+import { ProcessLock } from '../store/process-lock.ts';
+import { systemClock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import { createPinoLog } from '../util/pino-log.ts';
+import { version } from '../util/version.ts';
+import { CommandFailed } from './arguments.ts';
+import { openListeners, placeOf } from './listeners.ts';
+import { adminSocketPath } from './socket-client.ts';
+
+/** Runs the server of a configuration until SIGTERM or SIGINT. `greet`: tell a newcomer what to do next. */
+export async function runServer(config: Config, notes: readonly Problem[], greet: boolean): Promise<void> {
+  const log = createPinoLog({ level: config.log.level, clock: systemClock });
+  for (const note of notes) log.warn('config.not_used', { note: describeProblem(note) });
+  makeDataDir(config.dataDir);
+  using lock = ProcessLock.take(config.dataDir);
+  if (!lock) throw new CommandFailed(`Another process works on ${config.dataDir} already.`, 'busy');
+
+  // Told to stop while it starts, it stops once it has started.
+  const stopped = untilStopped(log);
+  await using homeserver = await createHomeserver(config, { log });
+  const listeners = await openListeners(config.listen, { ...homeserver, clock: systemClock, log });
+  const socket = await AdminSocket.listen(adminSocketPath(config.dataDir), homeserver.admin, log);
+  const addresses = listeners.map((listener, index) => {
+    const { address = '', port = 0 } = config.listen[index] ?? {};
+    return placeOf({ address, port: listener.port ?? port });
+  });
+  log.info('server.ready', { version, serverName: config.serverName, listen: addresses });
+  if (greet) process.stdout.write(greeting(config, addresses[0] ?? ''));
+
+  await stopped;
+  await socket.close();
+  await Promise.all(listeners.map((listener) => listener.close()));
+}
+
+function makeDataDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new CommandFailed(`data_dir cannot be made: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+function untilStopped(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info('server.stopping', { signal });
+        resolve();
+      });
+    }
+  });
+}
+
+function greeting(config: Config, address: string): string {
+  return [
+    `Hearth runs as "${config.serverName}" at http://${address}, with its data in ${config.dataDir}`,
+    'The first user, in a second terminal:  npm run hearth -- user add alice --admin',
+    `Then log in with any Matrix client:     homeserver http://${address}, user alice`,
+    '',
+  ].join('\n');
+}
