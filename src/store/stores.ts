@@ -15,6 +15,14 @@ import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateLog } from './state/state-log.ts';
 import { Timeline } from './timeline.ts';
+import { AccountDataStore } from './users/account-data.ts';
+import { AccountStore } from './users/accounts.ts';
+import { DeviceStore } from './users/devices.ts';
+import { FilterStore } from './users/filters.ts';
+import { ProfileStore } from './users/profiles.ts';
+import { RegistrationTokenStore } from './users/registration-tokens.ts';
+import { TokenStore } from './users/tokens.ts';
+import { UiaSessionStore } from './users/uia-sessions.ts';
 
 /** Everything that reads and writes `hearth.db`, one object per kind of thing. */
 export interface Stores {
@@ -33,6 +41,14 @@ export interface Stores {
   readonly boundaries: BoundaryStore;
   readonly redactions: RedactionStore;
   readonly transactions: TransactionStore;
+  readonly accounts: AccountStore;
+  readonly devices: DeviceStore;
+  readonly tokens: TokenStore;
+  readonly registrationTokens: RegistrationTokenStore;
+  readonly uiaSessions: UiaSessionStore;
+  readonly profiles: ProfileStore;
+  readonly accountData: AccountDataStore;
+  readonly filters: FilterStore;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -55,5 +71,13 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     boundaries: new BoundaryStore(db),
     redactions: new RedactionStore(db),
     transactions: new TransactionStore(db),
+    accounts: new AccountStore(db),
+    devices: new DeviceStore(db),
+    tokens: new TokenStore(db),
+    registrationTokens: new RegistrationTokenStore(db),
+    uiaSessions: new UiaSessionStore(db),
+    profiles: new ProfileStore(db),
+    accountData: new AccountDataStore(db),
+    filters: new FilterStore(db),
   };
 }

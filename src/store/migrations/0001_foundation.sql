@@ -330,6 +330,7 @@ CREATE TABLE account (
   locked      INTEGER NOT NULL DEFAULT 0,
   suspended   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX account_deactivated ON account (deactivated) WHERE deactivated = 1;
 
 CREATE TABLE device (
   nid          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,198 @@
+import { MatrixError } from '../protocol/errors.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import { localpartOf } from '../protocol/ids/user-id.ts';
+import type { Database } from '../store/db.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { UserNid } from '../store/nids.ts';
+import type { AccountRow, AccountStore } from '../store/users/accounts.ts';
+import { type Millis, millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import { type Random, randomLetters } from '../util/random.ts';
+import type { Devices } from './devices.ts';
+import type { Passwords } from './passwords.ts';
+import type { Tokens } from './tokens.ts';
+import { meantUserIds, wantedUserId } from './usernames.ts';
+
+export interface AccountSummary {
+  readonly userId: UserId;
+  readonly isAdmin: boolean;
+  readonly isDeactivated: boolean;
+  readonly created: Millis;
+}
+
+export interface NewAccount {
+  readonly userId: UserId;
+  /** Without one nobody can log in by password. */
+  readonly password: string | undefined;
+  readonly isAdmin: boolean;
+}
+
+export interface AccountsUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly store: AccountStore;
+  readonly passwords: Passwords;
+  readonly tokens: Tokens;
+  readonly devices: Devices;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverName: ServerName;
+}
+
+/** The accounts of this server. */
+export class Accounts {
+  readonly serverName: ServerName;
+  readonly #uses: AccountsUses;
+
+  constructor(uses: AccountsUses) {
+    this.#uses = uses;
+    this.serverName = uses.serverName;
+  }
+
+  /** Whether the ID belongs to somebody, or once did: no ID is given out twice. */
+  isTaken(userId: UserId): boolean {
+    return this.row(userId) !== undefined;
+  }
+
+  /** The free ID for a name. 400 M_INVALID_USERNAME or M_USER_IN_USE. */
+  freeUserId(name: string): UserId {
+    const userId = wantedUserId(name, this.serverName);
+    if (this.isTaken(userId)) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
+    return userId;
+  }
+
+  /** A free ID for somebody who does not care. */
+  anyUserId(): UserId {
+    for (;;) {
+      const userId = wantedUserId(randomLetters(this.#uses.random, 12), this.serverName);
+      if (!this.isTaken(userId)) return userId;
+    }
+  }
+
+  /** Survives a power cut once it resolves. How good the password is was decided before. */
+  async create(account: NewAccount): Promise<'created' | 'taken'> {
+    if (this.isTaken(account.userId)) return 'taken';
+    const password = account.password === undefined ? undefined : await this.#uses.passwords.hash(account.password);
+    const made = await this.#uses.db.durable(() => this.insert(account.userId, password, account.isAdmin));
+    return made === undefined ? 'taken' : 'created';
+  }
+
+  /** Inside a write: adds an account with a hashed password; `undefined` if the ID is taken. */
+  insert(userId: UserId, hashedPassword: string | undefined, isAdmin: boolean): UserNid | undefined {
+    const { interning, store, clock } = this.#uses;
+    const user = interning.user(userId);
+    const made = store.insert(user, { kind: 'person', password: hashedPassword, admin: isAdmin, created: clock.now() });
+    return made ? user : undefined;
+  }
+
+  find(userId: UserId): AccountSummary | undefined {
+    const row = this.row(userId);
+    return row && this.#summary(row);
+  }
+
+  /** In the order of their localparts, after `after`, at most `limit`. */
+  list(after: UserId | undefined, limit: number): readonly AccountSummary[] {
+    const server = this.#uses.interning.findServer(this.serverName);
+    if (server === undefined) return [];
+    const from = after === undefined ? '' : localpartOf(after);
+    return this.#uses.store.page(server, from, limit).map((row) => this.#summary(row));
+  }
+
+  /** The account's row, deactivated or not. */
+  row(userId: UserId): AccountRow | undefined {
+    const user = this.#uses.interning.findUser(userId);
+    return user === undefined ? undefined : this.#uses.store.find(user);
+  }
+
+  rowOf(user: UserNid): AccountRow | undefined {
+    return this.#uses.store.find(user);
+  }
+
+  /** The account that somebody means who gives an ID or a localpart. */
+  meant(name: string): AccountRow | undefined {
+    for (const userId of meantUserIds(name, this.serverName)) {
+      const row = this.row(userId);
+      if (row) return row;
+    }
+    return undefined;
+  }
+
+  userId(user: UserNid): UserId {
+    return this.#uses.interning.userId(user);
+  }
+
+  /** With `logOut` all devices are logged out; without it sessions stay. */
+  async setPassword(userId: UserId, password: string, logOut: boolean): Promise<void> {
+    const user = this.#existing(userId);
+    const hashed = await this.#uses.passwords.hash(password);
+    await this.#uses.db.durable<void>(() => {
+      this.#uses.store.setPassword(user, hashed);
+      if (logOut) this.#uses.devices.removeAll(user);
+    });
+  }
+
+  /** Whether the password is the account's; a hash of an older cost is replaced on the way. */
+  async verifyPassword(account: AccountRow | undefined, password: string): Promise<boolean> {
+    const { passwords, db, store } = this.#uses;
+    const stored = account?.password;
+    const fits = await passwords.verify(password, stored);
+    if (!fits || account === undefined || stored === undefined) return false;
+    if (passwords.isOutdated(stored)) {
+      const renewed = await passwords.hash(password);
+      db.write<void>(() => store.replacePassword(account.user, stored, renewed));
+    }
+    return true;
+  }
+
+  setAdmin(userId: UserId, isAdmin: boolean): void {
+    const user = this.#existing(userId);
+    this.#change(() => this.#uses.store.setAdmin(user, isAdmin));
+  }
+
+  /** A locked account can only log out, until it is unlocked. */
+  setLocked(userId: UserId, isLocked: boolean): void {
+    const user = this.#existing(userId);
+    this.#change(() => this.#uses.store.setLocked(user, isLocked));
+  }
+
+  /** A suspended account can read, but neither write nor join. */
+  setSuspended(userId: UserId, isSuspended: boolean): void {
+    const user = this.#existing(userId);
+    this.#change(() => this.#uses.store.setSuspended(user, isSuspended));
+  }
+
+  /** 403 M_USER_SUSPENDED: for what a suspended account may not do. */
+  checkNotSuspended(user: UserNid): void {
+    if (this.#uses.store.find(user)?.suspended === true) {
+      throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended');
+    }
+  }
+
+  /** Inside a write: takes password, admin rights, devices and tokens away for good. Rooms are not left here. */
+  close(user: UserNid, erase: boolean): void {
+    this.#uses.store.deactivate(user, erase);
+    this.#uses.devices.removeAll(user);
+  }
+
+  #change(change: () => void): void {
+    this.#uses.db.write<void>(() => {
+      change();
+      this.#uses.tokens.forget();
+    });
+  }
+
+  #existing(userId: UserId): UserNid {
+    const row = this.row(userId);
+    if (row === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such user');
+    return row.user;
+  }
+
+  #summary(row: AccountRow): AccountSummary {
+    return {
+      userId: this.userId(row.user),
+      isAdmin: row.admin,
+      isDeactivated: row.deactivated,
+      created: millis(row.created),
+    };
+  }
+}

@@ -1,0 +1,62 @@
+import { notFound } from '../protocol/errors.ts';
+import { type Filter, parseFilter } from '../protocol/filters/filter.ts';
+import type { Database } from '../store/db.ts';
+import type { UserNid } from '../store/nids.ts';
+import type { FilterStore } from '../store/users/filters.ts';
+import { sha256 } from '../util/hash.ts';
+import type { JsonObject } from '../util/json.ts';
+import { Lru } from '../util/lru.ts';
+
+/** Parsed filters: each session uses one with every /sync; a few hundred bytes each. */
+const maxParsed = 256;
+
+/** Filters that clients have stored on the server. They never change. */
+export class Filters {
+  readonly #db: Database;
+  readonly #store: FilterStore;
+  readonly #parsed = new Lru<string, Filter>(maxParsed);
+
+  constructor(uses: { db: Database; store: FilterStore }) {
+    this.#db = uses.db;
+    this.#store = uses.store;
+  }
+
+  /** Stores a filter and answers its ID; the same filter has the same ID. Throws what `parseFilter` throws. */
+  async create(user: UserNid, filter: JsonObject): Promise<string> {
+    parseFilter(filter);
+    const text = JSON.stringify(filter);
+    const digest = sha256(text);
+    const known = this.#store.findByDigest(user, digest);
+    if (known !== undefined) return String(known);
+    const id = await this.#db.durable<number>(
+      () => this.#store.findByDigest(user, digest) ?? this.#store.insert(user, digest, text),
+    );
+    return String(id);
+  }
+
+  /** 404 M_NOT_FOUND. */
+  json(user: UserNid, filterId: string): JsonObject {
+    const text = /^\d{1,15}$/.test(filterId) ? this.#store.find(user, Number(filterId)) : undefined;
+    if (text === undefined) throw notFound('There is no such filter');
+    return JSON.parse(text) as JsonObject;
+  }
+
+  /** Ready for use. 404 M_NOT_FOUND. */
+  get(user: UserNid, filterId: string): Filter {
+    const key = `${user} ${filterId}`;
+    let filter = this.#parsed.get(key);
+    if (filter === undefined) {
+      filter = parseFilter(this.json(user, filterId));
+      this.#parsed.set(key, filter);
+    }
+    return filter;
+  }
+
+  /** Inside a write: nothing is left. */
+  erase(user: UserNid): void {
+    this.#store.removeAll(user);
+    this.#parsed.clear();
+    // What was read again before the rows were gone.
+    this.#db.afterCommit(() => this.#parsed.clear());
+  }
+}

@@ -1,0 +1,22 @@
+import { forbidden } from '../protocol/errors.ts';
+import { isJsonObject, type JsonObject } from '../util/json.ts';
+
+/**
+ * Whom an `identifier` (or one of the older forms beside it) names: a user ID or localpart, `undefined` if nobody is
+ * named. 403 M_FORBIDDEN for mail addresses and phone numbers, of which this server knows none.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#identifier-types
+ */
+export function identifiedUser(request: JsonObject): string | undefined {
+  const { identifier } = request;
+  if (isJsonObject(identifier)) {
+    if (identifier['type'] === 'm.id.user' && typeof identifier['user'] === 'string') return identifier['user'];
+    if (identifier['type'] !== 'm.id.user' && identifier['type'] !== undefined) throw unknownThreepid();
+    if (identifier['medium'] !== undefined) throw unknownThreepid();
+    return undefined;
+  }
+  if (typeof request['user'] === 'string') return request['user'];
+  if (request['medium'] !== undefined) throw unknownThreepid();
+  return undefined;
+}
+
+const unknownThreepid = () => forbidden('No account has this address or number');

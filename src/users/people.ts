@@ -1,0 +1,33 @@
+import type { UserId } from '../protocol/ids/types.ts';
+import type { AccountData } from './account-data.ts';
+import type { Accounts } from './accounts.ts';
+import type { MemberProfile, Profiles } from './profiles.ts';
+
+/** What rooms want to know of this server's users. */
+export class People {
+  readonly #accounts: Accounts;
+  readonly #profiles: Profiles;
+  readonly #accountData: AccountData;
+
+  constructor(uses: { accounts: Accounts; profiles: Profiles; accountData: AccountData }) {
+    this.#accounts = uses.accounts;
+    this.#profiles = uses.profiles;
+    this.#accountData = uses.accountData;
+  }
+
+  /** Whether somebody of this name can be reached: has an account that is not deactivated. */
+  exists(userId: UserId): boolean {
+    return this.#accounts.row(userId)?.deactivated === false;
+  }
+
+  profile(userId: UserId): MemberProfile {
+    return this.#profiles.forMember(userId);
+  }
+
+  /** @see https://spec.matrix.org/v1.19/client-server-api/#invite-permission */
+  blocksInvites(userId: UserId): boolean {
+    const user = this.#accounts.row(userId)?.user;
+    if (user === undefined) return false;
+    return this.#accountData.get(user, 'm.invite_permission_config')?.['default_action'] === 'block';
+  }
+}

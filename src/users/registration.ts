@@ -1,0 +1,99 @@
+import { forbidden, invalidParam, MatrixError, missingParam } from '../protocol/errors.ts';
+import type { UserId } from '../protocol/ids/types.ts';
+import type { Database } from '../store/db.ts';
+import type { Accounts } from './accounts.ts';
+import type { Devices } from './devices.ts';
+import type { Guessing } from './guessing.ts';
+import type { Logins, Session, SessionWish } from './logins.ts';
+import type { Passwords } from './passwords.ts';
+import type { RegistrationTokens } from './registration-tokens.ts';
+import type { Uia, UiaPassed } from './uia.ts';
+import type { StageName } from './uia-stages.ts';
+
+export type RegistrationMode = 'closed' | 'token' | 'open';
+
+export interface RegistrationWish extends SessionWish {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly inhibitLogin: boolean;
+}
+
+export interface Registered {
+  readonly userId: UserId;
+  /** `undefined` if the client wanted none. */
+  readonly session: Session | undefined;
+}
+
+export interface RegistrationUses {
+  readonly db: Database;
+  readonly mode: RegistrationMode;
+  readonly accounts: Accounts;
+  readonly devices: Devices;
+  readonly logins: Logins;
+  readonly passwords: Passwords;
+  readonly registrationTokens: RegistrationTokens;
+  readonly uia: Uia;
+  readonly guessing: Guessing;
+}
+
+const flowsOf: { readonly [Mode in RegistrationMode]: readonly (readonly StageName[])[] } = {
+  closed: [],
+  token: [['m.login.registration_token']],
+  open: [['m.login.dummy']],
+};
+
+/** People making their own accounts. */
+export class Registration {
+  readonly #uses: RegistrationUses;
+
+  constructor(uses: RegistrationUses) {
+    this.#uses = uses;
+  }
+
+  /** What has to be shown; a request is refused before that if it could not be granted anyway. */
+  get flows(): readonly (readonly StageName[])[] {
+    return flowsOf[this.#uses.mode];
+  }
+
+  /** 403 M_FORBIDDEN where nobody may register, or not as this kind of user. 400 M_INVALID_PARAM no such kind. */
+  checkOpen(kind: string): void {
+    if (kind === 'guest') throw forbidden('This server has no guests');
+    if (kind !== 'user') throw invalidParam('kind must be "user" or "guest"');
+    if (this.#uses.mode === 'closed') throw forbidden('Registration is closed on this server');
+  }
+
+  /** 400 M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM; 413 M_TOO_LARGE. */
+  check(wish: RegistrationWish): void {
+    const { accounts, devices, passwords } = this.#uses;
+    if (wish.username !== undefined) accounts.freeUserId(wish.username);
+    if (wish.password !== undefined) passwords.checkStrength(wish.password);
+    devices.checkName(wish.deviceName);
+    devices.wantedId(wish.deviceId);
+  }
+
+  /** Makes the account, after `check` and the stages. Resolves when it survives a power cut. */
+  async register(wish: RegistrationWish, passed: UiaPassed): Promise<Registered> {
+    const { db, accounts, devices, logins, passwords, uia } = this.#uses;
+    if (wish.password === undefined) throw missingParam('Missing password');
+    const userId = wish.username === undefined ? accounts.anyUserId() : accounts.freeUserId(wish.username);
+    const deviceId = devices.wantedId(wish.deviceId);
+    const password = await passwords.hash(wish.password);
+    return db.durable<Registered>(() => {
+      const user = accounts.insert(userId, password, false);
+      if (user === undefined) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
+      uia.finish(passed);
+      return { userId, session: wish.inhibitLogin ? undefined : logins.begin(user, deviceId, wish) };
+    });
+  }
+
+  /** 403 M_FORBIDDEN where nobody may register; 429 M_LIMIT_EXCEEDED after too many wrong ones. */
+  isTokenValid(token: string, ip: string): boolean {
+    const { mode, guessing, registrationTokens } = this.#uses;
+    if (mode === 'closed') throw forbidden('Registration is closed on this server');
+    const subject = `registration token ${ip}`;
+    guessing.check(subject, ip);
+    const valid = registrationTokens.isValid(token);
+    if (!valid) guessing.failed(subject, ip);
+    return valid;
+  }
+}

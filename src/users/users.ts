@@ -1,0 +1,125 @@
+import type { ServerName } from '../protocol/ids/types.ts';
+import type { Database } from '../store/db.ts';
+import type { Stores } from '../store/stores.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import { AccountData } from './account-data.ts';
+import { Accounts } from './accounts.ts';
+import { type DeviceObserver, Devices } from './devices.ts';
+import { Filters } from './filters.ts';
+import { Guessing } from './guessing.ts';
+import { Logins } from './logins.ts';
+import { defaultPasswordCost, type PasswordCost } from './password-hash.ts';
+import { Passwords } from './passwords.ts';
+import { People } from './people.ts';
+import { Profiles } from './profiles.ts';
+import { Registration, type RegistrationMode } from './registration.ts';
+import { RegistrationTokens } from './registration-tokens.ts';
+import { SharedSecretRegistration } from './shared-secret.ts';
+import { Tokens } from './tokens.ts';
+import { Uia } from './uia.ts';
+import { UiaStages } from './uia-stages.ts';
+
+export interface UsersUses {
+  readonly db: Database;
+  readonly stores: Pick<
+    Stores,
+    | 'interning'
+    | 'accounts'
+    | 'devices'
+    | 'tokens'
+    | 'registrationTokens'
+    | 'uiaSessions'
+    | 'profiles'
+    | 'accountData'
+    | 'filters'
+  >;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverName: ServerName;
+  readonly registration: { readonly mode: RegistrationMode; readonly sharedSecret: string | undefined };
+  readonly deviceObservers?: readonly DeviceObserver[];
+  /** Tests take a cheaper one. */
+  readonly passwordCost?: PasswordCost;
+}
+
+/** The services of this folder, put together. */
+export interface Users {
+  readonly accounts: Accounts;
+  readonly tokens: Tokens;
+  readonly devices: Devices;
+  readonly logins: Logins;
+  readonly passwords: Passwords;
+  readonly registration: Registration;
+  readonly registrationTokens: RegistrationTokens;
+  readonly sharedSecret: SharedSecretRegistration;
+  readonly uia: Uia;
+  readonly profiles: Profiles;
+  readonly accountData: AccountData;
+  readonly filters: Filters;
+  readonly people: People;
+}
+
+/** Builds them bottom-up. */
+export function createUsers(uses: UsersUses): Users {
+  const { db, stores, streams, clock, random, serverName } = uses;
+  const { interning } = stores;
+  const passwords = new Passwords(random, uses.passwordCost ?? defaultPasswordCost);
+  const guessing = new Guessing(clock);
+  const tokens = new Tokens({
+    db,
+    interning,
+    store: stores.tokens,
+    accounts: stores.accounts,
+    devices: stores.devices,
+    clock,
+    random,
+  });
+  const observers = uses.deviceObservers ?? [];
+  const devices = new Devices({ db, store: stores.devices, tokens, clock, random, observers });
+  const accounts = new Accounts({
+    db,
+    interning,
+    store: stores.accounts,
+    passwords,
+    tokens,
+    devices,
+    clock,
+    random,
+    serverName,
+  });
+  const logins = new Logins({ db, accounts, devices, tokens, store: stores.tokens, guessing, clock, random });
+  const registrationTokens = new RegistrationTokens({ db, store: stores.registrationTokens, clock, random });
+  const stages = new UiaStages({ accounts, logins, registrationTokens, guessing });
+  const uia = new Uia({ db, store: stores.uiaSessions, stages, registrationTokens, clock, random });
+  const profiles = new Profiles({ db, store: stores.profiles, accounts });
+  const accountData = new AccountData({ db, interning, store: stores.accountData, streams });
+  const { mode, sharedSecret: secret } = uses.registration;
+  return {
+    accounts,
+    tokens,
+    devices,
+    logins,
+    passwords,
+    registration: new Registration({
+      db,
+      mode,
+      accounts,
+      devices,
+      logins,
+      passwords,
+      registrationTokens,
+      uia,
+      guessing,
+    }),
+    registrationTokens,
+    sharedSecret: new SharedSecretRegistration({ db, secret, accounts, devices, logins, passwords, clock, random }),
+    uia,
+    profiles,
+    accountData,
+    filters: new Filters({ db, store: stores.filters }),
+    people: new People({ accounts, profiles, accountData }),
+  };
+}
