@@ -1,5 +1,5 @@
 import type { Log } from '../../util/log.ts';
-import { type Connection, PAGE_SIZE } from '../database/connection.ts';
+import { type Connection, openCheckpointer, PAGE_SIZE } from '../database/connection.ts';
 
 /** What one checkpoint left: frames in the WAL, and how many of them are copied into the database. */
 export interface CheckpointResult {
@@ -92,8 +92,13 @@ export class Checkpoints {
   }
 }
 
-/** The worker's side: one PASSIVE checkpoint. */
-export function passiveCheckpoint(connection: Connection): CheckpointResult {
-  const [result] = connection.pragma('wal_checkpoint(PASSIVE)') as CheckpointResult[];
-  return result ?? { busy: 1, log: 0, checkpointed: 0 };
+/** The worker's side: one PASSIVE checkpoint over a connection of its own, which never is the last one to close. */
+export function checkpointFile(file: string): CheckpointResult {
+  const connection = openCheckpointer(file);
+  try {
+    const [result] = connection.pragma('wal_checkpoint(PASSIVE)') as CheckpointResult[];
+    return result ?? { busy: 1, log: 0, checkpointed: 0 };
+  } finally {
+    connection.close();
+  }
 }

@@ -15,7 +15,7 @@ export const mainThread = -1;
 export interface ReceiptRow {
   readonly user: UserNid;
   readonly kind: 1 | 2;
-  readonly thread: number;
+  readonly thread: EventNid | typeof unthreaded | typeof mainThread;
   readonly event: EventNid;
   readonly ts: number;
   readonly pos: StreamPos;
@@ -45,7 +45,7 @@ export class ReceiptStore {
       `SELECT ${columns} FROM receipt WHERE room = ? AND user = ?`,
     );
     this.#changed = db.prepare<[room: number, after: number, upTo: number, limit: number], ReceiptRow>(
-      `SELECT ${columns} FROM receipt WHERE room = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?`,
+      `SELECT ${columns} FROM receipt WHERE room = ? AND pos > ? AND pos <= ? ORDER BY pos DESC LIMIT ?`,
     );
     this.#newest = db.prepare<[room: number, upTo: number, limit: number], ReceiptRow>(
       `SELECT ${columns} FROM receipt WHERE room = ? AND pos <= ? ORDER BY pos DESC LIMIT ?`,
@@ -68,7 +68,7 @@ export class ReceiptStore {
     return this.#ofUser.all(room, user);
   }
 
-  /** In (after, upTo], oldest first. */
+  /** The newest in (after, upTo], newest first. */
   changed(room: RoomNid, after: StreamPos, upTo: StreamPos, limit: number): ReceiptRow[] {
     return this.#changed.all(room, after, upTo, limit);
   }

@@ -1,8 +1,6 @@
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
-
-/** The thread column for events that are in no thread. */
-export const mainTimeline = 0;
+import { mainTimeline, type PushActionRow, PushActions } from './push-actions.ts';
 
 /** Events kept one by one for each user and room; older unread ones are only counted. */
 export const maxActions = 1000;
@@ -12,16 +10,8 @@ export interface UnreadRow {
   readonly thread: EventNid | typeof mainTimeline;
   readonly notify: number;
   readonly highlight: number;
-}
-
-/** Something a user is notified of. */
-export interface PushActionRow {
-  readonly user: UserNid;
-  readonly room: RoomNid;
+  /** Of the main timeline's row: when any count of the room changed last. */
   readonly pos: StreamPos;
-  readonly event: EventNid;
-  readonly thread: EventNid | typeof mainTimeline;
-  readonly highlight: boolean;
 }
 
 /**
@@ -30,29 +20,18 @@ export interface PushActionRow {
  * read. Writing methods belong inside a write.
  */
 export class PushCountStore {
-  readonly #insert;
+  readonly #actions: PushActions;
   readonly #increase;
   readonly #touch;
-  readonly #stored;
-  readonly #oldest;
-  readonly #dropOldest;
-  readonly #drop;
-  readonly #dropThread;
-  readonly #countThread;
   readonly #unread;
   readonly #set;
-  readonly #dropUnread;
-  readonly #dropActions;
-  readonly #dropCounts;
+  readonly #drop;
+  readonly #dropAll;
   readonly #roomsChanged;
-  readonly #ofEvent;
-  readonly #lowerHighlight;
-  readonly #countLower;
+  readonly #lower;
 
   constructor(db: Database) {
-    this.#insert = db.prepare<number[], never>(
-      'INSERT INTO push_action (user, room, pos, event, thread, highlight) VALUES (?, ?, ?, ?, ?, ?)',
-    );
+    this.#actions = new PushActions(db);
     this.#increase = db.prepare<number[], { notify: number }>(
       'INSERT INTO unread (user, room, thread, notify, highlight, pos) VALUES (?, ?, ?, 1, ?, ?)' +
         ' ON CONFLICT (user, room, thread) DO UPDATE SET' +
@@ -62,51 +41,20 @@ export class PushCountStore {
       'INSERT INTO unread (user, room, thread, notify, highlight, pos) VALUES (?, ?, 0, 0, 0, ?)' +
         ' ON CONFLICT (user, room, thread) DO UPDATE SET pos = excluded.pos',
     );
-    this.#stored = db.prepare<[user: number, room: number], { count: number }>(
-      'SELECT count(*) AS count FROM push_action WHERE user = ? AND room = ?',
-    );
-    this.#oldest = db.prepare<[user: number, room: number], { pos: StreamPos }>(
-      'SELECT pos FROM push_action WHERE user = ? AND room = ? ORDER BY pos LIMIT 1',
-    );
-    this.#dropOldest = db.prepare<[user: number, room: number, user: number, room: number], never>(
-      'DELETE FROM push_action WHERE user = ? AND room = ?' +
-        ' AND pos = (SELECT min(pos) FROM push_action WHERE user = ? AND room = ?)',
-    );
-    this.#drop = db.prepare<[user: number, room: number, upTo: number], never>(
-      'DELETE FROM push_action WHERE user = ? AND room = ? AND pos <= ?',
-    );
-    this.#dropThread = db.prepare<[user: number, room: number, upTo: number, thread: number], never>(
-      'DELETE FROM push_action WHERE user = ? AND room = ? AND pos <= ? AND thread = ?',
-    );
-    this.#countThread = db.prepare<[user: number, room: number, thread: number], { notify: number; highlight: number }>(
-      'SELECT count(*) AS notify, coalesce(sum(highlight), 0) AS highlight FROM push_action' +
-        ' WHERE user = ? AND room = ? AND thread = ?',
-    );
     this.#unread = db.prepare<[user: number, room: number], UnreadRow>(
-      'SELECT thread, notify, highlight FROM unread WHERE user = ? AND room = ?',
+      'SELECT thread, notify, highlight, pos FROM unread WHERE user = ? AND room = ? ORDER BY thread',
     );
     this.#set = db.prepare<number[], never>(
       'UPDATE unread SET notify = ?, highlight = ?, pos = ? WHERE user = ? AND room = ? AND thread = ?',
     );
-    this.#dropUnread = db.prepare<[user: number, room: number, thread: number], never>(
+    this.#drop = db.prepare<[user: number, room: number, thread: number], never>(
       'DELETE FROM unread WHERE user = ? AND room = ? AND thread = ?',
     );
-    this.#dropActions = db.prepare<[user: number, room: number], never>(
-      'DELETE FROM push_action WHERE user = ? AND room = ?',
-    );
-    this.#dropCounts = db.prepare<[user: number, room: number], never>(
-      'DELETE FROM unread WHERE user = ? AND room = ?',
-    );
+    this.#dropAll = db.prepare<[user: number, room: number], never>('DELETE FROM unread WHERE user = ? AND room = ?');
     this.#roomsChanged = db.prepare<[user: number, after: number], { room: RoomNid }>(
       'SELECT DISTINCT room FROM unread WHERE user = ? AND pos > ?',
     );
-    this.#ofEvent = db.prepare<[user: number, room: number, pos: number], { thread: EventNid; highlight: number }>(
-      'SELECT thread, highlight FROM push_action WHERE user = ? AND room = ? AND pos = ?',
-    );
-    this.#lowerHighlight = db.prepare<[user: number, room: number, pos: number], never>(
-      'UPDATE push_action SET highlight = 0 WHERE user = ? AND room = ? AND pos = ?',
-    );
-    this.#countLower = db.prepare<[pos: number, user: number, room: number, thread: number], never>(
+    this.#lower = db.prepare<number[], never>(
       'UPDATE unread SET highlight = max(0, highlight - 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
     );
   }
@@ -114,9 +62,8 @@ export class PushCountStore {
   /** Counts an event for a user, and keeps it unless that makes too many: then the oldest kept one goes. */
   add(action: PushActionRow): void {
     const { user, room, pos, thread } = action;
-    const highlight = action.highlight ? 1 : 0;
-    this.#insert.run(user, room, pos, action.event, thread, highlight);
-    const { notify } = this.#increase.get(user, room, thread, highlight, pos) as { notify: number };
+    this.#actions.insert(action);
+    const { notify } = this.#increase.get(user, room, thread, action.highlight ? 1 : 0, pos) as { notify: number };
     if (thread !== mainTimeline) this.#touch.run(user, room, pos);
     // Only when the counts are high need the rows be counted.
     if (notify > maxActions || thread !== mainTimeline) this.#trim(user, room);
@@ -124,8 +71,9 @@ export class PushCountStore {
 
   #trim(user: UserNid, room: RoomNid): void {
     const total = this.unread(user, room).reduce((sum, row) => sum + row.notify, 0);
-    if (total <= maxActions) return;
-    if ((this.#stored.get(user, room)?.count ?? 0) > maxActions) this.#dropOldest.run(user, room, user, room);
+    if (total <= maxActions || this.#actions.size(user, room) <= maxActions) return;
+    const oldest = this.#actions.oldest(user, room);
+    if (oldest !== undefined) this.#actions.drop(user, room, oldest, 'all');
   }
 
   /**
@@ -137,16 +85,15 @@ export class PushCountStore {
       (row) => (thread === 'all' || row.thread === thread) && row.notify + row.highlight > 0,
     );
     if (counts.length === 0) return false;
-    const oldest = this.#oldest.get(user, room);
-    if (oldest !== undefined && upTo < oldest.pos) return false;
-    if (thread === 'all') this.#drop.run(user, room, upTo);
-    else this.#dropThread.run(user, room, upTo, thread);
+    const oldest = this.#actions.oldest(user, room);
+    if (oldest !== undefined && upTo < oldest) return false;
+    this.#actions.drop(user, room, upTo, thread);
     let changed = false;
     for (const before of counts) {
-      const left = this.#countThread.get(user, room, before.thread) as { notify: number; highlight: number };
+      const left = this.#actions.count(user, room, before.thread);
       if (left.notify === before.notify && left.highlight === before.highlight) continue;
       changed = true;
-      if (left.notify === 0 && before.thread !== mainTimeline) this.#dropUnread.run(user, room, before.thread);
+      if (left.notify === 0 && before.thread !== mainTimeline) this.#drop.run(user, room, before.thread);
       else this.#set.run(left.notify, left.highlight, pos, user, room, before.thread);
     }
     if (changed) this.#touch.run(user, room, pos);
@@ -155,21 +102,19 @@ export class PushCountStore {
 
   /** Forgets everything about a user's unread events in a room: the user has left it. */
   clear(user: UserNid, room: RoomNid): void {
-    this.#dropActions.run(user, room);
-    this.#dropCounts.run(user, room);
+    this.#actions.dropAll(user, room);
+    this.#dropAll.run(user, room);
   }
 
-  /** A redacted event highlights nothing any more. Returns whether a count changed. */
-  lowerHighlight(user: UserNid, room: RoomNid, eventPos: StreamPos, pos: StreamPos): boolean {
-    const row = this.#ofEvent.get(user, room, eventPos);
-    if (row === undefined || row.highlight === 0) return false;
-    this.#lowerHighlight.run(user, room, eventPos);
-    this.#countLower.run(pos, user, room, row.thread);
+  /** An event that is redacted highlights nothing any more. */
+  lowerHighlight(user: UserNid, room: RoomNid, eventPos: StreamPos, pos: StreamPos): void {
+    const thread = this.#actions.lower(user, room, eventPos);
+    if (thread === undefined) return;
+    this.#lower.run(pos, user, room, thread);
     this.#touch.run(user, room, pos);
-    return true;
   }
 
-  /** All counts of a user in a room; none before the first notification. */
+  /** All counts of a user in a room, the main timeline first; none before the first notification. */
   unread(user: UserNid, room: RoomNid): UnreadRow[] {
     return this.#unread.all(user, room);
   }

@@ -1,6 +1,25 @@
 import type { Database } from '../db.ts';
 import { type EventRow, eventColumns } from '../events/event-row.ts';
-import type { RoomNid, StreamPos, UserNid } from '../nids.ts';
+import { wellKnown } from '../interning/well-known.ts';
+import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
+
+/** Before everything. */
+export const streamStart = 0 as StreamPos;
+/** After everything. */
+export const streamEnd = Number.MAX_SAFE_INTEGER as StreamPos;
+
+/** Stands for "no room" among the rooms of account data. */
+export const noRoom = 0 as RoomNid;
+
+export function justBefore(pos: StreamPos): StreamPos {
+  return (pos - 1) as StreamPos;
+}
+
+/** An entry of the current state. */
+export interface CurrentEntry {
+  readonly key: StateKeyNid;
+  readonly event: EventNid;
+}
 
 /**
  * What /sync asks of all tables at once: which rooms something happened in, and what events came to one of them.
@@ -11,6 +30,7 @@ export class SyncChanges {
   readonly #accountDataRooms;
   readonly #behind;
   readonly #events;
+  readonly #otherState;
 
   constructor(db: Database) {
     this.#eventRooms = db.prepare<[after: number, upTo: number], { room: RoomNid }>(
@@ -27,6 +47,12 @@ export class SyncChanges {
     this.#events = db.prepare<[segment: number, after: number, before: number, limit: number], EventRow>(
       `SELECT ${eventColumns} FROM timeline CROSS JOIN event ON event.nid = timeline.event` +
         ' WHERE timeline.segment = ? AND timeline.idx > ? AND timeline.idx < ? ORDER BY timeline.idx DESC LIMIT ?',
+    );
+    this.#otherState = db.prepare<[room: number, afterKey: number, member: number, limit: number], CurrentEntry>(
+      'SELECT current_state.key, current_state.event FROM current_state' +
+        ' CROSS JOIN state_key ON state_key.nid = current_state.key' +
+        ' WHERE current_state.room = ? AND current_state.key > ? AND state_key.type <> ?' +
+        ' ORDER BY current_state.key LIMIT ?',
     );
   }
 
@@ -48,5 +74,10 @@ export class SyncChanges {
   /** Live events of a segment between two places, both exclusive, newest first. */
   events(segment: number, after: number, before: number, limit: number): EventRow[] {
     return this.#events.all(segment, after, before, limit);
+  }
+
+  /** One page of the current state without the member events, by key. */
+  otherState(room: RoomNid, afterKey: StateKeyNid | 0, limit: number): CurrentEntry[] {
+    return this.#otherState.all(room, afterKey, wellKnown.types.member, limit);
   }
 }
