@@ -6,6 +6,7 @@ import type { Database } from '../store/db.ts';
 import {
   mainThread,
   type ReceiptKind,
+  type ReceiptRow,
   type ReceiptStore,
   receiptKinds,
   unthreaded,
@@ -15,20 +16,14 @@ import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import { mainTimeline } from '../store/push/push-actions.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
-import { mainTimeline } from '../store/push/push-counts.ts';
 import type { Segments } from '../store/segments.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { Streams } from '../streams/streams.ts';
+import type { AccountData } from '../users/account-data.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Clock } from '../util/clock.ts';
-import type { JsonObject } from '../util/json.ts';
-
-/** Writes the room account data of a user. */
-export interface MarkerStorage {
-  get(user: UserNid, room: RoomNid, type: string): JsonObject | undefined;
-  set(user: UserNid, room: RoomNid, type: string, content: JsonObject): void;
-}
 
 export interface ReceiptsUses {
   readonly db: Database;
@@ -40,7 +35,7 @@ export interface ReceiptsUses {
   readonly roomState: RoomStateStore;
   readonly receipts: ReceiptStore;
   readonly pushCounts: PushCountStore;
-  readonly markers: MarkerStorage;
+  readonly accountData: AccountData;
   readonly knownRooms: KnownRooms;
   readonly visibility: Visibility;
 }
@@ -102,7 +97,7 @@ export class Receipts {
     else streams.touchRoom(room);
   }
 
-  #thread(threadId: string | undefined): number {
+  #thread(threadId: string | undefined): ReceiptRow['thread'] {
     if (threadId === undefined) return unthreaded;
     if (threadId === 'main') return mainThread;
     if (!isEventId(threadId)) throw invalidParam('thread_id must be "main" or an event ID');
@@ -112,11 +107,11 @@ export class Receipts {
   }
 
   #moveMarker(user: UserNid, room: RoomNid, row: EventRow): void {
-    const { markers, interning } = this.#uses;
-    const before = markers.get(user, room, 'm.fully_read')?.['event_id'];
+    const { accountData, interning } = this.#uses;
+    const before = accountData.ofRoom(user, room, 'm.fully_read')?.['event_id'];
     const nid = typeof before === 'string' ? interning.findEvent(before) : undefined;
     if (nid !== undefined && !this.#isAfter(row, nid)) return;
-    markers.set(user, room, 'm.fully_read', { event_id: interning.eventId(row.nid) });
+    accountData.put(user, room, 'm.fully_read', { event_id: interning.eventId(row.nid) });
   }
 
   /** Whether an event stands later in the room than another; anything is later than what has no place. */

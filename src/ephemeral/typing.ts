@@ -106,7 +106,8 @@ export class Typing {
     this.#timer = undefined;
     const now = this.#clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
-    for (const [room, typing] of [...this.#rooms]) {
+    // A room that changes moves to the end and is met once more, with nothing left to do.
+    for (const [room, typing] of this.#rooms) {
       const before = typing.until.size;
       for (const [user, until] of typing.until) {
         if (until <= now) typing.until.delete(user);

@@ -13,23 +13,24 @@ import {
   setRuleActions,
 } from '../protocol/push-rules/ruleset.ts';
 import type { PushAction, PushRule, PushRuleset, RuleKind } from '../protocol/push-rules/types.ts';
+import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { UserNid } from '../store/nids.ts';
+import type { RoomNid, UserNid } from '../store/nids.ts';
+import type { AccountData, AccountDataObserver } from '../users/account-data.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
-
-/** Where a user's rules are kept: the account data of type `m.push_rules`. */
-export interface RuleStorage {
-  /** The content of the user's global account data of a type. */
-  get(user: UserNid, type: string): JsonObject | undefined;
-  set(user: UserNid, type: string, content: JsonObject): void;
-}
 
 /** What decides whether an event notifies a user. */
 export interface PushProfile {
   readonly rules: CompiledRuleset;
   /** Whoever the user ignores notifies of nothing. */
   readonly ignored: ReadonlySet<UserNid>;
+}
+
+export interface PushRulesUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly accountData: AccountData;
 }
 
 /** Profiles kept: most are two pointers, as whoever changed nothing shares the predefined rules. */
@@ -40,21 +41,26 @@ const maxOwnRules = 1000;
 
 const nobody: ReadonlySet<UserNid> = new Set();
 
-/** The push rules of users: reading, changing, and ready for evaluation. */
-export class PushRules {
-  readonly #storage: RuleStorage;
+/**
+ * The push rules of users: reading, changing, and ready for evaluation. They are kept as account data, of which this
+ * is an observer.
+ */
+export class PushRules implements AccountDataObserver {
+  readonly #db: Database;
+  readonly #accountData: AccountData;
   readonly #interning: Interning;
   readonly #profiles = new Lru<UserNid, PushProfile>(maxProfiles);
 
-  constructor({ storage, interning }: { readonly storage: RuleStorage; readonly interning: Interning }) {
-    this.#storage = storage;
-    this.#interning = interning;
+  constructor(uses: PushRulesUses) {
+    this.#db = uses.db;
+    this.#accountData = uses.accountData;
+    this.#interning = uses.interning;
   }
 
   of(user: UserNid): PushProfile {
     let profile = this.#profiles.get(user);
     if (profile === undefined) {
-      const stored = this.#storage.get(user, 'm.push_rules');
+      const stored = this.#accountData.get(user, 'm.push_rules');
       const rules = stored === undefined ? predefinedRuleset : compileRuleset(this.ruleset(user));
       profile = { rules, ignored: this.ignored(user) };
       this.#profiles.set(user, profile);
@@ -62,21 +68,22 @@ export class PushRules {
     return profile;
   }
 
-  /** Has to be told when account data of this user changes: rules or ignored users may be other ones. */
-  forget(user: UserNid): void {
+  onAccountData(user: UserNid, _room: RoomNid | undefined, type: string): void {
+    if (type !== 'm.push_rules' && type !== 'm.ignored_user_list') return;
     this.#profiles.delete(user);
+    this.#db.afterRollback(() => this.#profiles.delete(user));
   }
 
   /** The users that a user ignores. */
   ignored(user: UserNid): ReadonlySet<UserNid> {
-    const list = this.#storage.get(user, 'm.ignored_user_list')?.['ignored_users'];
+    const list = this.#accountData.get(user, 'm.ignored_user_list')?.['ignored_users'];
     if (!isJsonObject(list)) return nobody;
     const ids = Object.keys(list).map((id) => this.#interning.findUser(id));
     return new Set(ids.filter((nid) => nid !== undefined && nid !== user)) as ReadonlySet<UserNid>;
   }
 
   ruleset(user: UserNid): PushRuleset {
-    return readRuleset(this.#storage.get(user, 'm.push_rules'), this.#interning.userId(user));
+    return readRuleset(this.#accountData.get(user, 'm.push_rules'), this.#interning.userId(user));
   }
 
   /** The content of the user's `m.push_rules` account data, also if nothing was ever changed. */
@@ -117,8 +124,7 @@ export class PushRules {
       throw new MatrixError(400, 'M_UNKNOWN', 'There is no rule with the ID given as before or after');
     }
     if (edit === 'predefined') throw invalidParam('Rule IDs that start with a dot are the server’s');
-    this.#storage.set(user, 'm.push_rules', rulesetContent(edit));
-    this.forget(user);
+    this.#accountData.set(user, 'm.push_rules', rulesetContent(edit));
   }
 }
 

@@ -2,7 +2,7 @@ import { isEventId } from '../protocol/ids/event-id.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../store/nids.ts';
-import { mainTimeline } from '../store/push/push-counts.ts';
+import { mainTimeline } from '../store/push/push-actions.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 
 /** How many relations are followed to find a thread. */

@@ -1,0 +1,70 @@
+import type { Typing } from '../ephemeral/typing.ts';
+import type { PushRules } from '../push/push-rules.ts';
+import type { ClientEvents } from '../rooms/client-events.ts';
+import type { Visibility } from '../rooms/visibility.ts';
+import type { ReceiptStore } from '../store/ephemeral/receipts.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { PushCountStore } from '../store/push/push-counts.ts';
+import type { Segments } from '../store/segments.ts';
+import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import type { StateLog } from '../store/state/state-log.ts';
+import type { SyncChanges } from '../store/sync/changes.ts';
+import type { AccountDataStore } from '../store/users/account-data.ts';
+import type { Notifier } from '../streams/notifier.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { Clock } from '../util/clock.ts';
+import { ChangedRooms } from './changed-rooms.ts';
+import { InvitedRooms } from './invited-room.ts';
+import { JoinedRooms } from './joined-room.ts';
+import { LeftRooms } from './left-room.ts';
+import { MemberMemory } from './member-memory.ts';
+import { RoomEphemeral } from './room-ephemeral.ts';
+import { RoomStates } from './room-state.ts';
+import { RoomSummaries } from './room-summary.ts';
+import { RoomTimelines } from './room-timeline.ts';
+import { Sync } from './sync.ts';
+
+export interface CreateSyncUses {
+  readonly streams: Streams;
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly segments: Segments;
+  readonly roomState: RoomStateStore;
+  readonly stateLog: StateLog;
+  readonly receipts: ReceiptStore;
+  readonly pushCounts: PushCountStore;
+  readonly syncChanges: SyncChanges;
+  readonly accountDataStore: AccountDataStore;
+  readonly visibility: Visibility;
+  readonly clientEvents: ClientEvents;
+  readonly pushRules: PushRules;
+  readonly typing: Typing;
+}
+
+/** Puts /sync together from its sections. */
+export function createSync(uses: CreateSyncUses): Sync {
+  const memory = new MemberMemory();
+  const shared = { ...uses, changes: uses.syncChanges, memory };
+  const sections = {
+    ...shared,
+    accountData: uses.accountDataStore,
+    epoch: uses.streams.epoch,
+    timelines: new RoomTimelines(shared),
+    states: new RoomStates(shared),
+    summaries: new RoomSummaries(uses),
+    ephemeral: new RoomEphemeral(uses),
+  };
+  const joined = new JoinedRooms(sections);
+  return new Sync({
+    ...uses,
+    sections,
+    memory,
+    joined,
+    rooms: new ChangedRooms(shared),
+    left: new LeftRooms({ ...sections, joined }),
+    invited: new InvitedRooms(uses),
+  });
+}

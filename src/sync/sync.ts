@@ -1,0 +1,219 @@
+import { invalidParam } from '../protocol/errors.ts';
+import type { Filter } from '../protocol/filters/filter.ts';
+import type { PushRules } from '../push/push-rules.ts';
+import type { StreamPos } from '../store/nids.ts';
+import type { LocalMember } from '../store/state/local-members.ts';
+import { streamStart } from '../store/sync/changes.ts';
+import type { Notifier } from '../streams/notifier.ts';
+import type { Streams } from '../streams/streams.ts';
+import { parseToken, syncToken, tokenAge } from '../streams/tokens.ts';
+import type { Requester } from '../users/requester.ts';
+import { type Millis, millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import type { ChangedRooms, TurnRooms } from './changed-rooms.ts';
+import type { InvitedRooms } from './invited-room.ts';
+import type { JoinedRooms, RoomSections } from './joined-room.ts';
+import type { LeftRooms } from './left-room.ts';
+import type { MemberMemory } from './member-memory.ts';
+import type { Turn } from './turn.ts';
+
+/** What a client asks of /sync. */
+export interface SyncRequest {
+  readonly requester: Requester;
+  readonly filter: Filter;
+  readonly since: string | undefined;
+  readonly fullState: boolean;
+  readonly useStateAfter: boolean;
+  readonly timeout: Millis;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** JSON text: whole, or in pieces that are made when they are asked for. */
+export type SyncAnswer = string | Iterable<string>;
+
+/** Longer than any client asks to wait; a bound on what one call may hold. */
+const longestWait = millis(5 * 60_000);
+/** Up to so many rooms an incremental answer is written at once, so that it can be seen whether it is empty. */
+const fewRooms = 50;
+/** A room with more state than this is never written at once. */
+const muchState = 1000;
+
+export interface SyncUses {
+  readonly streams: Streams;
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly pushRules: PushRules;
+  readonly sections: RoomSections;
+  readonly rooms: ChangedRooms;
+  readonly joined: JoinedRooms;
+  readonly left: LeftRooms;
+  readonly invited: InvitedRooms;
+  readonly memory: MemberMemory;
+}
+
+/**
+ * What a client does not know yet, as of one position of the stream. Nothing of a client is remembered but in its
+ * token, so a restart goes unnoticed and the same question has the same answer.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#syncing
+ */
+export class Sync {
+  readonly #uses: SyncUses;
+
+  constructor(uses: SyncUses) {
+    this.#uses = uses;
+  }
+
+  /** Answers at once if there is anything to tell, else when there is or the time is over. */
+  async sync(request: SyncRequest): Promise<SyncAnswer> {
+    const { streams, notifier, clock, memory } = this.#uses;
+    const { requester } = request;
+    const start = this.#start(request.since);
+    if (start.initial) memory.forget(requester.device);
+    const deadline = clock.monotonic() + Math.min(request.timeout, longestWait);
+    let from = start.pos;
+    while (true) {
+      const now = streams.now();
+      const turn = this.#turn(request, start, from, now);
+      const answer =
+        start.initial || request.fullState ? this.#pieces(turn, this.#uses.rooms.of(turn)) : this.#news(turn);
+      if (answer !== undefined) return answer;
+      const left = deadline - clock.monotonic();
+      if (left <= 0) return this.#nothing(now);
+      const reason = await notifier.wait(requester.user, now, millis(Math.ceil(left)), request.signal);
+      if (reason !== 'touched') return this.#nothing(now);
+      // Up to here there was nothing, so it need not be looked at again.
+      from = now;
+    }
+  }
+
+  #start(since: string | undefined): { pos: StreamPos; initial: boolean; broken: boolean } {
+    const { streams } = this.#uses;
+    if (since === undefined || since === '') return { pos: streamStart, initial: true, broken: false };
+    const token = parseToken(since);
+    const age = token && tokenAge(token, streams.epoch);
+    if (token === undefined || age === 'unknown') throw invalidParam('since is no token of this server');
+    if (age === 'older') return { pos: streamStart, initial: true, broken: true };
+    const now = streams.now();
+    if (token.kind === 'page') return { pos: earlier(token.idx as StreamPos, now), initial: false, broken: false };
+    if (token.pos > now) throw invalidParam('since is no token of this server');
+    return { pos: token.pos, initial: false, broken: false };
+  }
+
+  #turn(
+    { requester, filter, fullState, useStateAfter }: SyncRequest,
+    { pos, initial, broken }: { pos: StreamPos; initial: boolean; broken: boolean },
+    from: StreamPos,
+    now: StreamPos,
+  ): Turn {
+    const { user, userId, device } = requester;
+    const ignored = this.#uses.pushRules.of(user).ignored;
+    const stateAfter = useStateAfter;
+    return { user, userId, device, filter, since: pos, from, now, initial, broken, fullState, stateAfter, ignored };
+  }
+
+  /** An incremental answer, or `undefined` if there is nothing to tell. */
+  #news(turn: Turn): SyncAnswer | undefined {
+    const rooms = this.#uses.rooms.of(turn);
+    const count = rooms.join.length + rooms.invite.length + rooms.knock.length + rooms.leave.length;
+    if (count === 0 && !rooms.accountData) return undefined;
+    if (count > fewRooms || rooms.join.some((member) => this.#isLarge(turn, member))) return this.#pieces(turn, rooms);
+    let text = '';
+    for (const piece of this.#pieces(turn, rooms)) text += piece;
+    return text === this.#nothing(turn.now) ? undefined : text;
+  }
+
+  #isLarge(turn: Turn, { room, pos }: LocalMember): boolean {
+    return pos > turn.from && (this.#uses.sections.roomState.info(room)?.states ?? 0) > muchState;
+  }
+
+  #nothing(now: StreamPos): string {
+    return `{"next_batch":"${syncToken(this.#uses.streams.epoch, now)}"}`;
+  }
+
+  *#pieces(turn: Turn, rooms: TurnRooms): Generator<string> {
+    const { joined, left, invited } = this.#uses;
+    yield this.#nothing(turn.now).slice(0, -1);
+    const accountData = rooms.accountData ? this.#accountData(turn) : '';
+    if (accountData !== '') yield `,"account_data":{"events":[${accountData}]}`;
+    const sections = [
+      section('join', rooms.join, (member) => joined.entry(turn, member)),
+      section('invite', rooms.invite, (member) => [invited.entry(turn, member)]),
+      section('knock', rooms.knock, (member) => [invited.entry(turn, member)]),
+      section('leave', rooms.leave, (member) => left.entry(turn, member)),
+    ];
+    yield* wrapped(',"rooms":{', chained(sections), '}');
+    yield '}';
+  }
+
+  /** Global account data that changed; all of it in an initial sync, with the push rules even if nobody changed any. */
+  #accountData(turn: Turn): string {
+    const { accountData } = this.#uses.sections;
+    const filter = turn.filter.accountData;
+    if (filter.nothing) return '';
+    const rows = turn.initial
+      ? accountData.list(turn.user, undefined).filter(({ pos }) => pos <= turn.now)
+      : accountData.changed(turn.user, undefined, turn.from, turn.now);
+    const others = rows.filter(({ type }) => type !== pushRulesType && filter.allowsType(type));
+    const events = others.map(({ type, content }) => `{"type":${JSON.stringify(type)},"content":${content}}`);
+    const hasRules = turn.initial || rows.some(({ type }) => type === pushRulesType);
+    if (hasRules && filter.allowsType(pushRulesType)) {
+      const content = JSON.stringify(this.#uses.pushRules.content(turn.user));
+      events.push(`{"type":"${pushRulesType}","content":${content}}`);
+    }
+    return events.join(',');
+  }
+}
+
+const pushRulesType = 'm.push_rules';
+
+function earlier(a: StreamPos, b: StreamPos): StreamPos {
+  return a < b ? a : b;
+}
+
+/** `"join":{…}` of all entries that are not empty; nothing if all are. */
+function section(
+  name: string,
+  members: readonly LocalMember[],
+  entry: (member: LocalMember) => Iterable<string>,
+): Iterable<string> {
+  function* entries(): Generator<string> {
+    let first = true;
+    for (const member of members) {
+      let begun = false;
+      for (const piece of entry(member)) {
+        if (piece === '') continue;
+        if (!begun && !first) yield ',';
+        begun = true;
+        first = false;
+        yield piece;
+      }
+    }
+  }
+  return wrapped(`"${name}":{`, entries(), '}');
+}
+
+/** Puts something before and after the pieces, if there are any. */
+function* wrapped(before: string, pieces: Iterable<string>, after: string): Generator<string> {
+  let any = false;
+  for (const piece of pieces) {
+    if (!any) yield before;
+    any = true;
+    yield piece;
+  }
+  if (any) yield after;
+}
+
+/** Sections with commas between those that are not empty. */
+function* chained(sections: readonly Iterable<string>[]): Generator<string> {
+  let first = true;
+  for (const pieces of sections) {
+    let begun = false;
+    for (const piece of pieces) {
+      if (!begun && !first) yield ',';
+      begun = true;
+      first = false;
+      yield piece;
+    }
+  }
+}
