@@ -1,12 +1,13 @@
 import { CommandFailed, type ExitCode, exit, parseServeArguments, WrongUsage } from './arguments.ts';
 import { devSettings, requireConfiguration } from './configuration.ts';
-import { runServer } from './server.ts';
 
 /** `hearth serve`: runs until it is told to stop. Answers the exit code. */
 export async function serve(args: readonly string[]): Promise<ExitCode> {
   try {
     const { config: file, dev } = parseServeArguments(args);
     const { config, notes } = requireConfiguration(file, dev ? devSettings : {});
+    // A configuration that is wrong is reported without loading the server.
+    const { runServer } = await import('./server.ts');
     await runServer(config, notes, dev);
     return exit.done;
   } catch (error) {
