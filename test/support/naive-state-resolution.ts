@@ -102,8 +102,7 @@ function naiveV2(room: NaiveRoom, sets: readonly NaiveState[]): NaiveState {
 }
 
 function isPower(event: AuthEvent<string>): boolean {
-  if (event.stateKey === undefined) return false;
-  if (event.type === 'm.room.power_levels' || event.type === 'm.room.join_rules') return true;
+  if (['m.room.power_levels', 'm.room.join_rules', 'm.room.create'].includes(event.type)) return event.stateKey === '';
   const membership = event.content['membership'];
   return (
     event.type === 'm.room.member' &&
@@ -113,7 +112,9 @@ function isPower(event: AuthEvent<string>): boolean {
 }
 
 function powerLevelsCited(room: NaiveRoom, event: AuthEvent<string>): AuthEvent<string> | undefined {
-  return event.authEvents.map((id) => eventOf(room, id)).find((cited) => cited.type === 'm.room.power_levels');
+  return event.authEvents
+    .map((id) => eventOf(room, id))
+    .find((cited) => cited.type === 'm.room.power_levels' && cited.stateKey === '');
 }
 
 function byTime(a: AuthEvent<string>, b: AuthEvent<string>): number {

@@ -100,7 +100,8 @@ export class RandomDrafts {
     } else {
       content[this.#random.pick(['users_default', 'state_default', 'ban', 'kick', 'invite'])] = level;
     }
-    return { type: 'm.room.power_levels', stateKey: '', sender, content };
+    const stateKey = this.#random.chance(0.05) ? 'x' : '';
+    return { type: 'm.room.power_levels', stateKey, sender, content };
   }
 
   #changed(map: JsonValue | undefined, key: string, level: JsonValue): JsonObject {
@@ -118,7 +119,9 @@ export class RandomDrafts {
 
   #joinRules(sender: string): Draft {
     const join_rule = this.#random.pick(['public', 'public', 'invite', 'knock', 'restricted', 'knock_restricted']);
-    return { type: 'm.room.join_rules', stateKey: '', sender, content: { join_rule } };
+    // Rules under another state key mean nothing, but they are state.
+    const stateKey = this.#random.chance(0.1) ? 'x' : '';
+    return { type: 'm.room.join_rules', stateKey, sender, content: { join_rule } };
   }
 
   #token(): string {

@@ -156,11 +156,14 @@ class Growth {
         : spread < 0.95
           ? 5 + this.#random.below(10)
           : 15 + this.#random.below(66);
-    return Array.from({ length: count }, () =>
-      this.#random.chance(0.5) || this.#moments.length === 0
-        ? this.#random.pick(this.#forks).state
-        : this.#random.pick(this.#moments).state,
-    );
+    const views = [...this.#forks, ...this.#moments];
+    const sets = Array.from({ length: count }, () => {
+      const recent = this.#random.chance(0.5) ? this.#forks : views;
+      return this.#random.pick(recent).state;
+    });
+    // The state before the first event, which no other server would send.
+    if (this.#random.chance(0.02)) sets[1] = new StateMap();
+    return sets;
   }
 
   #fork(at: number): View {

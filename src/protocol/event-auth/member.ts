@@ -1,23 +1,8 @@
-import type { RoomVersionRules } from '../room-versions.ts';
 import { domainOf, membershipOf, own, ownString } from './content.ts';
 import { creatorOf } from './create.ts';
-import type { RuleNumbers } from './numbering.ts';
-import type { PowerLevels } from './power-levels.ts';
+import type { MemberCheck } from './member-check.ts';
 import { checkThirdPartyInvite } from './third-party-invite.ts';
-import { ALLOWED, type AuthEvent, reject, type SignatureChecks, type StateLookup, type Verdict } from './types.ts';
-
-/** Rule 5 (version 12) at work: the event and all that its parts look at. */
-export interface MemberCheck<Id> {
-  readonly rules: RoomVersionRules;
-  readonly numbers: RuleNumbers;
-  readonly event: AuthEvent<Id>;
-  /** The user whose membership changes: the state key. */
-  readonly target: string;
-  readonly create: AuthEvent<Id>;
-  readonly state: StateLookup<Id>;
-  readonly levels: PowerLevels;
-  readonly signatures: SignatureChecks<Id>;
-}
+import { ALLOWED, reject, type Verdict } from './types.ts';
 
 /** Rule 5 (version 12): changes of membership. Numbers in comments are those of version 12. */
 export function checkMember<Id>(check: Omit<MemberCheck<Id>, 'target'>): Verdict {

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { membershipOf, own, ownObject, ownString } from './content.ts';
-import type { MemberCheck } from './member.ts';
+import type { MemberCheck } from './member-check.ts';
 import { ALLOWED, type AuthEvent, reject, type Verdict } from './types.ts';
 
 /**

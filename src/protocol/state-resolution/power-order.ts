@@ -14,13 +14,23 @@ interface PowerNode<Id> extends SortKey<Id> {
   open: number;
 }
 
-/** Events that might take somebody's right to do something away. */
+/**
+ * Events that might take somebody's right to do something away. The text asks for no particular state key and leaves
+ * the create event out; the servers one has to agree with ask for the empty one and count it.
+ */
 export function isPowerEvent(event: AuthEvent<unknown>): boolean {
-  if (event.stateKey === undefined) return false;
-  if (event.type === 'm.room.power_levels' || event.type === 'm.room.join_rules') return true;
-  if (event.type !== 'm.room.member' || event.sender === event.stateKey) return false;
-  const membership = membershipOf(event);
-  return membership === 'leave' || membership === 'ban';
+  switch (event.type) {
+    case 'm.room.power_levels':
+    case 'm.room.join_rules':
+    case 'm.room.create':
+      return event.stateKey === '';
+    case 'm.room.member': {
+      const membership = membershipOf(event);
+      return (membership === 'leave' || membership === 'ban') && event.sender !== event.stateKey;
+    }
+    default:
+      return false;
+  }
 }
 
 /**

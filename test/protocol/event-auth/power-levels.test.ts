@@ -264,6 +264,11 @@ describe('rule 10.9, 10.10: changed entries of users', () => {
     { situation: 'an equal is removed', room: equals, event: changeUsers(BOB, {}), verdict: rejectedBy(6, '.1') },
     { situation: 'one with more is demoted', event: changeUsers(BOB, { [HANK]: 1 }), verdict: rejectedBy(6, '.1') },
     { situation: 'the sender gives power up', event: changeUsers(BOB, { [BOB]: 1 }), verdict: { '1-12': 'allow' } },
+    {
+      situation: 'power levels under another state key change nothing',
+      event: (room) => ({ ...changeUsers(BOB, { [BOB]: 51 })(room), state_key: 'x' }),
+      verdict: { '1-12': 'allow' },
+    },
     { situation: 'the sender takes more power', event: changeUsers(BOB, { [BOB]: 51 }), verdict: rejectedBy(7, '.1') },
     {
       situation: 'the creator demotes one who has 100',
