@@ -5,7 +5,7 @@ interface CopiedPackage {
   readonly name: string;
   readonly folder: string;
   /** Whether a file or folder of the package, as a path that starts with a slash, is needed at run time. */
-  wanted(path: string): boolean;
+  readonly wanted: (path: string) => boolean;
 }
 
 interface Manifest {

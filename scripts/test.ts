@@ -32,7 +32,10 @@ const nodeTest: Stage = {
   name: 'tests',
   command: process.execPath,
   args: [
-    ...['--import', './build/text-imports.mjs', '--test', '--test-isolation=none'],
+    '--import',
+    './build/text-imports.mjs',
+    '--test',
+    '--test-isolation=none',
     '--test-reporter=./scripts/quiet-reporter.ts',
     '--test-reporter-destination=stdout',
     ...testFiles(),

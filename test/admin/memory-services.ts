@@ -15,7 +15,7 @@ export function memoryServices() {
   };
   const after = <T>(all: Map<string, T>, key: string | undefined, limit: number) =>
     [...all]
-      .toSorted()
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([each, value]) => (key === undefined || each > key ? [value] : []))
       .slice(0, limit);
   const services: AdminServices = {
