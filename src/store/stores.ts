@@ -2,18 +2,22 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraph } from './auth/auth-graph.ts';
 import { BodyPacker } from './bodies/body-packer.ts';
 import type { Database } from './db.ts';
+import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
 import { PositionStore } from './positions.ts';
+import { PushCountStore } from './push/push-counts.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { TransactionStore } from './rooms/transactions.ts';
+import { Segments } from './segments.ts';
 import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateLog } from './state/state-log.ts';
+import { SyncChanges } from './sync/changes.ts';
 import { Timeline } from './timeline.ts';
 import { AccountDataStore } from './users/account-data.ts';
 import { AccountStore } from './users/accounts.ts';
@@ -41,6 +45,10 @@ export interface Stores {
   readonly boundaries: BoundaryStore;
   readonly redactions: RedactionStore;
   readonly transactions: TransactionStore;
+  readonly segments: Segments;
+  readonly receipts: ReceiptStore;
+  readonly pushCounts: PushCountStore;
+  readonly syncChanges: SyncChanges;
   readonly accounts: AccountStore;
   readonly devices: DeviceStore;
   readonly tokens: TokenStore;
@@ -71,6 +79,10 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     boundaries: new BoundaryStore(db),
     redactions: new RedactionStore(db),
     transactions: new TransactionStore(db),
+    segments: new Segments(db),
+    receipts: new ReceiptStore(db),
+    pushCounts: new PushCountStore(db),
+    syncChanges: new SyncChanges(db),
     accounts: new AccountStore(db),
     devices: new DeviceStore(db),
     tokens: new TokenStore(db),

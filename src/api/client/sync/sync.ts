@@ -1,0 +1,50 @@
+import { badJson, notJson } from '../../../protocol/errors.ts';
+import { type Filter, openFilter, parseFilter } from '../../../protocol/filters/filter.ts';
+import { tryParseJson } from '../../../protocol/parse-json.ts';
+import type { Requester } from '../../../users/requester.ts';
+import { millis } from '../../../util/brand.ts';
+import { isJsonObject } from '../../../util/json.ts';
+import { endpoint } from '../../http/endpoint.ts';
+import { streamedJson } from '../../http/reply.ts';
+import type { Endpoint } from '../../http/types.ts';
+import type { Services } from '../../services.ts';
+
+/** The filter that `filter` names or, from the first `{` on, is. */
+function filterOf({ filters }: Pick<Services, 'filters'>, requester: Requester, text: string | undefined): Filter {
+  if (text === undefined || text === '') return openFilter;
+  if (!text.startsWith('{')) return filters.get(requester.user, text);
+  const json = tryParseJson(text);
+  if (json === undefined) throw notJson('filter is not valid JSON');
+  if (!isJsonObject(json)) throw badJson('filter must be a JSON object');
+  return parseFilter(json);
+}
+
+/**
+ * `GET /_matrix/client/v3/sync`
+ * Answers what the client does not know yet, at once or when there is something; with `full_state` always at once.
+ * `set_presence` is checked and has no effect while presence is off.
+ * 200 `{ next_batch, … }` · 400 M_INVALID_PARAM `since`, `timeout` · 400 M_BAD_JSON `filter` · 404 M_NOT_FOUND filter ID
+ * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+ */
+const sync = (services: Services): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: '/_matrix/client/v3/sync',
+    auth: 'user',
+    body: 'none',
+    async handler({ requester, query, signal }) {
+      query.oneOf('set_presence', ['offline', 'online', 'unavailable']);
+      const answer = await services.sync.sync({
+        requester,
+        filter: filterOf(services, requester, query.get('filter')),
+        since: query.get('since'),
+        fullState: query.flag('full_state') ?? false,
+        useStateAfter: query.flag('use_state_after') ?? query.flag('org.matrix.msc4222.use_state_after') ?? false,
+        timeout: millis(query.integer('timeout') ?? 0),
+        signal,
+      });
+      return streamedJson(typeof answer === 'string' ? [answer] : answer);
+    },
+  });
+
+export const syncEndpoints = (services: Services): Endpoint[] => [sync(services)];
