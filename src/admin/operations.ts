@@ -66,7 +66,7 @@ export const operations = {
     v.strictObject({ user: v.string(), erase: v.optional(v.boolean(), false) }),
     async (services, input) => {
       const { userId } = activeAccount(services, input.user);
-      await services.deactivation.deactivate(userId, input.erase);
+      await services.accounts.deactivate(userId, input.erase);
       return { user_id: userId, erased: input.erase };
     },
   ),

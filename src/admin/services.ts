@@ -4,14 +4,12 @@ import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
 
 /** What the admin operations ask of accounts. */
-export type AccountAdmin = Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin'>;
-
-export type RegistrationTokenAdmin = Pick<RegistrationTokens, 'create' | 'list' | 'revoke'>;
-
-/** Closing an account concerns many domains: its rooms, devices, media. */
-export interface Deactivation {
+export interface AccountAdmin extends Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin'> {
+  /** Closing an account concerns many domains: its rooms, devices, profile. */
   deactivate(userId: UserId, erase: boolean): Promise<void>;
 }
+
+export type RegistrationTokenAdmin = Pick<RegistrationTokens, 'create' | 'list' | 'revoke'>;
 
 export interface SigningKeyInfo {
   readonly keyId: string;
@@ -33,7 +31,6 @@ export interface SigningKeyAdmin {
 export interface AdminServices {
   readonly serverName: ServerName;
   readonly accounts: AccountAdmin;
-  readonly deactivation: Deactivation;
   readonly registrationTokens: RegistrationTokenAdmin;
   readonly signingKeys: SigningKeyAdmin;
 }

@@ -33,8 +33,6 @@ export function memoryServices() {
         return Promise.resolve();
       },
       setAdmin: (userId, isAdmin) => change(userId, { isAdmin }),
-    },
-    deactivation: {
       deactivate(userId, erase) {
         log.push(`deactivate ${userId}, erase ${erase}`);
         change(userId, { isDeactivated: true });
