@@ -149,13 +149,9 @@ class Growth {
   }
 
   #pickSets(): StateMap<string>[] {
-    const spread = this.#random.fraction();
-    const count =
-      spread < 0.75
-        ? 2 + this.#random.below(3)
-        : spread < 0.95
-          ? 5 + this.#random.below(10)
-          : 15 + this.#random.below(66);
+    const spread = this.#random.below(20);
+    const [least, most] = spread < 14 ? [2, 4] : spread < 18 ? [5, 14] : [15, 80];
+    const count = least + this.#random.below(most - least + 1);
     const views = [...this.#forks, ...this.#moments];
     const sets = Array.from({ length: count }, () => {
       const recent = this.#random.chance(0.5) ? this.#forks : views;
