@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { parseRoomAlias, serverOfAlias } from '../protocol/ids/room-id.ts';
@@ -20,6 +21,7 @@ export interface AliasUses extends StateSources {
   readonly localInput: LocalInput;
   readonly visibility: Visibility;
   readonly serverName: ServerName;
+  readonly settings: Config['rooms'];
 }
 
 /** The names of rooms on this server, and which rooms its directory lists. */
@@ -95,11 +97,20 @@ export class Aliases {
     const { db, roomState, rooms } = this.#uses;
     const room = rooms.get(roomId);
     await db.durable<void>(() => {
+      if (published) this.checkPublishing(requester);
       if (!requester.admin && !this.mayName(requester, room)) {
         throw forbidden('Only who may change the canonical alias can publish the room');
       }
       roomState.publish(room.nid, published);
     });
+  }
+
+  /** 403 M_FORBIDDEN if the server's settings keep the requester from publishing any room. */
+  checkPublishing({ admin }: Requester): void {
+    const { publicDirectory } = this.#uses.settings;
+    if (publicDirectory === 'nobody' || (publicDirectory === 'admins' && !admin)) {
+      throw forbidden('This server does not let you publish rooms in its directory');
+    }
   }
 
   /** Whether the requester is in the room and may set its canonical alias. */

@@ -4,7 +4,7 @@ import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { StatePoint, UserNid } from '../store/nids.ts';
 import type { StateLog } from '../store/state/state-log.ts';
-import type { Boundary, Direction, Timeline } from '../store/timeline.ts';
+import type { Boundary, Direction, Placed, Timeline } from '../store/timeline.ts';
 import type { ClientEvents } from './client-events.ts';
 import type { RoomView } from './visibility.ts';
 
@@ -38,6 +38,8 @@ export interface Walked {
  * pass over the whole history. The client goes on from where this stopped.
  */
 const maxLooks = 500;
+/** Smaller pages cost as much. */
+const minPage = 20;
 
 /** Walks the history of rooms, past what the reader may not see or does not want. */
 export class RoomHistory {
@@ -47,33 +49,35 @@ export class RoomHistory {
     this.#uses = uses;
   }
 
-  walk({ view, from, to, direction, limit, filter }: Stretch): Walked {
-    const { events, timeline } = this.#uses;
+  walk(stretch: Stretch): Walked {
+    const { direction, limit } = stretch;
     const rows: EventRow[] = [];
-    let at: Boundary | undefined = from;
+    let at: Boundary | undefined = stretch.from;
     let looks = 0;
     while (at !== undefined && rows.length < limit && looks < maxLooks) {
-      if (isReached(at, to, direction)) return { rows, next: to };
-      const size = Math.min(maxLooks - looks, Math.max(20, limit - rows.length));
-      const page = timeline.page(at.segment, at.idx, direction, size);
-      const found = events.rows(page.events.map(({ event }) => event));
-      for (const row of found) {
-        if (row.segment === null || row.idx === null) continue;
-        const before = { segment: row.segment, idx: direction === 'b' ? row.idx : row.idx - 1 };
-        if (rows.length >= limit) return { rows, next: at };
-        if (isReached(before, to, direction)) return { rows, next: to };
-        looks++;
-        at = { segment: row.segment, idx: direction === 'b' ? row.idx - 1 : row.idx };
-        if (this.#isWanted(row, view, filter)) rows.push(row);
-      }
-      // An even page may end in the middle of what was asked for; only the timeline knows what lies beyond.
-      if (found.length === page.events.length && rows.length < limit) at = page.next;
-      if (page.events.length === 0) at = undefined;
+      const size = Math.min(maxLooks - looks, Math.max(minPage, limit - rows.length));
+      const page = this.#uses.timeline.page(at.segment, at.idx, direction, size);
+      looks += page.events.length;
+      const stop = this.#take(page.events, stretch, rows);
+      if (stop !== undefined) return { rows, next: stop };
+      at = page.events.length === 0 ? undefined : page.next;
     }
     return { rows, next: at };
   }
 
-  #isWanted(row: EventRow, view: RoomView, filter: RoomEventFilter): boolean {
+  /** Adds what is wanted of a page to `rows`. The boundary where it stopped, unless it used the page up. */
+  #take(page: readonly Placed[], stretch: Stretch, rows: EventRow[]): Boundary | undefined {
+    const { to, direction, limit } = stretch;
+    for (const row of this.#uses.events.rows(page.map(({ event }) => event))) {
+      if (row.segment === null || row.idx === null) continue;
+      const here = { segment: row.segment, idx: direction === 'b' ? row.idx : row.idx - 1 };
+      if (rows.length >= limit || isReached(here, to, direction)) return here;
+      if (this.#isWanted(row, stretch)) rows.push(row);
+    }
+    return undefined;
+  }
+
+  #isWanted(row: EventRow, { view, filter }: Stretch): boolean {
     if (!filter.passesAll && !filter.matches(this.#uses.clientEvents.filterable(row))) return false;
     return view.mayRead(row);
   }

@@ -1,7 +1,7 @@
 import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { type MembershipCode, memberships } from '../store/events/membership.ts';
+import { type MembershipName, membershipName, memberships } from '../store/events/membership.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../store/nids.ts';
 import type { Timeline } from '../store/timeline.ts';
@@ -28,8 +28,8 @@ export interface ReadingUses extends StateSources {
 const pageSize = 100;
 
 export interface MemberSelection {
-  readonly membership?: MembershipCode | undefined;
-  readonly notMembership?: MembershipCode | undefined;
+  readonly membership?: MembershipName | undefined;
+  readonly notMembership?: MembershipName | undefined;
   /** A token: the state of then instead of the newest that the requester may see. */
   readonly at?: string | undefined;
 }
@@ -192,11 +192,12 @@ export class RoomReading {
   }
 }
 
-function isWanted({ type, membership }: EventRow, { membership: is, notMembership: isNot }: MemberSelection): boolean {
-  if (type !== wellKnown.types.member || membership === null) return false;
-  if (is === undefined && isNot === undefined) return true;
+function isWanted({ type, membership: code }: EventRow, { membership, notMembership }: MemberSelection): boolean {
+  if (type !== wellKnown.types.member || code === null) return false;
+  if (membership === undefined && notMembership === undefined) return true;
   // Given both, one of them has to hold.
-  return (is !== undefined && membership === is) || (isNot !== undefined && membership !== isNot);
+  const name = membershipName(code);
+  return (membership !== undefined && name === membership) || (notMembership !== undefined && name !== notMembership);
 }
 
 /** A name or picture of another type than a string is shown as if it were not there. */

@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
@@ -55,16 +56,27 @@ export interface RoomsUses {
   /** Our name and the key that signs our events. */
   readonly signer: EventSigner;
   readonly people: LocalPeople;
+  readonly settings: Config['rooms'];
   /** Told of each accepted event inside its transaction; the list may grow until the first event. */
   readonly observers: readonly EventObserver[];
 }
 
 /** Builds the domain bottom-up. */
-export function createRooms({ db, stores, streams, clock, random, signer, people, observers }: RoomsUses): Rooms {
+export function createRooms({
+  db,
+  stores,
+  streams,
+  clock,
+  random,
+  signer,
+  people,
+  settings,
+  observers,
+}: RoomsUses): Rooms {
   const { serverName } = signer;
   const authEvents = new AuthEvents(stores);
   const signatures = ownSignatures(serverName);
-  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName };
+  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName, settings };
   const known = new KnownRooms(base);
   const visibility = new Visibility(base);
   const clientEvents = new ClientEvents({ ...base, rulesOf: (room) => known.rulesOf(room) }, clock);
@@ -81,7 +93,7 @@ export function createRooms({ db, stores, streams, clock, random, signer, people
   const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, tokens });
   const history = new RoomHistory({ ...base, clientEvents });
   return {
-    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, canonicalAlias }),
+    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, canonicalAlias, directory: aliases }),
     sending,
     membership: new Memberships({ ...base, rooms: known, sending, aliases }),
     aliases,

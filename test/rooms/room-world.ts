@@ -53,6 +53,7 @@ export function openRoomWorld(): RoomWorld {
     ...store,
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
+    settings: { defaultVersion: '12', publicDirectory: 'members' },
     observers: [{ onEvent: (event) => observed.push(event) }],
   });
   return {

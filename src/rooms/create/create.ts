@@ -1,3 +1,4 @@
+import type { Config } from '../../config/config.ts';
 import { invalidParam, MatrixError } from '../../protocol/errors.ts';
 import { asRoomId, parseRoomAlias, roomIdOfCreate } from '../../protocol/ids/room-id.ts';
 import type { RoomAlias, RoomId, ServerName } from '../../protocol/ids/types.ts';
@@ -10,6 +11,7 @@ import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import type { Requester } from '../../users/requester.ts';
 import { type Random, randomLetters } from '../../util/random.ts';
+import type { Aliases } from '../aliases.ts';
 import type { CanonicalAliasCheck } from '../canonical-alias.ts';
 import type { EventDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
@@ -31,6 +33,8 @@ export interface CreateUses {
   readonly canonicalAlias: CanonicalAliasCheck;
   readonly random: Random;
   readonly serverName: ServerName;
+  readonly settings: Config['rooms'];
+  readonly directory: Pick<Aliases, 'checkPublishing'>;
 }
 
 /** Makes rooms. */
@@ -41,12 +45,17 @@ export class RoomCreation {
     this.#uses = uses;
   }
 
+  /** The version of rooms whose creator names none. */
+  get defaultVersion(): string {
+    return this.#uses.settings.defaultVersion;
+  }
+
   /**
    * Makes a room with all its first events in one transaction: it is there as a whole, or not at all.
    *
    * 400 M_UNSUPPORTED_ROOM_VERSION · 400 M_INVALID_PARAM alias name or additional creator · 400 M_ROOM_IN_USE
-   * · 400 M_INVALID_ROOM_STATE the events asked for are not allowed in it · 403 M_FORBIDDEN an invite to another server
-   * · 403 M_INVITE_BLOCKED · 404 M_NOT_FOUND an invite to nobody · 413 M_TOO_LARGE
+   * · 400 M_INVALID_ROOM_STATE the events asked for are not allowed in it · 403 M_FORBIDDEN an invite to another
+   * server, or the directory is closed · 403 M_INVITE_BLOCKED · 404 M_NOT_FOUND an invite to nobody · 413 M_TOO_LARGE
    * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
    */
   async createRoom(requester: Requester, options: CreateRoomOptions): Promise<RoomId> {
@@ -56,6 +65,7 @@ export class RoomCreation {
     }
     const alias = this.#alias(options.aliasName);
     checkCreators(options, rules);
+    if (options.visibility === 'public') this.#uses.directory.checkPublishing(requester);
     return this.#uses.db.durable<RoomId>(() => this.#create(requester, options, rules, alias));
   }
 

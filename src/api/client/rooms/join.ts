@@ -1,0 +1,43 @@
+import { endpoint } from '../../http/endpoint.ts';
+import { parse } from '../../http/parse.ts';
+import { json } from '../../http/reply.ts';
+import type { Endpoint } from '../../http/types.ts';
+import type { Services } from '../../services.ts';
+import { reasonBody, withReason } from './schemas.ts';
+
+/**
+ * `POST /_matrix/client/v3/join/{roomIdOrAlias}`
+ * Lets the requester into a room named by ID or alias.
+ * 200 `{ room_id }` · 400 M_INVALID_PARAM neither of the two · 403 M_FORBIDDEN not invited, banned, or no condition of a
+ * restricted room met; M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND no such room or alias
+ * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias
+ */
+export const join = ({ rooms }: Services): Endpoint =>
+  endpoint({
+    method: 'POST',
+    path: '/_matrix/client/v3/join/{roomIdOrAlias}',
+    auth: 'user',
+    body: 'optional-json',
+    async handler({ requester, params, body }) {
+      const reason = withReason(parse(reasonBody, body));
+      return json({ room_id: await rooms.membership.join(requester, params.roomIdOrAlias, reason) });
+    },
+  });
+
+/**
+ * `POST /_matrix/client/v3/rooms/{roomId}/join`
+ * The same for a room named by its ID.
+ * 200 `{ room_id }` · 400 M_INVALID_PARAM · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND
+ * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin
+ */
+export const joinById = ({ rooms }: Services): Endpoint =>
+  endpoint({
+    method: 'POST',
+    path: '/_matrix/client/v3/rooms/{roomId}/join',
+    auth: 'user',
+    body: 'optional-json',
+    async handler({ requester, params, body }) {
+      const reason = withReason(parse(reasonBody, body));
+      return json({ room_id: await rooms.membership.join(requester, params.roomId, reason) });
+    },
+  });
