@@ -4,7 +4,7 @@ import type { Interning } from '../interning/interning.ts';
 import type { EventNid } from '../nids.ts';
 import { PACKED_FORMAT } from './format-1.ts';
 import { pack } from './pack.ts';
-import { bodyColumns, type PackedRow, unpack } from './unpack.ts';
+import { type PackedRow, unpack } from './unpack.ts';
 
 /** Packs raw bodies, in slices, as a background job. */
 export class BodyPacker {
@@ -12,35 +12,38 @@ export class BodyPacker {
   readonly #interning: Interning;
   readonly #waiting;
   readonly #isStored;
-  readonly #replace;
+  readonly #keep;
   readonly #done;
 
   constructor(db: Database, interning: Interning) {
     this.#db = db;
     this.#interning = interning;
     this.#waiting = db.prepare<[number], PackedRow>(
-      `SELECT ${bodyColumns} FROM event_unpacked CROSS JOIN event_body ON event_body.nid = event_unpacked.nid` +
-        ' CROSS JOIN event ON event.nid = event_unpacked.nid' +
-        ' WHERE event_unpacked.nid > 0 ORDER BY event_unpacked.nid LIMIT ?',
+      'SELECT event_raw.nid, 0 AS format, event_raw.body, event.room, event.type, event.sender,' +
+        ' event.state_key AS stateKey, event.depth, event.ts' +
+        ' FROM event_raw CROSS JOIN event ON event.nid = event_raw.nid' +
+        ' WHERE event_raw.nid > 0 ORDER BY event_raw.nid LIMIT ?',
     );
     this.#isStored = db.prepare<[number], { nid: EventNid }>('SELECT nid FROM event WHERE nid = ?');
-    this.#replace = db.prepare<[number, Buffer, number], never>(
-      'UPDATE event_body SET format = ?, body = ? WHERE nid = ?',
+    this.#keep = db.prepare<[number, number, Buffer], never>(
+      'INSERT OR REPLACE INTO event_body (nid, format, body) VALUES (?, ?, ?)',
     );
-    this.#done = db.prepare<[number], never>('DELETE FROM event_unpacked WHERE nid = ?');
+    this.#done = db.prepare<[number], never>('DELETE FROM event_raw WHERE nid = ?');
   }
 
   /**
-   * Looks at no more than `limit` waiting bodies, in one write. A body is packed if that makes it smaller and it
-   * rebuilds byte for byte; otherwise it stays as it is for good. Answers how many were looked at: 0 when idle.
+   * Looks at no more than `limit` waiting bodies, in one write, and moves them to where they stay. A body is packed if
+   * that makes it smaller and it rebuilds byte for byte; otherwise it stays as it is for good. Answers how many were
+   * looked at: 0 when idle.
    */
   packSome(limit: number): number {
     const rows = this.#waiting.all(limit);
     if (rows.length === 0) return 0;
     this.#db.write<void>(() => {
       for (const row of rows) {
-        const packed = row.format === 0 ? this.#packed(row) : undefined;
-        if (packed !== undefined) this.#replace.run(PACKED_FORMAT, packed, row.nid);
+        const packed = this.#packed(row);
+        if (packed === undefined) this.#keep.run(row.nid, 0, row.body);
+        else this.#keep.run(row.nid, PACKED_FORMAT, packed);
         this.#done.run(row.nid);
       }
     });

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../util/json.ts';
 import type { Database } from '../db.ts';
 import type { Interning } from '../interning/interning.ts';
 import type { EventNid } from '../nids.ts';
-import { type BodyPart, bodyColumns, type PackedRow, strip, unpack } from './unpack.ts';
+import { type BodyPart, bodyColumns, bodyTables, type PackedRow, strip, unpack } from './unpack.ts';
 
 /** Reads bodies in every format that was ever written. */
 export class BodyReader {
@@ -13,12 +13,9 @@ export class BodyReader {
 
   constructor(db: Database, interning: Interning) {
     this.#interning = interning;
-    this.#one = db.prepare<[number], PackedRow>(
-      `SELECT ${bodyColumns} FROM event_body JOIN event ON event.nid = event_body.nid WHERE event_body.nid = ?`,
-    );
+    this.#one = db.prepare<[number], PackedRow>(`SELECT ${bodyColumns} FROM event ${bodyTables} WHERE event.nid = ?`);
     this.#many = db.prepare<[string], PackedRow>(
-      `SELECT ${bodyColumns} FROM json_each(?) AS wanted CROSS JOIN event_body ON event_body.nid = wanted.value` +
-        ' CROSS JOIN event ON event.nid = event_body.nid',
+      `SELECT ${bodyColumns} FROM json_each(?) AS wanted CROSS JOIN event ON event.nid = wanted.value ${bodyTables}`,
     );
   }
 

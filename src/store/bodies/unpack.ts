@@ -21,10 +21,14 @@ export interface PackedRow {
   readonly ts: number;
 }
 
-/** The columns of a `PackedRow`, for a SELECT from `event_body` and `event`. */
+/** The columns of a `PackedRow`, for a SELECT from `event` joined with `bodyTables`. */
 export const bodyColumns =
-  'event.nid, event_body.format, event_body.body, event.room, event.type, event.sender,' +
-  ' event.state_key AS stateKey, event.depth, event.ts';
+  'event.nid, ifnull(event_body.format, 0) AS format, ifnull(event_body.body, event_raw.body) AS body, event.room,' +
+  ' event.type, event.sender, event.state_key AS stateKey, event.depth, event.ts';
+
+/** Joins both tables that a body may be in. */
+export const bodyTables =
+  'LEFT JOIN event_body ON event_body.nid = event.nid LEFT JOIN event_raw ON event_raw.nid = event.nid';
 
 /**
  * How much of an event is wanted. `whole`: exactly what was stored. `unsealed`: without `hashes` and `signatures`, as the

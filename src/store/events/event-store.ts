@@ -21,7 +21,7 @@ export class EventStore {
   readonly #insertRow;
   readonly #insertBody;
   readonly #replaceBody;
-  readonly #insertUnpacked;
+  readonly #dropPacked;
   readonly #insertEdge;
   readonly #updateFlags;
   readonly #updateBefore;
@@ -41,11 +41,11 @@ export class EventStore {
       'INSERT INTO event (nid, room, type, sender, state_key, depth, ts, flags, membership, pos, segment, idx, line, line_pos)' +
         ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    this.#insertBody = db.prepare<[number, Buffer], never>(
-      'INSERT INTO event_body (nid, format, body) VALUES (?, 0, ?)',
+    this.#insertBody = db.prepare<[number, Buffer], never>('INSERT INTO event_raw (nid, body) VALUES (?, ?)');
+    this.#replaceBody = db.prepare<[number, Buffer], never>(
+      'INSERT OR REPLACE INTO event_raw (nid, body) VALUES (?, ?)',
     );
-    this.#replaceBody = db.prepare<[Buffer, number], never>('UPDATE event_body SET format = 0, body = ? WHERE nid = ?');
-    this.#insertUnpacked = db.prepare<[number], never>('INSERT OR IGNORE INTO event_unpacked (nid) VALUES (?)');
+    this.#dropPacked = db.prepare<[number], never>('DELETE FROM event_body WHERE nid = ?');
     this.#insertEdge = db.prepare<[number, number], never>(
       'INSERT OR IGNORE INTO event_edge (child, parent) VALUES (?, ?)',
     );
@@ -64,7 +64,7 @@ export class EventStore {
     this.#deleteAfter = db.prepare<[number], never>('DELETE FROM event_after WHERE event = ?');
   }
 
-  /** Stores the row, the raw body, the edges and the mark that the body is yet to be packed. */
+  /** Stores the row, the edges and the raw body, which waits there to be packed. */
   insert(event: NewEvent): void {
     this.#insertRow.run(
       event.nid,
@@ -83,7 +83,6 @@ export class EventStore {
       event.before?.pos ?? null,
     );
     this.#insertBody.run(event.nid, Buffer.from(event.canonical));
-    this.#insertUnpacked.run(event.nid);
     for (const parent of event.parents) this.#insertEdge.run(event.nid, parent);
   }
 
@@ -128,8 +127,8 @@ export class EventStore {
 
   /** Puts another body in place of an event's own: its redacted form. */
   replaceBody(nid: EventNid, canonical: string): void {
-    this.#replaceBody.run(Buffer.from(canonical), nid);
-    this.#insertUnpacked.run(nid);
+    this.#replaceBody.run(nid, Buffer.from(canonical));
+    this.#dropPacked.run(nid);
   }
 
   /** Sets and clears bits of `eventFlags`. */

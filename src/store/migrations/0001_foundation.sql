@@ -74,15 +74,18 @@ CREATE TABLE event_after (
   line_pos INTEGER NOT NULL
 ) STRICT;
 
+-- A body is in one of two tables. New ones are canonical JSON in event_raw, until the packer has looked at them; then
+-- they move to event_body, in order, so that its pages are full. Empty most of the time.
+CREATE TABLE event_raw (
+  nid  INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+) STRICT;
+
 -- format 0: canonical JSON as it is; others: see store/bodies/.
 CREATE TABLE event_body (
   nid    INTEGER PRIMARY KEY,
   format INTEGER NOT NULL,
   body   BLOB NOT NULL
-) STRICT;
--- What the background packer has yet to look at; empty most of the time.
-CREATE TABLE event_unpacked (
-  nid INTEGER PRIMARY KEY
 ) STRICT;
 
 CREATE TABLE event_edge (
