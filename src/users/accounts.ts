@@ -3,7 +3,7 @@ import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { localpartOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { UserNid } from '../store/nids.ts';
+import type { DeviceNid, UserNid } from '../store/nids.ts';
 import type { AccountRow, AccountStore } from '../store/users/accounts.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
@@ -122,12 +122,21 @@ export class Accounts {
   }
 
   /** With `logOut` all devices are logged out; without it sessions stay. */
-  async setPassword(userId: UserId, password: string, logOut: boolean): Promise<void> {
-    const user = this.#existing(userId);
+  setPassword(userId: UserId, password: string, logOut: boolean): Promise<void> {
+    return this.changePassword(this.#existing(userId), password, { logOut });
+  }
+
+  /** The same with one device that stays in any case, and something more to do in the same transaction. */
+  async changePassword(
+    user: UserNid,
+    password: string,
+    options: { readonly logOut: boolean; readonly except?: DeviceNid | undefined; readonly also?: () => void },
+  ): Promise<void> {
     const hashed = await this.#uses.passwords.hash(password);
     await this.#uses.db.durable<void>(() => {
+      options.also?.();
       this.#uses.store.setPassword(user, hashed);
-      if (logOut) this.#uses.devices.removeAll(user);
+      if (options.logOut) this.#uses.devices.removeAll(user, options.except);
     });
   }
 

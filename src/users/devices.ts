@@ -8,6 +8,8 @@ import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
 import type { Tokens } from './tokens.ts';
 
+export type Device = DeviceRow;
+
 /** Hears of devices that come and go, inside the transaction: device lists and keys follow them. */
 export interface DeviceObserver {
   onDeviceRemoved(user: UserNid, device: DeviceNid, deviceId: DeviceId): void;
@@ -45,10 +47,10 @@ export class Devices {
   }
 
   /** 404 M_NOT_FOUND, 413 M_TOO_LARGE. Without a name nothing changes. */
-  rename(user: UserNid, deviceId: string, name: string | undefined): void {
-    if (name !== undefined) checkName(name);
+  async rename(user: UserNid, deviceId: string, name: string | undefined): Promise<void> {
+    this.checkName(name);
     const row = this.get(user, deviceId);
-    if (name !== undefined) this.#uses.db.write<void>(() => this.#uses.store.rename(row.nid, name));
+    if (name !== undefined) await this.#uses.db.durable<void>(() => this.#uses.store.rename(row.nid, name));
   }
 
   /** The device ID that a client asks for; one is made up if it asks for none. 400 M_INVALID_PARAM. */
@@ -61,7 +63,9 @@ export class Devices {
 
   /** 413 M_TOO_LARGE. */
   checkName(name: string | undefined): void {
-    if (name !== undefined) checkName(name);
+    if (name !== undefined && name.length > maxNameLength) {
+      throw tooLarge(`A device name may have at most ${maxNameLength} characters`);
+    }
   }
 
   /** Inside a write: the device for a new session. One that exists keeps its name and loses its tokens. */
@@ -99,8 +103,4 @@ export class Devices {
     tokens.forget();
     for (const observer of observers) observer.onDeviceRemoved(row.user, row.nid, row.deviceId);
   }
-}
-
-function checkName(name: string): void {
-  if (name.length > maxNameLength) throw tooLarge(`A device name may have at most ${maxNameLength} characters`);
 }

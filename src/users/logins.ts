@@ -81,11 +81,15 @@ export class Logins {
     return { ...tokens.issue(user, device, wish.refreshable), userId: accounts.userId(user), deviceId };
   }
 
-  /** A token that lets another client in as this user, once, within two minutes. */
-  async loginToken(user: UserNid): Promise<{ readonly token: string; readonly expiresIn: number }> {
+  /** A token that lets another client in as this user, once, within two minutes. `also` runs in the same transaction. */
+  async loginToken(
+    user: UserNid,
+    also: () => void = () => {},
+  ): Promise<{ readonly token: string; readonly expiresIn: number }> {
     const { db, store, clock, random } = this.#uses;
     const token = `hlt_${randomToken(random, 32)}`;
     await db.durable<void>(() => {
+      also();
       const now = clock.now();
       store.removeExpiredLogin(now);
       store.insertLogin(sha256(token), user, now + loginTokenLifetime);

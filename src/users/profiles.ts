@@ -88,6 +88,12 @@ export class Profiles {
     return this.#db.write(() => this.#change(requester.user, field, undefined));
   }
 
+  /** Inside a write: the name of a new account. */
+  begin(user: UserNid, displayName: string): void {
+    checkValue('displayname', displayName);
+    this.#change(user, 'displayname', displayName === '' ? undefined : displayName);
+  }
+
   /** Inside a write: nothing is left. */
   erase(user: UserNid): void {
     this.#store.removeAll(user);

@@ -7,6 +7,7 @@ import type { Accounts } from './accounts.ts';
 import type { Devices } from './devices.ts';
 import type { Logins, Session, SessionWish } from './logins.ts';
 import type { Passwords } from './passwords.ts';
+import type { Profiles } from './profiles.ts';
 
 export interface SharedSecretRequest {
   readonly nonce: string;
@@ -26,6 +27,7 @@ export interface SharedSecretUses {
   readonly devices: Devices;
   readonly logins: Logins;
   readonly passwords: Passwords;
+  readonly profiles: Profiles;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -60,7 +62,7 @@ export class SharedSecretRegistration {
    * weak: whoever knows the secret is the admin.
    */
   async register(request: SharedSecretRequest, wish: SessionWish): Promise<Session> {
-    const { db, accounts, devices, logins, passwords } = this.#uses;
+    const { db, accounts, devices, logins, passwords, profiles } = this.#uses;
     const secret = this.#secret();
     const over = this.#nonces.get(request.nonce);
     this.#nonces.delete(request.nonce);
@@ -74,6 +76,7 @@ export class SharedSecretRegistration {
     return db.durable<Session>(() => {
       const user = accounts.insert(userId, password, request.admin);
       if (user === undefined) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
+      if (request.displayName !== undefined) profiles.begin(user, request.displayName);
       return logins.begin(user, deviceId, wish);
     });
   }

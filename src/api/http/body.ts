@@ -4,7 +4,7 @@ import type { HttpCall } from './types.ts';
 const nothing = Buffer.alloc(0);
 
 /** The whole body, at most `limit` bytes; 413 M_TOO_LARGE beyond that. */
-export function readBody(call: HttpCall, limit: number): Promise<Buffer> | Buffer {
+export function readBody(call: Pick<HttpCall, 'headers' | 'stream'>, limit: number): Promise<Buffer> | Buffer {
   const declared = call.headers['content-length'];
   if (declared === undefined && call.headers['transfer-encoding'] === undefined) return nothing;
   if (declared === '0') return nothing;
@@ -12,7 +12,7 @@ export function readBody(call: HttpCall, limit: number): Promise<Buffer> | Buffe
   return collect(call, limit);
 }
 
-function collect({ stream }: HttpCall, limit: number): Promise<Buffer> {
+function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let size = 0;

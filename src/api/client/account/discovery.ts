@@ -1,0 +1,88 @@
+import { notFound } from '../../../protocol/errors.ts';
+import { supportedRoomVersions } from '../../../protocol/room-versions.ts';
+import type { JsonObject } from '../../../util/json.ts';
+import { endpoint } from '../../http/endpoint.ts';
+import { json } from '../../http/reply.ts';
+import type { Endpoint } from '../../http/types.ts';
+import type { ServerInfo, Services } from '../../services.ts';
+
+/** Old bots look for an `r0`; what was removed since then is served in its old form too, so these are no lie. */
+const oldVersions = ['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'];
+const newestMinor = 19;
+const versionList = [...oldVersions, ...Array.from({ length: newestMinor }, (_, i) => `v1.${i + 1}`)];
+
+/** `/.well-known/matrix/client`; `undefined` if the server has not been told its public address. */
+export function clientDiscovery({ publicUrl }: ServerInfo): JsonObject | undefined {
+  return publicUrl === undefined ? undefined : { 'm.homeserver': { base_url: publicUrl } };
+}
+
+/**
+ * `GET /_matrix/client/versions`
+ * The versions of the specification that clients may count on.
+ * 200 `{ versions, unstable_features }`
+ * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions
+ */
+const versions = (): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: '/_matrix/client/versions',
+    auth: 'none',
+    body: 'none',
+    handler: () => json({ versions: versionList, unstable_features: {} }),
+  });
+
+/**
+ * `GET /_matrix/client/v3/capabilities`
+ * What this user may do on this server.
+ * 200 `{ capabilities }`
+ * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities
+ */
+const capabilities = ({ server }: Services): Endpoint => {
+  const answer = {
+    capabilities: {
+      'm.change_password': { enabled: true },
+      'm.room_versions': {
+        default: server.defaultRoomVersion,
+        available: Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable'])),
+      },
+      'm.profile_fields': { enabled: true },
+      'm.set_displayname': { enabled: true },
+      'm.set_avatar_url': { enabled: true },
+      'm.3pid_changes': { enabled: false },
+      'm.get_login_token': { enabled: true },
+      'm.forget_forced_upon_leave': { enabled: false },
+    },
+  };
+  return endpoint({
+    method: 'GET',
+    path: '/_matrix/client/v3/capabilities',
+    auth: 'user',
+    body: 'none',
+    handler: () => json(answer),
+  });
+};
+
+/**
+ * `GET /.well-known/matrix/client`
+ * Where clients of this server name's users have to go.
+ * 200 `{ m.homeserver }` · 404 M_NOT_FOUND no public address is configured
+ * @see https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient
+ */
+const wellKnown = ({ server }: Services): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: '/.well-known/matrix/client',
+    auth: 'none',
+    body: 'none',
+    handler() {
+      const discovery = clientDiscovery(server);
+      if (discovery === undefined) throw notFound('This server has not been told its public address');
+      return json(discovery);
+    },
+  });
+
+export const discoveryEndpoints = (services: Services): Endpoint[] => [
+  versions(),
+  capabilities(services),
+  wellKnown(services),
+];

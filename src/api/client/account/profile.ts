@@ -1,0 +1,101 @@
+import { invalidParam, missingParam, notFound } from '../../../protocol/errors.ts';
+import type { UserId } from '../../../protocol/ids/types.ts';
+import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
+import { endpoint } from '../../http/endpoint.ts';
+import { empty, json } from '../../http/reply.ts';
+import type { Endpoint } from '../../http/types.ts';
+import type { Services } from '../../services.ts';
+
+const fieldPath = '/_matrix/client/v3/profile/{userId}/{keyName}';
+/** From before profiles had fields of any name. */
+const oldFieldPath = '/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}/{keyName}';
+
+/** Room for the largest profile, with every byte escaped. */
+const maxBody = 512 * 1024;
+
+function localUser(text: string, { server }: Services): UserId {
+  const userId = parseUserId(text);
+  if (userId === undefined) throw invalidParam('This is not a user ID');
+  if (serverOf(userId) !== server.serverName) throw notFound('There is no profile of this user here');
+  return userId;
+}
+
+/**
+ * `GET /_matrix/client/v3/profile/{userId}`
+ * All fields of a profile. 200 · 400 M_INVALID_PARAM no user ID · 404 M_NOT_FOUND no such user
+ * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid
+ */
+const getAll = (services: Services): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: '/_matrix/client/v3/profile/{userId}',
+    auth: 'none',
+    body: 'none',
+    handler: ({ params }) => json(services.profiles.get(localUser(params.userId, services))),
+  });
+
+/**
+ * `GET /_matrix/client/v3/profile/{userId}/{keyName}`
+ * One field of a profile. 200 · 400 M_INVALID_PARAM, M_KEY_TOO_LARGE · 404 M_NOT_FOUND no such user, not set
+ * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname
+ */
+const get = (services: Services): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: fieldPath,
+    alsoAt: [oldFieldPath],
+    auth: 'none',
+    body: 'none',
+    handler({ params: { userId, keyName } }) {
+      return json({ [keyName]: services.profiles.field(localUser(userId, services), keyName) });
+    },
+  });
+
+/**
+ * `PUT /_matrix/client/v3/profile/{userId}/{keyName}`
+ * Sets a field of one's own profile; a name or picture goes on into one's rooms.
+ * 200 `{}` · 400 M_BAD_JSON, M_MISSING_PARAM, M_INVALID_PARAM, M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE
+ * · 403 M_FORBIDDEN, M_USER_SUSPENDED
+ * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
+ */
+const put = ({ profileChanges }: Services): Endpoint =>
+  endpoint({
+    method: 'PUT',
+    path: fieldPath,
+    alsoAt: [oldFieldPath],
+    auth: 'user',
+    body: 'json',
+    maxBody,
+    async handler({ requester, params: { userId, keyName }, body }) {
+      const value = Object.hasOwn(body, keyName) ? body[keyName] : undefined;
+      if (value === undefined) throw missingParam(`Missing ${keyName}`);
+      await profileChanges.set(requester, userId, keyName, value);
+      return empty();
+    },
+  });
+
+/**
+ * `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`
+ * Removes a field of one's own profile. 200 `{}` · 400 M_INVALID_PARAM, M_KEY_TOO_LARGE · 403 M_FORBIDDEN,
+ * M_USER_SUSPENDED
+ * @see https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname
+ */
+const remove = ({ profileChanges }: Services): Endpoint =>
+  endpoint({
+    method: 'DELETE',
+    path: fieldPath,
+    alsoAt: [oldFieldPath],
+    auth: 'user',
+    body: 'none',
+    async handler({ requester, params: { userId, keyName } }) {
+      await profileChanges.remove(requester, userId, keyName);
+      return empty();
+    },
+  });
+
+export const profileEndpoints = (services: Services): Endpoint[] => [
+  getAll(services),
+  get(services),
+  put(services),
+  remove(services),
+];

@@ -1,0 +1,128 @@
+import { invalidParam, MatrixError, unrecognized } from '../../../protocol/errors.ts';
+import { type StageName, stageNames } from '../../../users/uia-stages.ts';
+import type { JsonObject } from '../../../util/json.ts';
+import { readBody } from '../../http/body.ts';
+import { endpoint } from '../../http/endpoint.ts';
+import { Query } from '../../http/query.ts';
+import { reply } from '../../http/reply.ts';
+import type { Endpoint, Reply } from '../../http/types.ts';
+import type { Services } from '../../services.ts';
+
+interface Form {
+  readonly title: string;
+  readonly fields: string;
+}
+
+const forms: { readonly [Stage in StageName]: Form } = {
+  'm.login.dummy': { title: 'Continue', fields: '' },
+  'm.login.password': {
+    title: 'Confirm with your password',
+    fields:
+      '<p><label>User name<br><input name="user" autocomplete="username"></label></p>' +
+      '<p><label>Password<br><input name="password" type="password" autocomplete="current-password"></label></p>',
+  },
+  'm.login.registration_token': {
+    title: 'Enter your registration token',
+    fields: '<p><label>Token<br><input name="token" autocomplete="off"></label></p>',
+  },
+};
+
+/** As the specification demands: tells the window that opened this page, or the app around it. */
+const doneScript =
+  'if (window.onAuthDone) { window.onAuthDone(); }' +
+  ' else if (window.opener && window.opener.postMessage) { window.opener.postMessage("authDone", "*"); }';
+
+const headers = {
+  'Content-Type': 'text/html; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+// The form's target is left open: in the apps that show this page the origin may be opaque.
+const contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'";
+
+const maxForm = 16 * 1024;
+
+function page(status: number, title: string, body: string): Reply {
+  const html =
+    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">' +
+    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
+    `<title>${title}</title><style>body{font-family:sans-serif;margin:2em auto;max-width:24em}</style></head>` +
+    `<body><h1>${title}</h1>${body}</body></html>`;
+  return reply({ status, headers: { ...headers, 'Content-Security-Policy': contentPolicy }, body: html });
+}
+
+const formPage = (status: number, { title, fields }: Form, problem = ''): Reply =>
+  // Without an action the form goes to the page's own address, the session included.
+  page(status, title, `${problem}<form method="post">${fields}<button type="submit">Continue</button></form>`);
+
+const donePage = (): Reply =>
+  page(200, 'Done', `<p>You can close this window and go back to your app.</p><script>${doneScript}</script>`);
+
+function stageOf(type: string): StageName {
+  const stage = stageNames.find((name) => name === type);
+  if (stage === undefined) throw unrecognized();
+  return stage;
+}
+
+const path = '/_matrix/client/v3/auth/{authType}/fallback/web';
+
+/**
+ * `GET /_matrix/client/v3/auth/{authType}/fallback/web`
+ * A page on which a person completes one stage of user-interactive authentication, for clients that cannot.
+ * 200 HTML · 400 M_MISSING_PARAM, M_INVALID_PARAM no such session · 404 M_UNRECOGNIZED no such stage
+ * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
+ */
+const show = ({ uia }: Services): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path,
+    auth: 'none',
+    body: 'none',
+    handler({ params, query }) {
+      const stage = stageOf(params.authType);
+      const session = uia.sessionForFallback(query.required('session'));
+      if (session === undefined) throw invalidParam('This authentication session is unknown or over');
+      return session.completed.includes(stage) ? donePage() : formPage(200, forms[stage]);
+    },
+  });
+
+/**
+ * `POST /_matrix/client/v3/auth/{authType}/fallback/web`
+ * Takes that page's form. 200 HTML · 400, 401, 403, 404, 429 as HTML with the form again
+ * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
+ */
+const complete = ({ uia }: Services): Endpoint =>
+  endpoint({
+    method: 'POST',
+    path,
+    auth: 'none',
+    body: 'stream',
+    async handler({ params, query, headers: given, stream, ip }) {
+      const stage = stageOf(params.authType);
+      const session = query.required('session');
+      if (uia.sessionForFallback(session) === undefined) {
+        throw invalidParam('This authentication session is unknown or over');
+      }
+      const form = new Query((await readBody({ headers: given, stream }, maxForm)).toString('utf8'));
+      const fields: JsonObject = {};
+      for (const name of ['user', 'password', 'token']) {
+        const value = form.get(name);
+        if (value !== undefined && value !== '') fields[name] = value;
+      }
+      try {
+        await uia.completeByFallback(session, stage, fields, ip);
+      } catch (error) {
+        if (!(error instanceof MatrixError)) throw error;
+        return formPage(error.status, forms[stage], `<p role="alert">${escape(error.message)}</p>`);
+      }
+      return donePage();
+    },
+  });
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+export const uiaFallbackEndpoints = (services: Services): Endpoint[] => [show(services), complete(services)];
