@@ -1,4 +1,5 @@
 import { canonicalJson } from '../../protocol/canonical-json.ts';
+import { checkStrictNumbers } from '../../protocol/parse-json.ts';
 import type { Database } from '../db.ts';
 import type { Interning } from '../interning/interning.ts';
 import type { EventNid } from '../nids.ts';
@@ -52,6 +53,8 @@ export class BodyPacker {
 
   #packed(row: PackedRow): Buffer | undefined {
     const canonical = row.body.toString();
+    // Numbers that JavaScript would write differently (or not at all) are found here, not half-way through.
+    if (!checkStrictNumbers(canonical)) return undefined;
     const packed = pack(canonical, row, this.#interning, (nid) => this.#isStored.get(nid) !== undefined);
     if (packed.length >= row.body.length) return undefined;
     const rebuilt = unpack({ ...row, format: PACKED_FORMAT, body: packed }, this.#interning, 'whole');
