@@ -1,6 +1,7 @@
 import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
 import { isEventId } from '../protocol/ids/event-id.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
+import { threadRootOf } from '../rooms/threads.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Database } from '../store/db.ts';
 import {
@@ -66,6 +67,7 @@ export class Receipts {
     const { user } = requester;
     if (roomState.localMember(user, room)?.membership !== memberships.join) throw forbidden('You are not in this room');
     const receipts = marks.receipts.map(({ kind, eventId }) => ({ kind, row: this.#event(user, room, eventId) }));
+    if (marks.threadId !== undefined) for (const { row } of receipts) this.#checkThread(row, marks.threadId);
     const fullyRead = marks.fullyRead === undefined ? undefined : this.#event(user, room, marks.fullyRead);
     db.write<void>(() => {
       for (const { kind, row } of receipts) this.#put(user, room, kind, row, marks.threadId);
@@ -81,6 +83,14 @@ export class Receipts {
       throw notFound('There is no such event in this room');
     }
     return row;
+  }
+
+  /** The root stands in the main timeline and begins its thread, so a receipt on it may mean either. */
+  #checkThread(row: EventRow, threadId: string): void {
+    const { events, interning } = this.#uses;
+    const root = threadRootOf(this.#uses, row.room, events.bare(row.nid)['content']);
+    const isIn = threadId === (root ?? 'main') || threadId === interning.eventId(row.nid);
+    if (!isIn) throw invalidParam('The event is not in the thread that thread_id names');
   }
 
   #put(user: UserNid, room: RoomNid, kind: ReceiptKind, row: EventRow, threadId: string | undefined): void {

@@ -5,13 +5,14 @@ import type { PushContext, PushEvent, PushOutcome } from '../protocol/push-rules
 import type { AuthEvents } from '../rooms/auth-events.ts';
 import { currentState, type StateSources } from '../rooms/current-state.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import { threadRootOf } from '../rooms/threads.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import { mainTimeline } from '../store/push/push-actions.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
 import type { PushRules } from './push-rules.ts';
-import { threadOf } from './threads.ts';
 
 export interface PushCountsUses extends StateSources {
   readonly events: EventStore;
@@ -38,7 +39,8 @@ export class PushCounts implements EventObserver {
     const pos = row.pos as StreamPos;
     this.#endMembership(event);
     if (row.type === wellKnown.types.redaction) this.#redacted(event, pos);
-    const thread = threadOf(this.#uses, row.room, pdu.content);
+    const root = threadRootOf(this.#uses, row.room, pdu.content);
+    const thread = root === undefined ? mainTimeline : this.#uses.interning.event(root);
     pushCounts.markRead(row.sender, row.room, pos, thread, pos);
     let context: PushContext | undefined;
     for (const user of roomState.localJoined(row.room)) {
