@@ -1,6 +1,8 @@
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { TypingService } from '../ephemeral/typing-service.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
+import type { Media } from '../media/media.ts';
+import type { Thumbnails } from '../media/thumbnails.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Rooms } from '../rooms/rooms.ts';
@@ -15,12 +17,18 @@ export interface ServerInfo {
   readonly defaultRoomVersion: string;
 }
 
-/** The domain services that endpoints are given; never stores. Each domain adds its own. */
-export interface Services extends Users, Lifecycle {
+/** What the endpoints of accounts need. */
+export interface AccountServices extends Users, Lifecycle {
   readonly server: ServerInfo;
+}
+
+/** The domain services that endpoints are given; never stores. Each domain adds its own. */
+export interface Services extends AccountServices {
   readonly rooms: Rooms;
   readonly sync: Sync;
   readonly receipts: Receipts;
   readonly typing: TypingService;
   readonly pushRules: PushRules;
+  readonly media: Media;
+  readonly thumbnails: Thumbnails;
 }

@@ -7,6 +7,7 @@ import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
+import { MediaStore } from './media/media-store.ts';
 import { PositionStore } from './positions.ts';
 import { PushCountStore } from './push/push-counts.ts';
 import { AliasStore } from './rooms/aliases.ts';
@@ -14,6 +15,7 @@ import { BoundaryStore } from './rooms/boundaries.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { TransactionStore } from './rooms/transactions.ts';
 import { Segments } from './segments.ts';
+import { ServerKeyStore } from './server-keys.ts';
 import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateLog } from './state/state-log.ts';
@@ -57,6 +59,8 @@ export interface Stores {
   readonly profiles: ProfileStore;
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
+  readonly media: MediaStore;
+  readonly serverKeys: ServerKeyStore;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -91,5 +95,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     profiles: new ProfileStore(db),
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
+    media: new MediaStore(db),
+    serverKeys: new ServerKeyStore(db),
   };
 }

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import type { AdminServices } from './admin/services.ts';
+import { SigningKeys } from './admin/signing-keys.ts';
+import { type App, createApp } from './api/app.ts';
+import { clientEndpoints } from './api/client/index.ts';
+import { ClientAddress } from './api/http/client-address.ts';
+import type { Services } from './api/services.ts';
+import type { Config } from './config/config.ts';
+import { Receipts } from './ephemeral/receipts.ts';
+import { Typing } from './ephemeral/typing.ts';
+import { TypingService } from './ephemeral/typing-service.ts';
+import { Background } from './jobs/background.ts';
+import { backgroundTasks } from './jobs/tasks.ts';
+import { createLifecycle } from './lifecycle/lifecycle.ts';
+import { UserRooms } from './lifecycle/user-rooms.ts';
+import { createMedia } from './media/create-media.ts';
+import { PushCounts } from './push/push-counts.ts';
+import { PushRules } from './push/push-rules.ts';
+import type { EventObserver } from './rooms/observer.ts';
+import { createRooms } from './rooms/rooms.ts';
+import { Database } from './store/db.ts';
+import { SigningKeyFile } from './store/signing-key-file.ts';
+import { openStores, type Stores } from './store/stores.ts';
+import { Notifier } from './streams/notifier.ts';
+import { Streams } from './streams/streams.ts';
+import { createSync } from './sync/create-sync.ts';
+import type { PasswordCost } from './users/password-hash.ts';
+import { createUsers } from './users/users.ts';
+import { type Clock, systemClock } from './util/clock.ts';
+import { type Log, silentLog } from './util/log.ts';
+import { type Random, systemRandom } from './util/random.ts';
+import { WorkerPool } from './workers/worker-pool.ts';
+
+/** All of the outside world that the server touches by itself; what a test may replace. */
+export interface Externals {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** A cheaper password hash, for tests that make many accounts. */
+  readonly passwordCost?: PasswordCost;
+}
+
+/** A server without ports: `app` answers requests, `admin` runs the admin's operations. */
+export interface Homeserver extends AsyncDisposable {
+  readonly app: App;
+  readonly clients: ClientAddress;
+  readonly admin: AdminServices;
+  readonly services: Services;
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly streams: Streams;
+}
+
+/**
+ * Opens the data folder of a configuration and wires everything, bottom-up. The caller holds the folder's process lock
+ * and disposes of the server before it lets that go.
+ */
+export async function createHomeserver(config: Config, externals: Partial<Externals> = {}): Promise<Homeserver> {
+  const { clock = systemClock, random = systemRandom, log = silentLog, passwordCost } = externals;
+  const { serverName, dataDir } = config;
+  const db = Database.open({ file: join(dataDir, 'hearth.db'), cacheKib: pageCacheKib(config), clock, log });
+  const workers = new WorkerPool({ clock, log });
+  db.useCheckpointer((file) => workers.run('checkpoint', file));
+  const stores = openStores(db, serverName);
+  const notifier = new Notifier({ localUsers: stores.localUsers, clock });
+  const streams = new Streams({ db, positions: stores.positions, notifier });
+  const signingKeys = new SigningKeys({
+    db,
+    store: stores.serverKeys,
+    file: new SigningKeyFile(dataDir),
+    clock,
+    random,
+  });
+  // Read at each use: the key changes with a rotation.
+  const signer = {
+    serverName,
+    get key() {
+      return signingKeys.current;
+    },
+  };
+  const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName };
+
+  const { mode, sharedSecret } = config.registration;
+  const users = createUsers({
+    ...base,
+    registration: { mode, sharedSecret },
+    ...(passwordCost === undefined ? {} : { passwordCost }),
+  });
+  const observers: EventObserver[] = [];
+  const rooms = createRooms({ ...base, signer, people: users.people, settings: config.rooms, observers });
+  const shared = {
+    ...base,
+    ...rooms,
+    accountData: users.accountData,
+    accountDataStore: stores.accountData,
+    knownRooms: rooms.known,
+    memberships: rooms.membership,
+  };
+  const pushRules = new PushRules(shared);
+  const typing = new Typing(streams, clock);
+  const typingService = new TypingService({ ...shared, typing });
+  observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService);
+  const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
+  const { media, thumbnails, closeMedia } = createMedia({ ...base, workers, config });
+
+  const services: Services = {
+    ...users,
+    ...lifecycle,
+    server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
+    rooms,
+    sync: createSync({ ...shared, pushRules, typing }),
+    receipts: new Receipts(shared),
+    typing: typingService,
+    pushRules,
+    media,
+    thumbnails,
+  };
+  const app = createApp(clientEndpoints(services), { gate: users.tokens, log: log.child('http'), random });
+  const background = new Background(backgroundTasks({ db, stores, media, clock }), { clock, log });
+  return {
+    app,
+    clients: new ClientAddress(config.network.trustedProxies),
+    admin: {
+      serverName,
+      accounts: lifecycle.accountAdministration,
+      registrationTokens: users.registrationTokens,
+      signingKeys,
+    },
+    services,
+    db,
+    stores,
+    streams,
+    async [Symbol.asyncDispose]() {
+      await background.stop();
+      closeMedia();
+      await db.close();
+      await workers.close();
+    },
+  };
+}
+
+/** SQLite's page cache: a sixteenth of the budget, between what a small query needs and what still gains anything. */
+function pageCacheKib({ memory }: Config): number {
+  return Math.min(16_384, Math.max(2048, (memory.budgetMb * 1024) / 16));
+}

@@ -1,0 +1,65 @@
+import type { Media } from '../media/media.ts';
+import type { Database } from '../store/db.ts';
+import type { Stores } from '../store/stores.ts';
+import { millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import type { BackgroundTask } from './background.ts';
+
+export interface TaskUses {
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly media: Media;
+  readonly clock: Clock;
+}
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** Bodies packed in a slice: a few milliseconds' work, one small transaction. */
+const bodiesPerSlice = 50;
+/** Pages moved in a slice of the vacuum. */
+const pagesPerSlice = 200;
+/** How long a transaction ID is remembered: far longer than any client tries again. */
+const transactionLifetime = 3 * day;
+const rowsPerSlice = 500;
+
+/** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
+export function backgroundTasks({ db, stores, media, clock }: TaskUses): BackgroundTask[] {
+  return [
+    {
+      name: 'pack bodies',
+      every: millis(2 * second),
+      slice: () => stores.bodyPacker.packSome(bodiesPerSlice) === bodiesPerSlice,
+    },
+    {
+      name: 'forget transaction IDs',
+      every: millis(10 * minute),
+      slice: () =>
+        db.write(() => stores.transactions.expire(millis(clock.now() - transactionLifetime), rowsPerSlice)) ===
+        rowsPerSlice,
+    },
+    {
+      name: 'give free pages back',
+      every: millis(10 * minute),
+      slice: () => db.vacuumSome(pagesPerSlice) > 0,
+    },
+    {
+      name: 'refresh statistics',
+      every: millis(day),
+      slice: () => {
+        db.optimize();
+        return false;
+      },
+    },
+    {
+      name: 'sweep orphaned media',
+      every: millis(6 * hour),
+      slice: async () => {
+        await media.sweepOrphans();
+        return false;
+      },
+    },
+  ];
+}

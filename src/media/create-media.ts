@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import type { ServerName } from '../protocol/ids/types.ts';
+import type { Database } from '../store/db.ts';
+import { BlobReader } from '../store/media/blob-reader.ts';
+import type { Stores } from '../store/stores.ts';
+import { millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import type { Random } from '../util/random.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import { helperCommand } from './helper-command.ts';
+import { Media } from './media.ts';
+import { Thumbnailer } from './thumbnailer.ts';
+import { Thumbnails } from './thumbnails.ts';
+import { UploadWaiters } from './upload-waiters.ts';
+import { WorkerBlobSink } from './worker-blob-sink.ts';
+
+export interface MediaUses {
+  readonly db: Database;
+  readonly stores: Pick<Stores, 'media' | 'interning'>;
+  readonly workers: WorkerPool;
+  readonly serverName: ServerName;
+  readonly config: Pick<Config, 'dataDir' | 'media'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface MediaServices {
+  readonly media: Media;
+  readonly thumbnails: Thumbnails;
+  /** Ends the helper process and closes media.db. */
+  closeMedia(): void;
+}
+
+/** The specification's suggestion for how long an announced upload is waited for. */
+const reservation = millis(24 * 3_600_000);
+const maxPending = 10;
+
+export function createMedia({ db, stores, workers, serverName, config, clock, random, log }: MediaUses): MediaServices {
+  const file = join(config.dataDir, 'media.db');
+  const reader = new BlobReader(file);
+  const sink = new WorkerBlobSink({ workers, file, clock });
+  const thumbnailer = new Thumbnailer({ command: helperCommand(), clock, log: log.child('media') });
+  const store = stores.media;
+  const server = { name: serverName, nid: db.write(() => stores.interning.server(serverName)) };
+  const limits = { maxUpload: config.media.maxUploadMb * 1_000_000, reservation, maxPending };
+  const waiters = new UploadWaiters(clock);
+  return {
+    media: new Media({ db, store, reader, sink, waiters, server, limits, clock, random }),
+    thumbnails: new Thumbnails({
+      db,
+      store,
+      reader,
+      sink,
+      thumbnailer,
+      maxPixels: config.media.maxImageMegapixels * 1_000_000,
+    }),
+    closeMedia() {
+      thumbnailer.close();
+      reader.close();
+    },
+  };
+}

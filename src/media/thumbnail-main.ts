@@ -1,0 +1,4 @@
+/** The program of the picture helper. */
+import { serveThumbnails } from './thumbnail-helper.ts';
+
+serveThumbnails();
