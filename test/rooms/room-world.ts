@@ -1,3 +1,4 @@
+import type { Config } from '../../src/config/config.ts';
 import { asKeyId } from '../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { DeviceId, UserId } from '../../src/protocol/ids/types.ts';
@@ -36,7 +37,9 @@ export const defaults: CreateRoomOptions = {
   powerLevelOverride: {},
 };
 
-export function openRoomWorld(): RoomWorld {
+export function openRoomWorld(
+  settings: Config['rooms'] = { defaultVersion: '12', publicDirectory: 'members' },
+): RoomWorld {
   const store = openTestStore();
   const names = new Map<UserId, string | undefined>();
   const observed: CommittedEvent[] = [];
@@ -53,7 +56,7 @@ export function openRoomWorld(): RoomWorld {
     ...store,
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
-    settings: { defaultVersion: '12', publicDirectory: 'members' },
+    settings,
     observers: [{ onEvent: (event) => observed.push(event) }],
   });
   return {
