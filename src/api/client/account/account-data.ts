@@ -1,7 +1,7 @@
 import { endpoint } from '../../http/endpoint.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { checkOwn } from './own-user.ts';
 
 const globalPath = '/_matrix/client/v3/user/{userId}/account_data/{type}';
@@ -16,7 +16,7 @@ const maxBody = 1024 * 1024;
  * 200 `{}` · 400 M_BAD_JSON, M_NOT_JSON · 403 M_FORBIDDEN another user · 405 M_BAD_JSON a type of the server's
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
  */
-const put = ({ accountData }: Services): Endpoint =>
+const put = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'PUT',
     path: globalPath,
@@ -35,7 +35,7 @@ const put = ({ accountData }: Services): Endpoint =>
  * 200 the content · 403 M_FORBIDDEN another user · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridaccount_datatype
  */
-const get = ({ accountData }: Services): Endpoint =>
+const get = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: globalPath,
@@ -54,7 +54,7 @@ const get = ({ accountData }: Services): Endpoint =>
  * · 405 M_BAD_JSON a type of the server's
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype
  */
-const putInRoom = ({ accountData }: Services): Endpoint =>
+const putInRoom = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'PUT',
     path: roomPath,
@@ -73,7 +73,7 @@ const putInRoom = ({ accountData }: Services): Endpoint =>
  * 200 the content · 400 M_INVALID_PARAM no room ID · 403 M_FORBIDDEN another user · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidaccount_datatype
  */
-const getInRoom = ({ accountData }: Services): Endpoint =>
+const getInRoom = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: roomPath,
@@ -85,7 +85,7 @@ const getInRoom = ({ accountData }: Services): Endpoint =>
     },
   });
 
-export const accountDataEndpoints = (services: Services): Endpoint[] => [
+export const accountDataEndpoints = (services: AccountServices): Endpoint[] => [
   put(services),
   get(services),
   putInRoom(services),

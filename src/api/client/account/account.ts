@@ -4,7 +4,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { confirmByPassword } from './uia.ts';
 
 /**
@@ -47,7 +47,7 @@ const passwordBody = v.looseObject({
  * 200 `{}` · 400 M_WEAK_PASSWORD, M_MISSING_PARAM · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword
  */
-const password = (services: Services): Endpoint =>
+const password = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/account/password',
@@ -76,7 +76,7 @@ const deactivateBody = v.looseObject({ erase: v.optional(v.boolean(), false) });
  * 200 `{ id_server_unbind_result }` · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
  */
-const deactivate = (services: Services): Endpoint =>
+const deactivate = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/account/deactivate',
@@ -93,7 +93,7 @@ const deactivate = (services: Services): Endpoint =>
     },
   });
 
-export const accountEndpoints = (services: Services): Endpoint[] => [
+export const accountEndpoints = (services: AccountServices): Endpoint[] => [
   whoami(),
   threepids(),
   password(services),

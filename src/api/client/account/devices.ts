@@ -5,7 +5,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { confirmByPassword } from './uia.ts';
 
 function show(device: Device): JsonObject {
@@ -22,7 +22,7 @@ function show(device: Device): JsonObject {
  * The requester's devices. 200 `{ devices }`
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices
  */
-const list = ({ devices }: Services): Endpoint =>
+const list = ({ devices }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/devices',
@@ -36,7 +36,7 @@ const list = ({ devices }: Services): Endpoint =>
  * One of the requester's devices. 200 `{ device_id, … }` · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devicesdeviceid
  */
-const get = ({ devices }: Services): Endpoint =>
+const get = ({ devices }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/devices/{deviceId}',
@@ -52,7 +52,7 @@ const renameBody = v.looseObject({ display_name: v.optional(v.string()) });
  * Renames one of the requester's devices. 200 `{}` · 404 M_NOT_FOUND · 413 M_TOO_LARGE
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid
  */
-const rename = ({ devices }: Services): Endpoint =>
+const rename = ({ devices }: AccountServices): Endpoint =>
   endpoint({
     method: 'PUT',
     path: '/_matrix/client/v3/devices/{deviceId}',
@@ -70,7 +70,7 @@ const rename = ({ devices }: Services): Endpoint =>
  * 200 `{}` · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3devicesdeviceid
  */
-const remove = (services: Services): Endpoint =>
+const remove = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'DELETE',
     path: '/_matrix/client/v3/devices/{deviceId}',
@@ -91,7 +91,7 @@ const removeManyBody = v.looseObject({ devices: v.array(v.string()) });
  * The same for several devices. 200 `{}` · 400 M_MISSING_PARAM · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices
  */
-const removeMany = (services: Services): Endpoint =>
+const removeMany = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/delete_devices',
@@ -105,7 +105,7 @@ const removeMany = (services: Services): Endpoint =>
     },
   });
 
-export const deviceEndpoints = (services: Services): Endpoint[] => [
+export const deviceEndpoints = (services: AccountServices): Endpoint[] => [
   list(services),
   get(services),
   rename(services),

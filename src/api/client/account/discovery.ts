@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { ServerInfo, Services } from '../../services.ts';
+import type { AccountServices, ServerInfo } from '../../services.ts';
 
 /** Old bots look for an `r0`; what was removed since then is served in its old form too, so these are no lie. */
 const oldVersions = ['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'];
@@ -37,7 +37,7 @@ const versions = (): Endpoint =>
  * 200 `{ capabilities }`
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities
  */
-const capabilities = ({ server }: Services): Endpoint => {
+const capabilities = ({ server }: AccountServices): Endpoint => {
   const answer = {
     capabilities: {
       'm.change_password': { enabled: true },
@@ -68,7 +68,7 @@ const capabilities = ({ server }: Services): Endpoint => {
  * 200 `{ m.homeserver }` · 404 M_NOT_FOUND no public address is configured
  * @see https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient
  */
-const wellKnown = ({ server }: Services): Endpoint =>
+const wellKnown = ({ server }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/.well-known/matrix/client',
@@ -81,7 +81,7 @@ const wellKnown = ({ server }: Services): Endpoint =>
     },
   });
 
-export const discoveryEndpoints = (services: Services): Endpoint[] => [
+export const discoveryEndpoints = (services: AccountServices): Endpoint[] => [
   versions(),
   capabilities(services),
   wellKnown(services),

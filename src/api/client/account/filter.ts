@@ -1,7 +1,7 @@
 import { endpoint } from '../../http/endpoint.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { checkOwn } from './own-user.ts';
 
 /**
@@ -10,7 +10,7 @@ import { checkOwn } from './own-user.ts';
  * 200 `{ filter_id }` · 400 M_BAD_JSON, M_INVALID_PARAM not a filter · 403 M_FORBIDDEN another user
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
  */
-const create = ({ filters }: Services): Endpoint =>
+const create = ({ filters }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/user/{userId}/filter',
@@ -27,7 +27,7 @@ const create = ({ filters }: Services): Endpoint =>
  * 200 the filter · 403 M_FORBIDDEN another user · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridfilterfilterid
  */
-const get = ({ filters }: Services): Endpoint =>
+const get = ({ filters }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/user/{userId}/filter/{filterId}',
@@ -39,4 +39,4 @@ const get = ({ filters }: Services): Endpoint =>
     },
   });
 
-export const filterEndpoints = (services: Services): Endpoint[] => [create(services), get(services)];
+export const filterEndpoints = (services: AccountServices): Endpoint[] => [create(services), get(services)];

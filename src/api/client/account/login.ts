@@ -6,7 +6,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { ApiRequest, Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { sessionAnswer } from './session-answer.ts';
 import { confirmByPassword } from './uia.ts';
 
@@ -60,7 +60,7 @@ const flows = (): Endpoint =>
  * · 401 M_USER_LOCKED · 403 M_FORBIDDEN, M_USER_DEACTIVATED · 429 M_LIMIT_EXCEEDED after too many wrong passwords
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login
  */
-const login = ({ logins, server }: Services): Endpoint =>
+const login = ({ logins, server }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/login',
@@ -93,7 +93,7 @@ const login = ({ logins, server }: Services): Endpoint =>
  * 200 `{ login_token, expires_in_ms }` · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token
  */
-const getToken = (services: Services): Endpoint =>
+const getToken = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v1/login/get_token',
@@ -116,7 +116,7 @@ const refreshBody = v.looseObject({ refresh_token: v.string() });
  * 200 `{ access_token, refresh_token, expires_in_ms }` · 401 M_UNKNOWN_TOKEN, M_USER_LOCKED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3refresh
  */
-const refresh = ({ tokens }: Services): Endpoint =>
+const refresh = ({ tokens }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/refresh',
@@ -132,7 +132,7 @@ const refresh = ({ tokens }: Services): Endpoint =>
     },
   });
 
-export const loginEndpoints = (services: Services): Endpoint[] => [
+export const loginEndpoints = (services: AccountServices): Endpoint[] => [
   flows(),
   login(services),
   getToken(services),

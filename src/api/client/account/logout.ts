@@ -1,7 +1,7 @@
 import { endpoint } from '../../http/endpoint.ts';
 import { empty } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 
 /**
  * `POST /_matrix/client/v3/logout`
@@ -9,7 +9,7 @@ import type { Services } from '../../services.ts';
  * 200 `{}`
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logout
  */
-const logout = ({ logouts }: Services): Endpoint =>
+const logout = ({ logouts }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/logout',
@@ -28,7 +28,7 @@ const logout = ({ logouts }: Services): Endpoint =>
  * 200 `{}`
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logoutall
  */
-const logoutAll = ({ logouts }: Services): Endpoint =>
+const logoutAll = ({ logouts }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/logout/all',
@@ -41,4 +41,4 @@ const logoutAll = ({ logouts }: Services): Endpoint =>
     },
   });
 
-export const logoutEndpoints = (services: Services): Endpoint[] => [logout(services), logoutAll(services)];
+export const logoutEndpoints = (services: AccountServices): Endpoint[] => [logout(services), logoutAll(services)];

@@ -4,7 +4,7 @@ import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 
 const fieldPath = '/_matrix/client/v3/profile/{userId}/{keyName}';
 /** From before profiles had fields of any name. */
@@ -13,7 +13,7 @@ const oldFieldPath = '/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}
 /** Room for the largest profile, with every byte escaped. */
 const maxBody = 512 * 1024;
 
-function localUser(text: string, { server }: Services): UserId {
+function localUser(text: string, { server }: AccountServices): UserId {
   const userId = parseUserId(text);
   if (userId === undefined) throw invalidParam('This is not a user ID');
   if (serverOf(userId) !== server.serverName) throw notFound('There is no profile of this user here');
@@ -25,7 +25,7 @@ function localUser(text: string, { server }: Services): UserId {
  * All fields of a profile. 200 · 400 M_INVALID_PARAM no user ID · 404 M_NOT_FOUND no such user
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid
  */
-const getAll = (services: Services): Endpoint =>
+const getAll = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/profile/{userId}',
@@ -39,7 +39,7 @@ const getAll = (services: Services): Endpoint =>
  * One field of a profile. 200 · 400 M_INVALID_PARAM, M_KEY_TOO_LARGE · 404 M_NOT_FOUND no such user, not set
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname
  */
-const get = (services: Services): Endpoint =>
+const get = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: fieldPath,
@@ -58,7 +58,7 @@ const get = (services: Services): Endpoint =>
  * · 403 M_FORBIDDEN, M_USER_SUSPENDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
  */
-const put = ({ profileChanges }: Services): Endpoint =>
+const put = ({ profileChanges }: AccountServices): Endpoint =>
   endpoint({
     method: 'PUT',
     path: fieldPath,
@@ -80,7 +80,7 @@ const put = ({ profileChanges }: Services): Endpoint =>
  * M_USER_SUSPENDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname
  */
-const remove = ({ profileChanges }: Services): Endpoint =>
+const remove = ({ profileChanges }: AccountServices): Endpoint =>
   endpoint({
     method: 'DELETE',
     path: fieldPath,
@@ -93,7 +93,7 @@ const remove = ({ profileChanges }: Services): Endpoint =>
     },
   });
 
-export const profileEndpoints = (services: Services): Endpoint[] => [
+export const profileEndpoints = (services: AccountServices): Endpoint[] => [
   getAll(services),
   get(services),
   put(services),

@@ -3,7 +3,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { sessionFields, sessionWish } from './login.ts';
 import { sessionAnswer } from './session-answer.ts';
 
@@ -22,7 +22,7 @@ const registerBody = v.looseObject({
  * M_MISSING_PARAM, M_INVALID_PARAM · 401 user-interactive authentication · 403 M_FORBIDDEN closed, or a guest
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
  */
-const register = ({ registration, uia, server }: Services): Endpoint =>
+const register = ({ registration, uia, server }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/register',
@@ -56,7 +56,7 @@ const register = ({ registration, uia, server }: Services): Endpoint =>
  * Whether a user name could be registered. 200 `{ available: true }` · 400 M_USER_IN_USE, M_INVALID_USERNAME
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable
  */
-const available = ({ accounts }: Services): Endpoint =>
+const available = ({ accounts }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/register/available',
@@ -74,7 +74,7 @@ const available = ({ accounts }: Services): Endpoint =>
  * 200 `{ valid }` · 403 M_FORBIDDEN registration is closed · 429 M_LIMIT_EXCEEDED after too many wrong ones
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1registermloginregistration_tokenvalidity
  */
-const tokenValidity = ({ registration }: Services): Endpoint =>
+const tokenValidity = ({ registration }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v1/register/m.login.registration_token/validity',
@@ -83,7 +83,7 @@ const tokenValidity = ({ registration }: Services): Endpoint =>
     handler: ({ query, ip }) => json({ valid: registration.isTokenValid(query.required('token'), ip) }),
   });
 
-export const registerEndpoints = (services: Services): Endpoint[] => [
+export const registerEndpoints = (services: AccountServices): Endpoint[] => [
   register(services),
   available(services),
   tokenValidity(services),

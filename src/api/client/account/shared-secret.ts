@@ -3,7 +3,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { sessionAnswer } from './session-answer.ts';
 
 const path = '/_synapse/admin/v1/register';
@@ -22,7 +22,7 @@ const requestBody = v.looseObject({
  * `GET /_synapse/admin/v1/register`
  * A nonce for the next call, good for a minute and once. 200 `{ nonce }` · 400 M_UNKNOWN no shared secret is configured
  */
-const nonce = ({ sharedSecret }: Services): Endpoint =>
+const nonce = ({ sharedSecret }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path,
@@ -38,7 +38,7 @@ const nonce = ({ sharedSecret }: Services): Endpoint =>
  * 200 `{ user_id, access_token, device_id, home_server }` · 400 M_UNKNOWN nonce, M_USER_IN_USE, M_INVALID_USERNAME
  * · 403 M_FORBIDDEN wrong MAC
  */
-const register = ({ sharedSecret, server }: Services): Endpoint =>
+const register = ({ sharedSecret, server }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path,
@@ -62,4 +62,4 @@ const register = ({ sharedSecret, server }: Services): Endpoint =>
     },
   });
 
-export const sharedSecretEndpoints = (services: Services): Endpoint[] => [nonce(services), register(services)];
+export const sharedSecretEndpoints = (services: AccountServices): Endpoint[] => [nonce(services), register(services)];

@@ -1,7 +1,7 @@
 import { endpoint } from '../../http/endpoint.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 import { checkOwn } from './own-user.ts';
 
 const tagPath = '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}';
@@ -11,7 +11,7 @@ const tagPath = '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}';
  * 200 `{ tags }` · 400 M_INVALID_PARAM no room ID · 403 M_FORBIDDEN another user
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags
  */
-const list = ({ accountData }: Services): Endpoint =>
+const list = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags',
@@ -28,7 +28,7 @@ const list = ({ accountData }: Services): Endpoint =>
  * 200 `{}` · 400 M_BAD_JSON, M_INVALID_PARAM no room ID, tag over 255 bytes · 403 M_FORBIDDEN another user
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag
  */
-const put = ({ accountData }: Services): Endpoint =>
+const put = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'PUT',
     path: tagPath,
@@ -46,7 +46,7 @@ const put = ({ accountData }: Services): Endpoint =>
  * 200 `{}`, also if it was not there · 400 M_INVALID_PARAM no room ID · 403 M_FORBIDDEN another user
  * @see https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag
  */
-const remove = ({ accountData }: Services): Endpoint =>
+const remove = ({ accountData }: AccountServices): Endpoint =>
   endpoint({
     method: 'DELETE',
     path: tagPath,
@@ -59,4 +59,8 @@ const remove = ({ accountData }: Services): Endpoint =>
     },
   });
 
-export const tagEndpoints = (services: Services): Endpoint[] => [list(services), put(services), remove(services)];
+export const tagEndpoints = (services: AccountServices): Endpoint[] => [
+  list(services),
+  put(services),
+  remove(services),
+];

@@ -6,7 +6,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { Query } from '../../http/query.ts';
 import { reply } from '../../http/reply.ts';
 import type { Endpoint, Reply } from '../../http/types.ts';
-import type { Services } from '../../services.ts';
+import type { AccountServices } from '../../services.ts';
 
 interface Form {
   readonly title: string;
@@ -74,7 +74,7 @@ const path = '/_matrix/client/v3/auth/{authType}/fallback/web';
  * 200 HTML · 400 M_MISSING_PARAM, M_INVALID_PARAM no such session · 404 M_UNRECOGNIZED no such stage
  * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
-const show = ({ uia }: Services): Endpoint =>
+const show = ({ uia }: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path,
@@ -93,7 +93,7 @@ const show = ({ uia }: Services): Endpoint =>
  * Takes that page's form. 200 HTML · 400, 401, 403, 404, 429 as HTML with the form again
  * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
-const complete = ({ uia }: Services): Endpoint =>
+const complete = ({ uia }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path,
@@ -125,4 +125,4 @@ function escape(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-export const uiaFallbackEndpoints = (services: Services): Endpoint[] => [show(services), complete(services)];
+export const uiaFallbackEndpoints = (services: AccountServices): Endpoint[] => [show(services), complete(services)];
