@@ -1,0 +1,28 @@
+import { type CheckpointResult, checkpointFile } from '../store/durability/checkpoints.ts';
+import { type MediaAnswer, type MediaRequest, runMediaJob } from './media-jobs.ts';
+
+/** What a worker can be asked for: a name, what it is given, what it answers. Both are copied between threads. */
+export interface Jobs {
+  checkpoint: { input: string; output: CheckpointResult };
+  media: { input: MediaRequest; output: MediaAnswer };
+}
+
+export type JobKind = keyof Jobs;
+
+/** The worker's side of each. */
+const jobs: { readonly [K in JobKind]: (input: Jobs[K]['input']) => Jobs[K]['output'] } = {
+  checkpoint: checkpointFile,
+  media: runMediaJob,
+};
+
+export interface Request<K extends JobKind = JobKind> {
+  id: number;
+  kind: K;
+  input: Jobs[K]['input'];
+}
+
+export function runJob<K extends JobKind>({ kind, input }: Request<K>): Jobs[K]['output'] {
+  return jobs[kind](input);
+}
+
+export type Response = { id: number; output: Jobs[JobKind]['output'] } | { id: number; error: unknown };
