@@ -1,5 +1,9 @@
+import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { authRules, eventRules } from '../../src/store/check/event-rules.ts';
+import { broken } from '../../src/store/check/queries.ts';
+import { stateRules } from '../../src/store/check/state-rules.ts';
 import { EngineCheck } from '../support/engine-check.ts';
 import { Seeded } from '../support/seeded.ts';
 import { openTestStore } from '../support/store.ts';
@@ -12,6 +16,7 @@ describe('StateEngine', () => {
       const check = (seed: number) => new EngineCheck(store, new Seeded(seed), version, ++rooms).run(30);
       const property = fc.property(fc.integer({ min: 0 }), (seed) => store.db.write<void>(() => check(seed)));
       fc.assert(property, { seed: 20261121, numRuns: 12 });
+      assert.deepEqual([...broken(store.db, [...stateRules, ...eventRules, ...authRules])], []);
     });
   }
 });

@@ -1,0 +1,65 @@
+import type { ServerName } from '../../protocol/ids/types.ts';
+import { isUserId } from '../../protocol/ids/user-id.ts';
+import type { Database } from '../db.ts';
+import { Interning } from '../interning/interning.ts';
+import { wellKnown } from '../interning/well-known.ts';
+import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
+
+interface MemberState {
+  readonly room: RoomNid;
+  readonly key: StateKeyNid;
+  readonly event: EventNid;
+  readonly pos: StreamPos;
+  readonly membership: number | null;
+}
+
+interface MemberRow {
+  readonly membership: number;
+  readonly event: EventNid;
+  readonly pos: StreamPos;
+}
+
+/** `member` is what the current state says, no more and no less, and our own users' rows say the same. */
+export function* checkMembers(db: Database, serverName: ServerName): Generator<string> {
+  const interning = new Interning(db);
+  const own = interning.findServer(serverName);
+  const states = db.prepare<[number], MemberState>(
+    'SELECT current_state.room, current_state.key, current_state.event, current_state.pos, event.membership' +
+      ' FROM current_state JOIN event ON event.nid = current_state.event WHERE event.type = ?',
+  );
+  const member = db.prepare<[number, number], MemberRow>(
+    'SELECT membership, event, pos FROM member WHERE room = ? AND user = ?',
+  );
+  const local = db.prepare<[number, number], { membership: number; event: EventNid }>(
+    'SELECT membership, event FROM local_member WHERE room = ? AND user = ?',
+  );
+  let members = 0;
+  for (const { room, key, event, pos, membership } of states.all(wellKnown.types.member)) {
+    const { skey } = interning.stateKeyOf(key);
+    if (membership === null || !isUserId(skey)) continue;
+    members++;
+    const user = interning.findUser(skey);
+    const row = user === undefined ? undefined : member.get(room, user);
+    if (row?.membership !== membership || row.event !== event || row.pos !== pos) {
+      yield `Room ${room}: the member row of state key ${key} is not what the current state says`;
+    }
+    if (user === undefined || interning.userServer(user) !== own) continue;
+    const view = local.get(room, user);
+    if (view?.membership !== membership || view.event !== event) {
+      yield `Room ${room}: our user ${user} has another membership in local_member than in the current state`;
+    }
+  }
+  const rows = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM member').get()?.count ?? 0;
+  if (rows > members) yield `${rows - members} member rows have no entry in a current state`;
+  yield* strangers(db);
+}
+
+/** A local user who is joined according to us is joined according to the room. */
+function* strangers(db: Database): Generator<string> {
+  const rows = db.prepare<[], { user: UserNid; room: RoomNid }>(
+    'SELECT local_member.user, local_member.room FROM local_member LEFT JOIN member' +
+      ' ON member.room = local_member.room AND member.user = local_member.user' +
+      ' WHERE local_member.membership = 1 AND member.membership IS NOT 1',
+  );
+  for (const { user, room } of rows.all()) yield `Room ${room}: our user ${user} counts as joined but is no member`;
+}
