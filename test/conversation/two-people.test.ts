@@ -49,7 +49,7 @@ describe('two people talk through Hearth with matrix-js-sdk', () => {
     room = made.room_id;
     const invited = await untilRoom(bob, room, 'invite');
     assert.equal(invited.name, 'Kitchen');
-    assert.equal(invited.getDMInviter(), aliceAccount.userId);
+    assert.equal(invited.getMember(bobAccount.userId)?.events.member?.getSender(), aliceAccount.userId);
     await bob.joinRoom(room);
     const joined = await untilRoom(bob, room, 'join');
     assert.equal(joined.getVersion(), '12');

@@ -7,7 +7,7 @@ import { type BurstResult, readHistory, sendOnce, sendUntilGone } from '../suppo
 import { checkDataDir } from '../support/check-data-dir.ts';
 import { Person } from '../support/person.ts';
 import { PowerCutRecorder } from '../support/power-cut.ts';
-import { seededRandom } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { ServerProcess } from '../support/server-process.ts';
 import { WireConnection } from '../support/wire-client.ts';
 
@@ -41,7 +41,7 @@ describe('an answered send', () => {
   after(() => rmSync(dir, { recursive: true, force: true }));
 
   it('survives kill -9 in the middle of a burst, twenty times, and a retried one is there once', async () => {
-    const chance = seededRandom(20);
+    const chance = new SeededRandom('kill');
     let server = await ServerProcess.start({ dir: mkdtempSync(join(dir, 'kill-')) });
     let alice = await Person.register(server.port, 'alice');
     const room = await alice.createRoom({ preset: 'public_chat' });
@@ -68,7 +68,7 @@ describe('an answered send', () => {
       assert.equal(process.env['CI'], undefined, 'CI has a C compiler');
       return t.skip('no C compiler on this machine to build the recorder of fsync calls with');
     }
-    const chance = seededRandom(21);
+    const chance = new SeededRandom('cut');
     let server = await ServerProcess.start({ dir: home, env: recorder.env });
     let alice = await Person.register(server.port, 'alice');
     const room = await alice.createRoom({ preset: 'public_chat' });

@@ -7,7 +7,10 @@ import {
   RoomEvent,
   SyncState,
 } from 'matrix-js-sdk';
-import type { Logger } from 'matrix-js-sdk/lib/logger.js';
+import { type Logger, logger } from 'matrix-js-sdk/lib/logger.js';
+
+// What the SDK says outside of a client's own logger.
+(logger as unknown as { setLevel(level: string, persist: boolean): void }).setLevel('silent', false);
 
 const quiet: Logger = {
   trace: () => {},
@@ -66,7 +69,7 @@ export async function startSdk(baseUrl: string, account: SdkAccount): Promise<Ma
   return client;
 }
 
-const patience = 20_000;
+const patience = 8_000;
 
 /** Resolves with the first value that `look` finds, now or after one of the client's events. */
 export function until<T>(client: MatrixClient, what: string, look: () => T | undefined | false): Promise<T> {
