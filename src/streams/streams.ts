@@ -119,7 +119,8 @@ export class Streams {
   /** A block at once, blocking: at the start, and when a burst has used one up before the next was safe. */
   #reserveNow(): void {
     const before = this.#reserved;
-    const target = before + BLOCK;
+    // A rollback takes its reservation back, but not the positions that were drawn from it.
+    const target = Math.max(before, this.#last) + BLOCK;
     if (this.#db.inTransaction) {
       // The reservation is part of the transaction, which is made durable before anybody sees a position of it.
       this.#positions.reserve(target);
