@@ -30,6 +30,7 @@ export class LocalMembers {
   readonly #begin;
   readonly #profile;
   readonly #forget;
+  readonly #endAll;
 
   constructor(db: Database) {
     const columns = 'user, room, membership, event, pos, forgotten';
@@ -60,6 +61,9 @@ export class LocalMembers {
     );
     this.#forget = db.prepare<[number, number], never>(
       'UPDATE local_member SET forgotten = 1 WHERE user = ? AND room = ? AND membership IN (4, 5)',
+    );
+    this.#endAll = db.prepare<[number, number], never>(
+      'UPDATE local_member SET membership = 4, pos = ? WHERE room = ? AND membership = 1',
     );
   }
 
@@ -106,6 +110,11 @@ export class LocalMembers {
     // Who has forgotten a room and is banned from it afterwards need not hear of it.
     const outside = membership === memberships.leave || membership === memberships.ban;
     this.#begin.run(membership, event, pos, before?.forgotten && outside ? 1 : 0, stripped ?? null, user, room);
+  }
+
+  /** Nobody of ours is in the room any more, whatever the state once said. */
+  endAll(room: RoomNid, pos: StreamPos): void {
+    this.#endAll.run(pos, room);
   }
 
   /** The user does not want to see the room again. False unless the user has left or is banned. */

@@ -65,8 +65,8 @@ export class RoomServers {
     return this.#at.all(room, after, pos, pos, limit).map((row) => row.server);
   }
 
-  /** Ends every interval: we have left, and no longer know. */
+  /** Ends every interval before `pos`: what comes then is about a room that we enter anew. */
   endAll(room: RoomNid, pos: StreamPos): void {
-    this.#endAll.run(pos + 1, room);
+    this.#endAll.run(pos, room);
   }
 }

@@ -82,6 +82,7 @@ export class RoomStateStore {
     this.#log.setMainLine(room, pos, line);
     this.#clearCurrent.run(room);
     this.#members.removeAll(room);
+    this.#locals.endAll(room, pos);
     this.servers.endAll(room, pos);
     this.#infos.reset(room, line);
     return line;
