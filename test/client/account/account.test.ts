@@ -78,15 +78,15 @@ describe('POST /account/password', () => {
 describe('user-interactive authentication', () => {
   const path = `${v3}/delete_devices`;
 
-  const wrong: [what: string, auth: (alice: TestUser, session: string) => object,   const wrong: [what: string, auth: (alice: TestUser, session: string) => object, status: number, errcode: string | undefined] =
-    [
-      ['a wrong password', (alice, session) => passwordAuth(alice, session, 'wrong password'), 401, 'M_FORBIDDEN'],
-      ['another user', (_, session) => ({ ...passwordAuth(bob, session) }), 401, 'M_FORBIDDEN'],
-      ['a stage that is not offered', (_, session) => ({ type: 'm.login.dummy', session }), 401, 'M_UNAUTHORIZED'],
-      ['a stage that does not exist', (_, session) => ({ type: 'm.login.magic', session }), 401, 'M_UNAUTHORIZED'],
-      ['no password', (_, session) => ({ type: 'm.login.password', session }), 400, 'M_MISSING_PARAM'],
-      ['a session only', (_, session) => ({ session }), 401, undefined],
-    ];
+  type Auth = (alice: TestUser, session: string) => object;
+  const wrong: [what: string, auth: Auth, status: number, errcode: string | undefined][] = [
+    ['a wrong password', (alice, session) => passwordAuth(alice, session, 'wrong password'), 401, 'M_FORBIDDEN'],
+    ['another user', (_, session) => ({ ...passwordAuth(bob, session) }), 401, 'M_FORBIDDEN'],
+    ['a stage that is not offered', (_, session) => ({ type: 'm.login.dummy', session }), 401, 'M_UNAUTHORIZED'],
+    ['a stage that does not exist', (_, session) => ({ type: 'm.login.magic', session }), 401, 'M_UNAUTHORIZED'],
+    ['no password', (_, session) => ({ type: 'm.login.password', session }), 400, 'M_MISSING_PARAM'],
+    ['a session only', (_, session) => ({ session }), 401, undefined],
+  ];
   const bob = { userId: '@bob:localhost', password: 'password of bob', token: '', deviceId: '' };
   for (const [what, auth, status, errcode] of wrong) {
     it(`is not passed with ${what}; the session stays open`, async () => {
