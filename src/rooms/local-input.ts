@@ -6,9 +6,8 @@ import type { UserId } from '../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Extremities } from '../store/events/extremities.ts';
-import type { EventNid, RoomNid, StatePoint } from '../store/nids.ts';
+import type { EventNid, StreamPos } from '../store/nids.ts';
 import type { CurrentChange } from '../store/state/room-state-store.ts';
-import type { Streams } from '../streams/streams.ts';
 import { authEventOf } from './auth-events.ts';
 import { currentState, type StateSources, stateAt } from './current-state.ts';
 import type { EventDraft } from './draft.ts';
@@ -21,7 +20,6 @@ import type { StateEngine } from './state-engine.ts';
 export interface LocalInputUses extends StateSources {
   readonly events: EventStore;
   readonly extremities: Extremities;
-  readonly streams: Streams;
   readonly input: RoomInput;
   readonly localEvents: LocalEvents;
   readonly signatures: SignatureChecks<EventNid>;
@@ -49,17 +47,15 @@ export class LocalInput {
     const event = localEvents.build(sender, draft, { ...room, prevEvents: forward, state });
     const nid = interning.event(event.eventId);
     this.#authorise(room.rules, event, nid, state);
-    const pos = this.#uses.streams.next();
     return input.commit({
       room: room.nid,
       rules: room.rules,
       event,
       nid,
       outcome: 'accepted',
-      before: this.#tip(room.nid, pos),
+      before: this.#uses.roomState.tip(room.nid),
       ...cited(event),
       changes: this.#ownChange(event, nid),
-      pos,
     });
   }
 
@@ -82,7 +78,7 @@ export class LocalInput {
   }
 
   /** Authorises and commits the first event of a room that was just opened at `pos`. */
-  begin(room: KnownRoom, event: LocalEvent, pos: ReturnType<Streams['next']>): CommittedEvent {
+  begin(room: KnownRoom, event: LocalEvent, pos: StreamPos): CommittedEvent {
     const { interning, input } = this.#uses;
     const nid = interning.event(event.eventId);
     this.#authorise(room.rules, event, nid, () => undefined);
@@ -92,7 +88,7 @@ export class LocalInput {
       event,
       nid,
       outcome: 'accepted',
-      before: this.#tip(room.nid, pos),
+      before: this.#uses.roomState.tip(room.nid),
       ...cited(event),
       changes: this.#ownChange(event, nid),
       pos,
@@ -107,14 +103,6 @@ export class LocalInput {
       this.#uses.signatures,
     );
     if (!verdict.allowed) throw forbidden(`Not allowed: ${verdict.reason}`, { cause: `rule ${verdict.rule}` });
-  }
-
-  /** The current state as a point, before anything is written at `pos`. */
-  #tip(room: RoomNid, pos: ReturnType<Streams['next']>): StatePoint {
-    const { roomState, stateLog } = this.#uses;
-    const info = roomState.info(room);
-    if (info === undefined) throw new Error(`room ${room} has no row`);
-    return stateLog.normalise({ line: info.line, pos });
   }
 
   #ownChange({ pdu }: LocalEvent, nid: EventNid): CurrentChange[] {

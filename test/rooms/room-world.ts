@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Config } from '../../src/config/config.ts';
 import { asKeyId } from '../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
@@ -8,6 +9,7 @@ import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
 import type { LocalPeople } from '../../src/rooms/member-rules.ts';
 import type { CommittedEvent } from '../../src/rooms/observer.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
+import { checkConsistency } from '../../src/store/check.ts';
 import type { DeviceNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
@@ -16,7 +18,10 @@ import { openTestStore, type TestStore } from '../support/store.ts';
 export interface RoomWorld extends AsyncDisposable {
   readonly store: TestStore;
   readonly rooms: Rooms;
+  /** Every accepted event, in the order of the commits, also of those that were rolled back. */
   readonly observed: CommittedEvent[];
+  /** Called for each of them: what it throws undoes the transaction. */
+  onEvent: (event: CommittedEvent) => void;
   readonly blocking: Set<UserId>;
   /** A user with a device; the same name gives the same user, another device number another device. */
   person(
@@ -57,12 +62,20 @@ export function openRoomWorld(
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
     settings,
-    observers: [{ onEvent: (event) => observed.push(event) }],
+    observers: [
+      {
+        onEvent(event) {
+          observed.push(event);
+          world.onEvent(event);
+        },
+      },
+    ],
   });
-  return {
+  const world: RoomWorld = {
     store,
     rooms,
     observed,
+    onEvent: () => {},
     blocking,
     person(name, { device = 1, admin = false, guest = false, displayname } = {}) {
       const userId = asUserId(`@${name}:localhost`);
@@ -77,6 +90,12 @@ export function openRoomWorld(
         tokenHash: Buffer.alloc(32),
       };
     },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      // After whatever a test did, everything derived has to follow from the events.
+      const problems = checkConsistency(store.db, asServerName('localhost'));
+      await store[Symbol.asyncDispose]();
+      assert.deepEqual(problems, []);
+    },
   };
+  return world;
 }
