@@ -48,6 +48,8 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
     method: definition.method,
     paths: [definition.path, ...(definition.alsoAt ?? [])],
     serves: definition.serves ?? interfaceOf(definition.path),
+    auth: definition.auth,
+    body: definition.body,
     async run(call, target, gate) {
       const requester = authenticate(definition, call, target, gate);
       const wantsJson = definition.body === 'json' || definition.body === 'optional-json';

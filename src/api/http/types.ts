@@ -79,6 +79,8 @@ export interface Endpoint {
   /** Path templates; all but the first are other spellings of the same. */
   readonly paths: readonly string[];
   readonly serves: Interface;
+  readonly auth: AuthKind;
+  readonly body: BodyKind;
   run(call: HttpCall, target: Target, gate: Gate): Promise<Reply>;
 }
 

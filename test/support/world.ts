@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { loadConfig } from '../../src/config/load.ts';
+import { createHomeserver, type Homeserver } from '../../src/homeserver.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import { checkConsistency } from '../../src/store/check.ts';
+import { cheapPasswords } from './account-server.ts';
+import { FakeClock } from './fake-clock.ts';
+import { type Injected, type InjectOptions, inject } from './inject.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { type TempFolder, tempFolder } from './store.ts';
+
+/** The whole server in this process, without ports, on a clock moved by hand. Consistent when it is done, or it throws. */
+export class World implements AsyncDisposable {
+  readonly hs: Homeserver;
+  readonly clock: FakeClock;
+  readonly #folder: TempFolder;
+
+  private constructor(hs: Homeserver, clock: FakeClock, folder: TempFolder) {
+    this.hs = hs;
+    this.clock = clock;
+    this.#folder = folder;
+  }
+
+  /** `settings`: more of the configuration, in TOML form. */
+  static async open(settings: Readonly<Record<string, unknown>> = {}): Promise<World> {
+    const folder = tempFolder();
+    const loaded = loadConfig({
+      env: {},
+      readFile: () => '',
+      folder: folder.path,
+      board: { memoryMb: 512, cores: 4 },
+      fallback: {
+        server_name: 'localhost',
+        data_dir: folder.path,
+        registration: { mode: 'open' },
+        ...settings,
+      },
+    });
+    assert.ok(loaded.ok, 'the settings are valid');
+    const clock = new FakeClock();
+    const random = new SeededRandom();
+    const hs = await createHomeserver(loaded.config, { clock, random, passwordCost: cheapPasswords });
+    return new World(hs, clock, folder);
+  }
+
+  call(method: string, path: string, options: Omit<InjectOptions, 'method' | 'path'> = {}): Promise<Injected> {
+    return inject(this.hs.app, { ...options, method, path });
+  }
+
+  /** The answer's JSON; anything but 200 fails the test. */
+  async ok(method: string, path: string, token: string, body?: unknown): Promise<Injected['json']> {
+    const answer = await this.call(method, path, { token, body });
+    assert.equal(answer.status, 200, `${method} ${path} answered ${answer.status}: ${answer.text}`);
+    return answer.json;
+  }
+
+  /** Makes an account and answers its access token. */
+  async register(username: string): Promise<string> {
+    const body = { username, password: `password of ${username}`, auth: { type: 'm.login.dummy' } };
+    const answer = await this.call('POST', '/_matrix/client/v3/register', { body });
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json.access_token as string;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const problems = checkConsistency(this.hs.db, asServerName('localhost'));
+    await this.hs[Symbol.asyncDispose]();
+    this.#folder[Symbol.dispose]();
+    assert.deepEqual(problems, []);
+  }
+}
