@@ -4,7 +4,6 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { eventFlags } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, EventNid, RoomNid } from '../store/nids.ts';
 import type { RedactionStore } from '../store/rooms/redactions.ts';
@@ -118,7 +117,8 @@ export class ClientEvents {
   #replaced(row: EventRow): Omit<Shared, 'head'> {
     const { events, interning, redactions, stateLog } = this.#stores;
     let unsigned = '';
-    const redaction = (row.flags & eventFlags.REDACTED) === 0 ? undefined : redactions.of(row.nid);
+    // Asked of the table and not of the row's flag: the caller may have read the row before it was redacted.
+    const redaction = redactions.of(row.nid);
     if (redaction !== undefined) {
       const head = this.#head({ nid: redaction, room: row.room });
       unsigned += `,"redacted_because":${head},"room_id":${JSON.stringify(interning.roomId(row.room))}}`;

@@ -39,7 +39,8 @@ export interface ContextQuery {
 /** What one answer holds at most, as the servers in use have it; a client that wants more asks again. */
 const maxEvents = 1000;
 const defaultEvents = 10;
-const statePage = 100;
+/** Events written at a time: a few milliseconds' work. */
+const piece = 100;
 
 /** Pages through the history of rooms for our users. */
 export class RoomMessages {
@@ -50,10 +51,10 @@ export class RoomMessages {
   }
 
   /**
-   * One page of history as JSON text, `{ start, end?, chunk, state? }`. Without `from` it begins at the end (backwards)
-   * or the start (forwards) of what is known. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens
+   * One page of history as JSON text in pieces, `{ start, end?, chunk, state? }`. Without `from` it begins at the end
+   * (backwards) or the start (forwards) of what is known. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens, at once
    */
-  messages(requester: Requester, roomId: string, query: MessagesQuery): string {
+  messages(requester: Requester, roomId: string, query: MessagesQuery): Generator<string> {
     const { boundaries, reading, history, tokens } = this.#uses;
     const opened = reading.open(requester, roomId);
     const { nid } = opened.room;
@@ -65,20 +66,21 @@ export class RoomMessages {
     const limit = limitOf(query.limit, filter);
     const { rows, next } = history.walk({ view: opened.view, from, to, direction, limit, filter });
     const audience = reading.audience(opened, requester);
-    const members: string[] = [`"start":${JSON.stringify(query.from ?? tokens.text(from))}`];
-    if (next !== undefined) members.push(`"end":${JSON.stringify(tokens.text(next))}`);
-    members.push(`"chunk":${this.#array(rows, audience)}`);
+    const members = [text(`"start":${JSON.stringify(query.from ?? tokens.text(from))}`)];
+    if (next !== undefined) members.push(text(`"end":${JSON.stringify(tokens.text(next))}`));
+    members.push(this.#array('chunk', rows, audience));
     if (filter.lazyLoadMembers) {
       const newest = direction === 'b' ? rows[0] : rows.at(-1);
       const point = newest && history.pointAfter(newest);
-      members.push(`"state":${this.#array(point === undefined ? [] : history.sendersAt(point, rows), audience)}`);
+      const senders = point === undefined ? [] : history.sendersAt(point, rows);
+      members.push(this.#array('state', senders, audience));
     }
-    return `{${members.join(',')}}`;
+    return object(members);
   }
 
   /**
    * What happened around an event, as JSON text in pieces; the state is that after the newest event shown.
-   * 404 M_NOT_FOUND · 403 M_FORBIDDEN
+   * 404 M_NOT_FOUND, at once
    */
   context(requester: Requester, roomId: string, eventId: string, query: ContextQuery): Generator<string> {
     const { reading, history, tokens, clientEvents } = this.#uses;
@@ -91,21 +93,24 @@ export class RoomMessages {
     const earlier = history.walk({ view, from: before, direction: 'b', limit: Math.ceil(limit / 2), filter });
     const later = history.walk({ view, from: after, direction: 'f', limit: Math.floor(limit / 2), filter });
     const audience: EventAudience = { view, device: requester.device, withRoomId: true };
-    const newest = later.rows.at(-1) ?? row;
-    const head = [
-      `"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`,
-      `"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`,
-      `"event":${clientEvents.text(row, audience)}`,
-      `"events_before":${this.#array(earlier.rows, audience)}`,
-      `"events_after":${this.#array(later.rows, audience)}`,
-    ].join(',');
-    const shown = [...earlier.rows, row, ...later.rows];
-    const point = history.pointAfter(newest);
-    return around(`{${head},"state":`, this.#state(point, shown, filter, audience), '}');
+    const point = history.pointAfter(later.rows.at(-1) ?? row);
+    return object([
+      text(`"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`),
+      text(`"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`),
+      text(`"event":${clientEvents.text(row, audience)}`),
+      this.#array('events_before', earlier.rows, audience),
+      this.#array('events_after', later.rows, audience),
+      this.#state(point, [...earlier.rows, row, ...later.rows], filter, audience),
+    ]);
   }
 
-  #array(rows: readonly EventRow[], audience: EventAudience): string {
-    return `[${rows.map((row) => this.#uses.clientEvents.text(row, audience)).join(',')}]`;
+  *#array(key: string, rows: readonly EventRow[], audience: EventAudience): Generator<string> {
+    yield `"${key}":[`;
+    for (let at = 0; at < rows.length; at += piece) {
+      const events = rows.slice(at, at + piece).map((row) => this.#uses.clientEvents.text(row, audience));
+      yield (at === 0 ? '' : ',') + events.join(',');
+    }
+    yield ']';
   }
 
   /** The state at a point as far as the filter lets it pass; with lazy loading, only the members who spoke. */
@@ -117,26 +122,27 @@ export class RoomMessages {
   ): Generator<string> {
     const { clientEvents, events, history, stateLog } = this.#uses;
     const isWanted = (row: EventRow): boolean => filter.passesAll || filter.matches(clientEvents.filterable(row));
-    let separator = '[';
+    let separator = '';
     const write = (rows: readonly EventRow[]): string => {
-      let text = '';
+      let written = '';
       for (const row of rows.filter(isWanted)) {
-        text += separator + clientEvents.text(row, audience);
+        written += separator + clientEvents.text(row, audience);
         separator = ',';
       }
-      return text;
+      return written;
     };
+    yield '"state":[';
     if (point !== undefined && filter.lazyLoadMembers) yield write(history.sendersAt(point, shown));
     let after: StateKeyNid | 0 = 0;
     while (point !== undefined) {
-      const page: readonly (readonly [StateKeyNid, EventNid])[] = stateLog.pageAt(point, after, statePage);
+      const page: readonly (readonly [StateKeyNid, EventNid])[] = stateLog.pageAt(point, after, piece);
       const rows = events.rows(page.map(([, event]) => event));
       yield write(filter.lazyLoadMembers ? rows.filter(({ type }) => type !== wellKnown.types.member) : rows);
       const last = page.at(-1);
-      if (last === undefined || page.length < statePage) break;
+      if (last === undefined || page.length < piece) break;
       after = last[0];
     }
-    yield separator === ',' ? ']' : '[]';
+    yield ']';
   }
 }
 
@@ -151,8 +157,17 @@ function endOf(rows: readonly EventRow[], from: Boundary, direction: Direction):
   return { segment: last.segment, idx: direction === 'b' ? last.idx - 1 : last.idx };
 }
 
-function* around(before: string, pieces: Iterable<string>, after: string): Generator<string> {
-  yield before;
-  yield* pieces;
-  yield after;
+/** One member of an object that is written at once. */
+function* text(member: string): Generator<string> {
+  yield member;
+}
+
+function* object(members: readonly Iterable<string>[]): Generator<string> {
+  let separator = '{';
+  for (const member of members) {
+    yield separator;
+    yield* member;
+    separator = ',';
+  }
+  yield '}';
 }

@@ -26,7 +26,7 @@ export function page(
 ): Page {
   const { filter = {}, ...rest } = options;
   const query = { ...rest, direction: dir, filter: new RoomEventFilter(filter, '') };
-  return JSON.parse(world.rooms.messages.messages(reader, roomId, query)) as Page;
+  return JSON.parse([...world.rooms.messages.messages(reader, roomId, query)].join('')) as Page;
 }
 
 /** Every event from one end of the history to the other. */
@@ -49,7 +49,8 @@ export function walk(
 
 /** The bodies of all messages. */
 export function bodies(world: RoomWorld, reader: Requester, roomId: string, dir: 'b' | 'f'): string[] {
-  return walk(world, reader, roomId, dir, { filter: { types: ['m.room.message'] } }).map(({ content }) =>
-    String((content as JsonObject)['body']),
-  );
+  return walk(world, reader, roomId, dir, { filter: { types: ['m.room.message'] } }).map(({ content }) => {
+    const { body } = content as { body: string };
+    return body;
+  });
 }

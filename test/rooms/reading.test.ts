@@ -25,11 +25,9 @@ const now = (world: RoomWorld): string => syncToken(world.store.streams.epoch, w
 
 function members(world: RoomWorld, reader: Requester, roomId: RoomId, selection = {}): string[] {
   const { chunk } = JSON.parse([...world.rooms.reading.members(reader, roomId, selection)].join('')) as {
-    chunk: JsonObject[];
+    chunk: { state_key: string; content: { membership: string } }[];
   };
-  return chunk.map(
-    ({ state_key, content }) => `${String(state_key).slice(1, 4)} ${(content as JsonObject)['membership']}`,
-  );
+  return chunk.map(({ state_key, content }) => `${state_key.slice(1, 4)} ${content.membership}`);
 }
 
 describe('messages', () => {
@@ -143,7 +141,7 @@ describe('context', () => {
     const none = around(0);
     assert.deepEqual([none['events_before'], none['events_after']], [[], []]);
     const lazy = around(1, { lazy_load_members: true, types: ['m.room.message', 'm.room.member'] });
-    assert.deepEqual((lazy['state'] as JsonObject[]).map(({ state_key }) => state_key).sort(), [
+    assert.deepEqual((lazy['state'] as { state_key: string }[]).map(({ state_key }) => state_key).sort(), [
       alice.userId,
       bob.userId,
     ]);

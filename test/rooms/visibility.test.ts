@@ -146,7 +146,7 @@ describe('history visibility: a user who is invited, joins, leaves, is banned an
     const { world, roomId, bob } = await journey('joined', '12');
     await using _ = world;
     const own = world.observed.filter(({ pdu }) => pdu.state_key === bob.userId);
-    const ids = new Map(own.map(({ pdu, eventId }, at) => [`${at}:${String(pdu.content['membership'])}`, eventId]));
+    const ids = new Map(own.map(({ pdu, eventId }, at) => [`${at}:${pdu.content['membership'] as string}`, eventId]));
     assert.equal(seen(world, bob, roomId, ids), '1:join 2:leave');
   });
 });

@@ -29,6 +29,6 @@ export const messages = ({ rooms }: Services): Endpoint =>
         limit: query.integer('limit'),
         filter: roomEventFilter(query),
       });
-      return streamedJson([page]);
+      return streamedJson(page);
     },
   });
