@@ -2,6 +2,7 @@ import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
 import type { Visibility } from '../rooms/visibility.ts';
+import type { Database } from '../store/db.ts';
 import type { ReceiptStore } from '../store/ephemeral/receipts.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -26,6 +27,7 @@ import { RoomTimelines } from './room-timeline.ts';
 import { Sync } from './sync.ts';
 
 export interface CreateSyncUses {
+  readonly db: Database;
   readonly streams: Streams;
   readonly notifier: Notifier;
   readonly clock: Clock;

@@ -1,6 +1,7 @@
 import { invalidParam } from '../protocol/errors.ts';
 import type { Filter } from '../protocol/filters/filter.ts';
 import type { PushRules } from '../push/push-rules.ts';
+import type { Database } from '../store/db.ts';
 import type { StreamPos } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import { streamStart } from '../store/sync/changes.ts';
@@ -40,6 +41,7 @@ const fewRooms = 50;
 const muchState = 1000;
 
 export interface SyncUses {
+  readonly db: Database;
   readonly streams: Streams;
   readonly notifier: Notifier;
   readonly clock: Clock;
@@ -66,7 +68,7 @@ export class Sync {
 
   /** Answers at once if there is anything to tell, else when there is or the time is over. */
   async sync(request: SyncRequest): Promise<SyncAnswer> {
-    const { streams, notifier, clock, memory } = this.#uses;
+    const { db, streams, notifier, clock, memory } = this.#uses;
     const { requester } = request;
     const start = this.#start(request.since);
     if (start.initial) memory.forget(requester.device);
@@ -75,8 +77,10 @@ export class Sync {
     while (true) {
       const now = streams.now();
       const turn = this.#turn(request, start, from, now);
-      const answer =
-        start.initial || request.fullState ? this.#pieces(turn, this.#uses.rooms.of(turn)) : this.#news(turn);
+      const atOnce = start.initial || request.fullState;
+      const answer = atOnce
+        ? this.#pieces(turn, this.#uses.rooms.of(turn))
+        : db.read<SyncAnswer | undefined>(() => this.#news(turn));
       if (answer !== undefined) return answer;
       const left = deadline - clock.monotonic();
       if (left <= 0) return this.#nothing(now);

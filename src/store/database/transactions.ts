@@ -31,6 +31,7 @@ export class Transactions {
     this.#hooks = hooks;
     this.#sql = {
       begin: connection.prepare('BEGIN IMMEDIATE'),
+      beginRead: connection.prepare('BEGIN'),
       commit: connection.prepare('COMMIT'),
       rollback: connection.prepare('ROLLBACK'),
       // Names of savepoints nest: the innermost is meant.
@@ -59,6 +60,17 @@ export class Transactions {
 
   run<T>(fn: () => NotPromise<T>): T {
     return this.#frames.length === 0 ? this.#outermost(fn) : this.#nested(fn);
+  }
+
+  /** Many reads as of one moment: the file is locked and its state looked up once instead of for each of them. */
+  read<T>(fn: () => NotPromise<T>): T {
+    if (this.#connection.inTransaction) return fn();
+    this.#sql.beginRead.run();
+    try {
+      return settled<T>(fn());
+    } finally {
+      if (this.#connection.inTransaction) this.#sql.commit.run();
+    }
   }
 
   #outermost<T>(fn: () => NotPromise<T>): T {

@@ -50,9 +50,9 @@ export class ReceiptStore {
     this.#newest = db.prepare<[room: number, upTo: number, limit: number], ReceiptRow>(
       `SELECT ${columns} FROM receipt WHERE room = ? AND pos <= ? ORDER BY pos DESC LIMIT ?`,
     );
-    this.#roomsChanged = db.prepare<[after: number, upTo: number], { room: RoomNid }>(
-      'SELECT DISTINCT room FROM receipt WHERE pos > ? AND pos <= ?',
-    );
+    this.#roomsChanged = db
+      .prepare<[after: number, upTo: number], RoomNid>('SELECT room FROM receipt WHERE pos > ? AND pos <= ?')
+      .pluck();
   }
 
   find(room: RoomNid, user: UserNid, kind: ReceiptKind, thread: number): EventNid | undefined {
@@ -78,8 +78,8 @@ export class ReceiptStore {
     return this.#newest.all(room, upTo, limit);
   }
 
-  /** Rooms with a receipt in (after, upTo]. The caller keeps the span short. */
+  /** Rooms with a receipt in (after, upTo], once for each. The caller keeps the span short. */
   roomsChanged(after: StreamPos, upTo: StreamPos): RoomNid[] {
-    return this.#roomsChanged.all(after, upTo).map(({ room }) => room);
+    return this.#roomsChanged.all(after, upTo);
   }
 }

@@ -51,9 +51,9 @@ export class PushCountStore {
       'DELETE FROM unread WHERE user = ? AND room = ? AND thread = ?',
     );
     this.#dropAll = db.prepare<[user: number, room: number], never>('DELETE FROM unread WHERE user = ? AND room = ?');
-    this.#roomsChanged = db.prepare<[user: number, after: number], { room: RoomNid }>(
-      'SELECT DISTINCT room FROM unread WHERE user = ? AND pos > ?',
-    );
+    this.#roomsChanged = db
+      .prepare<[user: number, after: number], RoomNid>('SELECT room FROM unread WHERE user = ? AND pos > ?')
+      .pluck();
     this.#lower = db.prepare<number[], never>(
       'UPDATE unread SET highlight = max(0, highlight - 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
     );
@@ -119,8 +119,8 @@ export class PushCountStore {
     return this.#unread.all(user, room);
   }
 
-  /** Rooms in which the user's counts changed after a position. */
+  /** Rooms in which the user's counts changed after a position, once for each thread. */
   roomsChanged(user: UserNid, after: StreamPos): RoomNid[] {
-    return this.#roomsChanged.all(user, after).map(({ room }) => room);
+    return this.#roomsChanged.all(user, after);
   }
 }

@@ -33,12 +33,14 @@ export class SyncChanges {
   readonly #otherState;
 
   constructor(db: Database) {
-    this.#eventRooms = db.prepare<[after: number, upTo: number], { room: RoomNid }>(
-      'SELECT DISTINCT room FROM stream_event WHERE pos > ? AND pos <= ?',
-    );
-    this.#accountDataRooms = db.prepare<[user: number, after: number, upTo: number], { room: RoomNid }>(
-      'SELECT DISTINCT room FROM account_data WHERE user = ? AND pos > ? AND pos <= ?',
-    );
+    this.#eventRooms = db
+      .prepare<[after: number, upTo: number], RoomNid>('SELECT room FROM stream_event WHERE pos > ? AND pos <= ?')
+      .pluck();
+    this.#accountDataRooms = db
+      .prepare<[user: number, after: number, upTo: number], RoomNid>(
+        'SELECT room FROM account_data WHERE user = ? AND pos > ? AND pos <= ?',
+      )
+      .pluck();
     this.#behind = db.prepare<[user: number, after: number, receiptsAfter: number], { room: RoomNid }>(
       'SELECT mine.room FROM local_member AS mine CROSS JOIN room_info AS info ON info.room = mine.room' +
         ' WHERE mine.user = ? AND mine.membership = 1 AND (info.last_pos > ?' +
@@ -56,14 +58,14 @@ export class SyncChanges {
     );
   }
 
-  /** Rooms with an event in (after, upTo]. The caller keeps the span short. */
+  /** Rooms with an event in (after, upTo], once for each. The caller keeps the span short. */
   eventRooms(after: StreamPos, upTo: StreamPos): RoomNid[] {
-    return this.#eventRooms.all(after, upTo).map(({ room }) => room);
+    return this.#eventRooms.all(after, upTo);
   }
 
-  /** Rooms whose account data changed in (after, upTo]; 0 stands for the account data of no room. */
+  /** Rooms whose account data changed in (after, upTo], once for each change; 0 stands for the account data of no room. */
   accountDataRooms(user: UserNid, after: StreamPos, upTo: StreamPos): RoomNid[] {
-    return this.#accountDataRooms.all(user, after, upTo).map(({ room }) => room);
+    return this.#accountDataRooms.all(user, after, upTo);
   }
 
   /** The user's joined rooms with an event or a receipt after a position, however long ago: one look at each room. */
