@@ -23,7 +23,7 @@ for (let room = 1; room <= rooms; room++) {
     throw new Error(`seed ${seed}, room version ${version}`, { cause: error });
   }
 }
-const count = (sql: string): unknown => Object.values(db.prepare<[], object>(sql).get() ?? {})[0];
+const count = (sql: string): number => db.prepare<[], number>(sql).pluck().get() ?? 0;
 const events = count('SELECT count(*) FROM event');
 const forks = count('SELECT count(*) FROM line WHERE kind = 1');
 const merges = count('SELECT count(*) FROM merged_point');

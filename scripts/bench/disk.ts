@@ -17,7 +17,7 @@ export function diskOf(dataDir: string): DiskFigures {
   const rows = db.prepare('SELECT name, sum(pgsize) AS size FROM dbstat GROUP BY name').all();
   const figures = {
     used,
-    unpacked: number('SELECT count(*) FROM event_unpacked'),
+    unpacked: number('SELECT count(*) FROM event_raw'),
     byTable: new Map((rows as { name: string; size: number }[]).map((row) => [row.name, row.size])),
   };
   db.close();

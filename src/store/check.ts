@@ -2,7 +2,7 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraphCheck } from './check/auth-graph.ts';
 import { BodyCheck } from './check/bodies.ts';
 import { authRules, eventRules } from './check/event-rules.ts';
-import { checkMembers } from './check/members.ts';
+import { MemberCheck } from './check/members.ts';
 import { broken } from './check/queries.ts';
 import { stateRules } from './check/state-rules.ts';
 import type { Database } from './db.ts';
@@ -15,7 +15,7 @@ import type { Database } from './db.ts';
 export function checkConsistency(db: Database, serverName: ServerName): string[] {
   return [
     ...broken(db, [...eventRules, ...stateRules, ...authRules]),
-    ...asFarAsPossible('members', () => checkMembers(db, serverName)),
+    ...asFarAsPossible('members', () => new MemberCheck(db, serverName).run()),
     ...asFarAsPossible('event bodies', () => new BodyCheck(db).run()),
     ...asFarAsPossible('auth graph', () => new AuthGraphCheck(db).run()),
     ...damage(db),

@@ -98,7 +98,7 @@ export class EngineCheck {
   #try(draft: Draft, prev: readonly string[], stale: boolean): void {
     const before = this.#naiveBefore(prev);
     const source = stale ? (this.#after.get(this.#random.pick(this.#citable)) ?? before) : before;
-    const cited = authTypesFor(draft as Parameters<typeof authTypesFor>[0], this.#rules)
+    const cited = authTypesFor(draft, this.#rules)
       .map(([type, stateKey]) => this.#lookup(source, type, stateKey))
       .filter((event) => event !== undefined);
     const event = this.#event(draft, prev, cited);
@@ -224,7 +224,7 @@ export class EngineCheck {
   #resolve(sets: readonly NaiveState[]): NaiveState {
     const [first] = sets;
     if (first === undefined) return new Map();
-    const distinct = new Map(sets.map((set) => [JSON.stringify([...set].sort()), set]));
+    const distinct = new Map(sets.map((set) => [JSON.stringify([...set].sort(([a], [b]) => (a < b ? -1 : 1))), set]));
     if (distinct.size === 1) return first;
     const room = { rules: this.#rules, createId: this.#createId, events: this.#events };
     return naiveResolve(room, [...distinct.values()]);

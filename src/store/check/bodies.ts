@@ -62,7 +62,7 @@ export class BodyCheck {
   }
 
   #contradiction(row: EventRow, pdu: Pdu, rules: RoomVersionRules | undefined): string | undefined {
-    const { interning } = { interning: this.#interning };
+    const interning = this.#interning;
     const same = (column: unknown, member: unknown) => column === member;
     if (!same(interning.typeName(row.type), pdu.type)) return 'its type is not that of its body';
     if (!same(interning.userId(row.sender), pdu.sender)) return 'its sender is not that of its body';

@@ -3,7 +3,7 @@ import { isUserId } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../db.ts';
 import { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
-import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
+import type { EventNid, RoomNid, ServerNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
 
 interface MemberState {
   readonly room: RoomNid;
@@ -20,38 +20,54 @@ interface MemberRow {
 }
 
 /** `member` is what the current state says, no more and no less, and our own users' rows say the same. */
-export function* checkMembers(db: Database, serverName: ServerName): Generator<string> {
-  const interning = new Interning(db);
-  const own = interning.findServer(serverName);
-  const states = db.prepare<[number], MemberState>(
-    'SELECT current_state.room, current_state.key, current_state.event, current_state.pos, event.membership' +
-      ' FROM current_state JOIN event ON event.nid = current_state.event WHERE event.type = ?',
-  );
-  const member = db.prepare<[number, number], MemberRow>(
-    'SELECT membership, event, pos FROM member WHERE room = ? AND user = ?',
-  );
-  const local = db.prepare<[number, number], { membership: number; event: EventNid }>(
-    'SELECT membership, event FROM local_member WHERE room = ? AND user = ?',
-  );
-  let members = 0;
-  for (const { room, key, event, pos, membership } of states.all(wellKnown.types.member)) {
-    const { skey } = interning.stateKeyOf(key);
-    if (membership === null || !isUserId(skey)) continue;
-    members++;
-    const user = interning.findUser(skey);
-    const row = user === undefined ? undefined : member.get(room, user);
+export class MemberCheck {
+  readonly #db: Database;
+  readonly #interning: Interning;
+  readonly #own: ServerNid | undefined;
+  readonly #states;
+  readonly #member;
+  readonly #local;
+
+  constructor(db: Database, serverName: ServerName) {
+    this.#db = db;
+    this.#interning = new Interning(db);
+    this.#own = this.#interning.findServer(serverName);
+    this.#states = db.prepare<[number], MemberState>(
+      'SELECT current_state.room, current_state.key, current_state.event, current_state.pos, event.membership' +
+        ' FROM current_state JOIN event ON event.nid = current_state.event WHERE event.type = ?',
+    );
+    this.#member = db.prepare<[number, number], MemberRow>(
+      'SELECT membership, event, pos FROM member WHERE room = ? AND user = ?',
+    );
+    this.#local = db.prepare<[number, number], Omit<MemberRow, 'pos'>>(
+      'SELECT membership, event FROM local_member WHERE room = ? AND user = ?',
+    );
+  }
+
+  *run(): Generator<string> {
+    let members = 0;
+    for (const state of this.#states.iterate(wellKnown.types.member)) {
+      const { skey } = this.#interning.stateKeyOf(state.key);
+      if (state.membership === null || !isUserId(skey)) continue;
+      members++;
+      yield* this.#problems(state, this.#interning.findUser(skey));
+    }
+    const rows = this.#db.prepare<[], number>('SELECT count(*) FROM member').pluck().get() ?? 0;
+    if (rows > members) yield `${rows - members} member rows have no entry in a current state`;
+    yield* strangers(this.#db);
+  }
+
+  *#problems({ room, key, event, pos, membership }: MemberState, user: UserNid | undefined): Generator<string> {
+    const row = user === undefined ? undefined : this.#member.get(room, user);
     if (row?.membership !== membership || row.event !== event || row.pos !== pos) {
       yield `Room ${room}: the member row of state key ${key} is not what the current state says`;
     }
-    if (user === undefined || interning.userServer(user) !== own) continue;
-    const view = local.get(room, user);
+    if (user === undefined || this.#interning.userServer(user) !== this.#own) return;
+    const view = this.#local.get(room, user);
     if (view?.membership !== membership || view.event !== event) {
       yield `Room ${room}: our user ${user} has another membership in local_member than in the current state`;
     }
   }
-  const rows = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM member').get()?.count ?? 0;
-  if (rows > members) yield `${rows - members} member rows have no entry in a current state`;
-  yield* strangers(db);
 }
 
 /** A local user who is joined according to us is joined according to the room. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
-import { checkMembers } from '../../../src/store/check/members.ts';
+import { MemberCheck } from '../../../src/store/check/members.ts';
 import { broken } from '../../../src/store/check/queries.ts';
 import { stateRules } from '../../../src/store/check/state-rules.ts';
 import { type MembershipName, membershipCode, memberships } from '../../../src/store/events/membership.ts';
@@ -52,7 +52,7 @@ class Events {
 }
 
 function assertConsistent(store: TestStore): void {
-  const problems = [...broken(store.db, stateRules), ...checkMembers(store.db, asServerName('localhost'))];
+  const problems = [...broken(store.db, stateRules), ...new MemberCheck(store.db, asServerName('localhost')).run()];
   assert.deepEqual(problems, []);
 }
 

@@ -1,0 +1,95 @@
+/**
+ * Prints what the state of a large room costs: bytes for each change, time to look up, to compare and to read.
+ *
+ *     node --import ./build/text-imports.mjs scripts/measure-state.ts [members]
+ */
+import { asServerName } from '../src/protocol/ids/server-name.ts';
+import { checkConsistency } from '../src/store/check.ts';
+import type { EventNid, StateKeyNid, StatePoint } from '../src/store/nids.ts';
+import { Seeded } from '../test/support/seeded.ts';
+import { openTestStore } from '../test/support/store.ts';
+import { StoreRoom } from '../test/support/store-room.ts';
+
+const members = Number(process.argv[2] ?? 40_000);
+const random = new Seeded(1);
+await using store = openTestStore({ cacheKib: 16_384 });
+const { db, stores, streams } = store;
+const { stateLog, roomState } = stores;
+
+function time(what: string, count: number, run: (i: number) => unknown): void {
+  const start = performance.now();
+  for (let i = 0; i < count; i++) run(i);
+  console.log(`${what}: ${(((performance.now() - start) / count) * 1000).toFixed(1)} µs`);
+}
+
+const size = db.prepare<[], { size: number }>(
+  "SELECT sum(pgsize) AS size FROM dbstat WHERE name LIKE 'state_change%' OR name = 'line'",
+);
+const bytes = (): number => size.get()?.size ?? 0;
+
+const keys: StateKeyNid[] = [];
+const events: EventNid[] = [];
+let room: StoreRoom | undefined;
+const user = (i: number) => `@person${i}:server${i % 300}`;
+let start = performance.now();
+for (let from = 0; from < members; from += 500) {
+  db.write<void>(() => {
+    room ??= new StoreRoom(store, '12');
+    if (from === 0) room.create(user(0));
+    for (let i = from; i < Math.min(members, from + 500); i++) {
+      const { key, nid } = room.join(user(i));
+      keys.push(key as StateKeyNid);
+      events.push(nid);
+    }
+  });
+}
+console.log(`${members} joins as whole events: ${(((performance.now() - start) / members) * 1000).toFixed(0)} µs each`);
+const nid = room?.nid;
+if (nid === undefined) throw new Error('no room');
+
+const before = bytes();
+const changes = 5000;
+const points: StatePoint[] = [];
+start = performance.now();
+for (let i = 0; i < changes; i += 50) {
+  db.write<void>(() => {
+    for (let k = 0; k < 50; k++) {
+      const at = random.below(keys.length);
+      const pos = streams.next();
+      const key = keys[at] as StateKeyNid;
+      if (k % 10 < 3) {
+        const line = stateLog.createLine(nid, 'fork', roomState.tip(nid));
+        stateLog.append(line, pos, [[key, events[(at + 1) % events.length] as EventNid]]);
+        points.push({ line, pos });
+      } else {
+        const other = events[(at + 7) % events.length] as EventNid;
+        stateLog.append(roomState.tip(nid).line, pos, [[key, other]]);
+        points.push(roomState.tip(nid));
+      }
+    }
+  });
+}
+console.log(`a change (30 % forks): ${(((performance.now() - start) / changes) * 1000).toFixed(0)} µs`);
+console.log(`bytes for each change: ${((bytes() - before) / changes).toFixed(1)}, base: ${before} bytes`);
+const pick = () => random.pick(points);
+time('one key at a random point', 20_000, () => stateLog.at(pick(), random.pick(keys)));
+time('difference of two points some 100 changes apart', 2000, () => {
+  const at = random.below(points.length - 100);
+  return stateLog.difference([points[at] as StatePoint, points[at + 100] as StatePoint]);
+});
+time('changes since a token, 100 positions', 2000, () => {
+  const { line, pos } = roomState.tip(nid);
+  return stateLog.changesBetween(line, (pos - 100) as typeof pos, pos);
+});
+time('a whole historic state', 3, () => {
+  for (const _ of stateLog.allAt(pick()));
+});
+time('the whole current state', 3, () => {
+  for (const _ of roomState.currentAll(nid));
+});
+console.log(`RSS ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
+start = performance.now();
+const problems = checkConsistency(db, asServerName('localhost'));
+console.log(
+  `consistency check of ${members} events: ${(performance.now() - start).toFixed(0)} ms, ${problems.length} findings`,
+);
