@@ -97,10 +97,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     memberships: rooms.membership,
   };
   const pushRules = new PushRules(shared);
+  users.accountData.observe(pushRules);
+  users.accountData.provideDefault('m.push_rules', (user) => pushRules.content(user));
   const typing = new Typing(streams, clock);
   const typingService = new TypingService({ ...shared, typing });
   observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService);
   const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
+  await lifecycle.deactivation.resume();
   const { media, thumbnails, closeMedia } = createMedia({ ...base, workers, config });
 
   const services: Services = {

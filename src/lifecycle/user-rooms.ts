@@ -1,11 +1,13 @@
 import { MatrixError } from '../protocol/errors.ts';
-import type { DeviceId, RoomId, UserId } from '../protocol/ids/types.ts';
+import { asDeviceId } from '../protocol/ids/key-id.ts';
+import type { RoomId, UserId } from '../protocol/ids/types.ts';
 import type { Memberships } from '../rooms/membership.ts';
 import type { Sending } from '../rooms/send.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { DeviceNid, UserNid } from '../store/nids.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import { noDevice } from '../store/users/devices.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Log } from '../util/log.ts';
 
@@ -27,9 +29,6 @@ export interface UserRoomsUses {
 
 /** So many at a time share a commit, and let other work through between them. */
 const atOnce = 16;
-
-/** A device that does not exist: no transaction ID is ever its own. */
-const noDevice = 0 as DeviceNid;
 
 /** Acts for a user in all rooms at once. A room that refuses is logged and does not hold up the others. */
 export class UserRooms implements MembershipPort {
@@ -88,7 +87,7 @@ function requesterFor(user: UserNid, userId: UserId): Requester {
     user,
     userId,
     device: noDevice,
-    deviceId: '' as DeviceId,
+    deviceId: asDeviceId('-'),
     admin: false,
     guest: false,
     tokenHash: Buffer.alloc(0),

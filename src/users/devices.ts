@@ -1,5 +1,5 @@
 import { invalidParam, notFound, tooLarge } from '../protocol/errors.ts';
-import { parseDeviceId } from '../protocol/ids/key-id.ts';
+import { asDeviceId, parseDeviceId } from '../protocol/ids/key-id.ts';
 import type { DeviceId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { DeviceNid, UserNid } from '../store/nids.ts';
@@ -55,7 +55,7 @@ export class Devices {
 
   /** The device ID that a client asks for; one is made up if it asks for none. 400 M_INVALID_PARAM. */
   wantedId(asked: string | undefined): DeviceId {
-    if (asked === undefined) return randomLetters(this.#uses.random, 10).toUpperCase() as DeviceId;
+    if (asked === undefined) return asDeviceId(randomLetters(this.#uses.random, 10).toUpperCase());
     const deviceId = parseDeviceId(asked);
     if (deviceId === undefined) throw invalidParam('device_id cannot be used');
     return deviceId;

@@ -24,7 +24,7 @@ export class Passwords {
 
   /** 400 M_WEAK_PASSWORD under 8 characters. */
   checkStrength(password: string): void {
-    if ([...password].length < minLength) {
+    if (Array.from(password).length < minLength) {
       throw new MatrixError(400, 'M_WEAK_PASSWORD', `The password must have at least ${minLength} characters`);
     }
     this.#checkLength(password);

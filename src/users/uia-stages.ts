@@ -1,5 +1,6 @@
 import { forbidden, missingParam } from '../protocol/errors.ts';
 import type { UserNid } from '../store/nids.ts';
+import type { UiaMemory } from '../store/users/uia-sessions.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
 import type { Guessing } from './guessing.ts';
@@ -33,7 +34,7 @@ export class UiaStages {
   }
 
   /** Answers what the session has to remember. Throws what is wrong: 403 M_FORBIDDEN, 429, 400 M_MISSING_PARAM. */
-  async check(stage: StageName, auth: JsonObject, context: StageContext): Promise<JsonObject> {
+  async check(stage: StageName, auth: JsonObject, context: StageContext): Promise<UiaMemory> {
     switch (stage) {
       case 'm.login.dummy':
         return {};
@@ -44,7 +45,7 @@ export class UiaStages {
     }
   }
 
-  async #password(auth: JsonObject, { user, ip }: StageContext): Promise<JsonObject> {
+  async #password(auth: JsonObject, { user, ip }: StageContext): Promise<UiaMemory> {
     const { accounts, logins } = this.#uses;
     const password = auth['password'];
     if (typeof password !== 'string') throw missingParam('Missing auth.password');
@@ -56,7 +57,7 @@ export class UiaStages {
     return { user: account.user };
   }
 
-  async #registrationToken(auth: JsonObject, { ip }: StageContext): Promise<JsonObject> {
+  #registrationToken(auth: JsonObject, { ip }: StageContext): UiaMemory {
     const { guessing, registrationTokens } = this.#uses;
     const token = auth['token'];
     if (typeof token !== 'string') throw missingParam('Missing auth.token');
@@ -66,6 +67,6 @@ export class UiaStages {
       guessing.failed(subject, ip);
       throw forbidden('This registration token is not valid');
     }
-    return { registration_token: token };
+    return { registrationToken: token };
   }
 }

@@ -2,7 +2,7 @@ import { canonicalJson } from '../protocol/canonical-json.ts';
 import { forbidden, MatrixError, missingParam } from '../protocol/errors.ts';
 import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
-import type { UiaSessionRow, UiaSessionStore } from '../store/users/uia-sessions.ts';
+import type { UiaMemory, UiaSessionRow, UiaSessionStore } from '../store/users/uia-sessions.ts';
 import type { Clock } from '../util/clock.ts';
 import { sha256 } from '../util/hash.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
@@ -65,10 +65,10 @@ interface Progress {
   /** `undefined`: not in the database, and gone unless this request fails. */
   readonly session: string | undefined;
   readonly completed: readonly string[];
-  readonly params: JsonObject;
+  readonly memory: UiaMemory;
 }
 
-const nothingDone: Progress = { session: undefined, completed: [], params: {} };
+const nothingDone: Progress = { session: undefined, completed: [], memory: {} };
 
 /**
  * User-interactive authentication. A session is bound to the operation, the user and what the first request asked for.
@@ -95,11 +95,10 @@ export class Uia {
       progress = await this.#complete(request, progress, type, auth);
     }
     if (!isComplete(request.flows, progress.completed)) throw this.#challenge(request, progress);
-    const { user, registration_token: token } = progress.params;
     return {
       session: progress.session,
-      user: request.requester?.user ?? (user as UserNid | undefined),
-      registrationToken: token as string | undefined,
+      user: request.requester?.user ?? progress.memory.user,
+      registrationToken: progress.memory.registrationToken,
     };
   }
 
@@ -126,7 +125,7 @@ export class Uia {
     const session = this.#live(id);
     if (session === undefined) throw forbidden('This authentication session is unknown or over');
     if (session.completed.includes(type)) return;
-    const user = session.user ?? (session.params['user'] as UserNid | undefined);
+    const user = session.user ?? session.memory.user;
     const remembered = await this.#uses.stages.check(type, fields, { user, ip });
     this.#store(progressOf(session), type, remembered);
   }
@@ -151,8 +150,8 @@ export class Uia {
       const failure = new MatrixError(401, 'M_UNAUTHORIZED', 'This stage is not one of those that come next');
       throw this.#challenge(request, progress, failure);
     }
-    const user = requester?.user ?? (progress.params['user'] as UserNid | undefined);
-    let remembered: JsonObject;
+    const user = requester?.user ?? progress.memory.user;
+    let remembered: UiaMemory;
     try {
       remembered = await this.#uses.stages.check(stage, auth, { user, ip });
     } catch (error) {
@@ -160,26 +159,26 @@ export class Uia {
       throw this.#challenge(request, progress, error);
     }
     if (progress.session === undefined) {
-      const done = { ...nothingDone, completed: [stage], params: remembered };
+      const done = { ...nothingDone, completed: [stage], memory: remembered };
       return isComplete(flows, done.completed) ? done : this.#store(this.#open(request), stage, remembered);
     }
     return this.#store(progress, stage, remembered);
   }
 
-  #store(progress: Progress, stage: StageName, remembered: JsonObject): Progress {
+  #store(progress: Progress, stage: StageName, remembered: UiaMemory): Progress {
     const { db, store, registrationTokens } = this.#uses;
-    const token = remembered['registration_token'];
+    const token = remembered.registrationToken;
     return db.write<Progress>(() => {
       const session = store.find(progress.session as string);
       if (session === undefined) throw forbidden('This authentication session was used already');
       if (session.completed.includes(stage)) return progressOf(session);
-      if (typeof token === 'string' && !registrationTokens.reserve(token)) {
+      if (token !== undefined && !registrationTokens.reserve(token)) {
         throw forbidden('This registration token is used up');
       }
       const next = { ...progressOf(session), completed: [...session.completed, stage] };
-      const params = { ...session.params, ...remembered };
-      store.update(session.id, next.completed, params);
-      return { ...next, params };
+      const memory = { ...session.memory, ...remembered };
+      store.update(session.id, next.completed, memory);
+      return { ...next, memory };
     });
   }
 
@@ -212,15 +211,15 @@ export class Uia {
   #sweep(now: number): void {
     const { store, registrationTokens } = this.#uses;
     for (const session of store.expired(now, sweepAtOnce)) {
-      const token = session.params['registration_token'];
-      if (typeof token === 'string') registrationTokens.release(token);
+      const token = session.memory.registrationToken;
+      if (token !== undefined) registrationTokens.release(token);
       store.remove(session.id);
     }
   }
 }
 
 function progressOf(session: UiaSessionRow): Progress {
-  return { session: session.id, completed: session.completed, params: session.params };
+  return { session: session.id, completed: session.completed, memory: session.memory };
 }
 
 function isComplete(flows: UiaRequest['flows'], completed: readonly string[]): boolean {

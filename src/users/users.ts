@@ -68,34 +68,17 @@ export function createUsers(uses: UsersUses): Users {
   const { interning } = stores;
   const passwords = new Passwords(random, uses.passwordCost ?? defaultPasswordCost);
   const guessing = new Guessing(clock);
-  const tokens = new Tokens({
-    db,
-    interning,
-    store: stores.tokens,
-    accounts: stores.accounts,
-    devices: stores.devices,
-    clock,
-    random,
-  });
+  const shared = { db, interning, clock, random, serverName, passwords, guessing };
+  const tokens = new Tokens({ ...shared, store: stores.tokens, accounts: stores.accounts, devices: stores.devices });
   const observers = uses.deviceObservers ?? [];
-  const devices = new Devices({ db, store: stores.devices, tokens, clock, random, observers });
-  const accounts = new Accounts({
-    db,
-    interning,
-    store: stores.accounts,
-    passwords,
-    tokens,
-    devices,
-    clock,
-    random,
-    serverName,
-  });
-  const logins = new Logins({ db, accounts, devices, tokens, store: stores.tokens, guessing, clock, random });
-  const registrationTokens = new RegistrationTokens({ db, store: stores.registrationTokens, clock, random });
-  const stages = new UiaStages({ accounts, logins, registrationTokens, guessing });
-  const uia = new Uia({ db, store: stores.uiaSessions, stages, registrationTokens, clock, random });
-  const profiles = new Profiles({ db, store: stores.profiles, accounts });
-  const accountData = new AccountData({ db, interning, store: stores.accountData, streams });
+  const devices = new Devices({ ...shared, store: stores.devices, tokens, observers });
+  const accounts = new Accounts({ ...shared, store: stores.accounts, tokens, devices });
+  const logins = new Logins({ ...shared, accounts, devices, tokens, store: stores.tokens });
+  const registrationTokens = new RegistrationTokens({ ...shared, store: stores.registrationTokens });
+  const people = { ...shared, accounts, devices, logins, registrationTokens };
+  const uia = new Uia({ ...people, store: stores.uiaSessions, stages: new UiaStages(people) });
+  const profiles = new Profiles({ ...shared, store: stores.profiles, accounts });
+  const accountData = new AccountData({ ...shared, store: stores.accountData, streams });
   const { mode, sharedSecret: secret } = uses.registration;
   return {
     accounts,
@@ -103,29 +86,9 @@ export function createUsers(uses: UsersUses): Users {
     devices,
     logins,
     passwords,
-    registration: new Registration({
-      db,
-      mode,
-      accounts,
-      devices,
-      logins,
-      passwords,
-      registrationTokens,
-      uia,
-      guessing,
-    }),
+    registration: new Registration({ ...people, mode, uia }),
     registrationTokens,
-    sharedSecret: new SharedSecretRegistration({
-      db,
-      secret,
-      accounts,
-      devices,
-      logins,
-      passwords,
-      profiles,
-      clock,
-      random,
-    }),
+    sharedSecret: new SharedSecretRegistration({ ...people, secret, profiles }),
     uia,
     profiles,
     accountData,

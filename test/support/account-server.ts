@@ -49,8 +49,9 @@ export class AccountServer implements AsyncDisposable {
       registration: { mode: options.mode ?? 'open', sharedSecret: options.sharedSecret },
       passwordCost: cheapPasswords,
     });
-    const note = async (what: string, user: Parameters<MembershipPort['leaveAll']>[0]) => {
+    const note = (what: string, user: Parameters<MembershipPort['leaveAll']>[0]) => {
       this.asked.push(`${what} ${stores.interning.userId(user)}`);
+      return Promise.resolve();
     };
     const rooms: MembershipPort = {
       leaveAll: (user) => note('leave', user),

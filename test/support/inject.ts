@@ -21,7 +21,7 @@ export interface Injected {
   readonly bytes: Buffer;
   readonly text: string;
   /** The body as JSON; throws if it is not. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every form
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of every form
   readonly json: any;
 }
 

@@ -17,7 +17,7 @@ function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number): Promise<B
     const pieces: Buffer[] = [];
     let size = 0;
     const release = () => stream.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    const stop = (error: unknown) => {
+    const stop = (error: Error) => {
       release();
       // What is still to come is read and dropped by the server once the answer is out.
       stream.pause();
@@ -32,7 +32,7 @@ function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number): Promise<B
       release();
       resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, size));
     };
-    const onError = (error: unknown) => stop(cutShort(error));
+    const onError = (error: Error) => stop(cutShort(error));
     const onClose = () => stop(cutShort(undefined));
     stream.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
   });

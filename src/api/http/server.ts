@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { MatrixError } from '../../protocol/errors.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -78,7 +77,7 @@ export class HttpListener {
     const server = options.tls
       ? (await import('node:https')).createServer({ ...limits, ...options.tls })
       : createServer(limits);
-    const listener = new HttpListener(server as Server, options.serves, tools);
+    const listener = new HttpListener(server, options.serves, tools);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       const place = options.address.startsWith('/')
@@ -95,7 +94,7 @@ export class HttpListener {
 
   /** The port that is listened on; `undefined` on a unix socket. */
   get port(): number | undefined {
-    const address = this.#server.address() as AddressInfo | string | null;
+    const address = this.#server.address();
     return typeof address === 'object' ? address?.port : undefined;
   }
 

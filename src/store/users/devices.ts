@@ -14,6 +14,9 @@ export interface DeviceRow {
   readonly seenAgent: string | null;
 }
 
+/** A device that does not exist, for what the server does by itself: no transaction ID is ever its own. */
+export const noDevice = 0 as DeviceNid;
+
 const columns =
   'nid, user, device_id AS deviceId, display_name AS displayName, created,' +
   ' seen_ts AS seenTs, seen_ip AS seenIp, seen_agent AS seenAgent';

@@ -1,6 +1,11 @@
-import type { JsonObject } from '../../util/json.ts';
 import type { Database } from '../db.ts';
 import type { UserNid } from '../nids.ts';
+
+/** What stages have found out. */
+export interface UiaMemory {
+  readonly user?: UserNid;
+  readonly registrationToken?: string;
+}
 
 export interface UiaSessionRow {
   readonly id: string;
@@ -9,8 +14,7 @@ export interface UiaSessionRow {
   readonly user: UserNid | undefined;
   /** Stages, in the order of their completion. */
   readonly completed: readonly string[];
-  /** What stages remember. */
-  readonly params: JsonObject;
+  readonly memory: UiaMemory;
   readonly expires: number;
 }
 
@@ -56,8 +60,8 @@ export class UiaSessionStore {
     this.#insert.run(id, operation, user ?? null, expires);
   }
 
-  update(id: string, completed: readonly string[], params: JsonObject): void {
-    this.#update.run(JSON.stringify(completed), JSON.stringify(params), id);
+  update(id: string, completed: readonly string[], memory: UiaMemory): void {
+    this.#update.run(JSON.stringify(completed), JSON.stringify(memory), id);
   }
 
   remove(id: string): void {
@@ -76,7 +80,7 @@ function toRow(raw: Raw): UiaSessionRow {
     operation: raw.operation,
     user: raw.user ?? undefined,
     completed: JSON.parse(raw.completed) as string[],
-    params: JSON.parse(raw.params) as JsonObject,
+    memory: JSON.parse(raw.params) as UiaMemory,
     expires: raw.expires,
   };
 }

@@ -87,7 +87,7 @@ interface Answer {
 }
 
 function endpoints(seen: Seen, arrived: () => void) {
-  const get = (path: string) => ({ method: 'GET', path, auth: 'none', body: 'none' }) as const;
+  const get = <Path extends string>(path: Path) => ({ method: 'GET', path, auth: 'none', body: 'none' }) as const;
   return [
     endpoint({ ...get('/_matrix/client/v3/small'), handler: ({ ip }) => json({ ip }) }),
     endpoint({
@@ -99,6 +99,7 @@ function endpoints(seen: Seen, arrived: () => void) {
       handler: () =>
         streamedJson(
           (async function* () {
+            await Promise.resolve();
             yield '[';
             for (let i = 0; i < 20_000; i++) yield `"${i}",`;
             yield '0]';

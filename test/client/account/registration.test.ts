@@ -107,7 +107,10 @@ describe('POST /register', () => {
     await using server = new AccountServer();
     const body = { username: 'alice', password: 'correct horse', auth: dummy };
     const answers = await Promise.all([1, 2].map(() => server.call('POST', register, { body })));
-    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 400]);
+    assert.deepEqual(
+      answers.map(({ status }) => status).sort((a, b) => a - b),
+      [200, 400],
+    );
     assert.equal(answers.find(({ status }) => status === 400)?.json.errcode, 'M_USER_IN_USE');
   });
 
