@@ -23,18 +23,19 @@ export async function runServer(config: Config, notes: readonly Problem[], greet
   // Told to stop while it starts, it stops once it has started.
   const stopped = untilStopped(log);
   await using homeserver = await createHomeserver(config, { log });
+  // Whatever fails from here on, what is open already is closed, else the process would never end.
+  await using doors = new AsyncDisposableStack();
+  const socketPath = adminSocketPath(config.dataDir);
+  doors.adopt(await AdminSocket.listen(socketPath, homeserver.admin, log), (socket) => socket.close());
   const listeners = await openListeners(config.listen, { ...homeserver, clock: systemClock, log });
-  const socket = await AdminSocket.listen(adminSocketPath(config.dataDir), homeserver.admin, log);
+  doors.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close()))));
   const addresses = listeners.map((listener, index) => {
     const { address = '', port = 0 } = config.listen[index] ?? {};
     return placeOf({ address, port: listener.port ?? port });
   });
   log.info('server.ready', { version, serverName: config.serverName, listen: addresses });
   if (greet) process.stdout.write(greeting(config, addresses[0] ?? ''));
-
   await stopped;
-  await socket.close();
-  await Promise.all(listeners.map((listener) => listener.close()));
 }
 
 function makeDataDir(path: string): void {
