@@ -1,5 +1,5 @@
 /**
- * Makes `build/out/`: the launcher `hearth` and `lib/` with the pinned Node, one bundle for the program, one for each
+ * Makes `build/out/` (or the folder after `--out`): the launcher `hearth` and `lib/` with the pinned Node, one bundle for the program, one for each
  * thread or helper process, and the two packages with native parts. The folder runs wherever it is moved to.
  */
 import { execFileSync } from 'node:child_process';
@@ -14,14 +14,16 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
 import { findEntryPoints, renameEntryPoints } from './entry-points.ts';
 import { packagesFor } from './native-packages.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const out = join(root, 'build/out');
+const { values } = parseArgs({ options: { out: { type: 'string', default: join(root, 'build/out') } } });
+const out = resolve(values.out);
 const lib = join(out, 'lib');
 
 /** Packages that load native files beside themselves; they are copied, not bundled. */
@@ -107,4 +109,4 @@ chmodSync(join(lib, 'node'), 0o755);
 copyFileSync(join(root, 'LICENSE'), join(out, 'LICENSE'));
 copyFileSync(join(dirname(realpathSync(process.execPath)), '../LICENSE'), join(lib, 'node.LICENSE'));
 writeFileSync(join(out, 'hearth'), launcher, { mode: 0o755 });
-console.log(`built ${join('build/out', 'hearth')}`);
+console.log(`built ${relative(process.cwd(), join(out, 'hearth'))}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { findEntryPoints, renameEntryPoints } from '../../build/entry-points.ts';
 import { packagesFor } from '../../build/native-packages.ts';
-import { projectRoot } from './source-files.ts';
+import { projectRoot } from '../architecture/source-files.ts';
 
 describe('entry points of threads', () => {
   const start = "new Worker(new URL('../workers/count-main.ts', import.meta.url), {})";
