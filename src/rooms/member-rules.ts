@@ -45,7 +45,7 @@ export class MemberRules {
     const target = parseUserId(stateKey);
     const membership = said['membership'];
     if (target === undefined) return said;
-    if (membership === 'invite' && said['third_party_invite'] === undefined) this.checkInvitee(target);
+    if (membership === 'invite') this.checkInvitee(target);
     if (membership === 'join' && target === requester.userId) {
       if (requester.guest) this.#checkGuest(room);
       const authoriser = authoriserOfJoin(this.#sources, room, requester, this.#serverName);

@@ -93,7 +93,7 @@ export function createRooms({
   const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, tokens });
   const history = new RoomHistory({ ...base, clientEvents });
   return {
-    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, canonicalAlias, directory: aliases }),
+    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, sending, directory: aliases }),
     sending,
     membership: new Memberships({ ...base, rooms: known, sending, aliases }),
     aliases,

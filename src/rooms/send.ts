@@ -89,13 +89,13 @@ export class Sending {
 
   /** The same inside a write. */
   appendState(requester: Requester, room: KnownRoom, draft: StateDraft): EventId {
-    const prepared = this.#prepareState(requester, room, draft);
+    const prepared = this.prepareState(requester, room, draft);
     return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
   }
 
   /** Inside a write: checks what only concerns our own users, and commits. */
   append(requester: Requester, room: KnownRoom, draft: EventDraft): EventId {
-    if (draft.type === 'm.room.redaction' && draft.stateKey === undefined) this.#checkRedaction(requester, room, draft);
+    if (draft.type === 'm.room.redaction') this.#checkRedaction(requester, room, draft);
     return this.#uses.localInput.append(room, requester.userId, draft).eventId;
   }
 
@@ -116,7 +116,8 @@ export class Sending {
     });
   }
 
-  #prepareState(requester: Requester, room: KnownRoom, draft: StateDraft): StateDraft {
+  /** Inside a write: the draft as this server lets its users send it. Throws what `sendState` throws. */
+  prepareState(requester: Requester, room: KnownRoom, draft: StateDraft): StateDraft {
     if (draft.type === 'm.room.member') {
       const content = this.#uses.memberRules.prepare(requester, room, draft.stateKey, draft.content);
       return { ...draft, content };

@@ -117,6 +117,14 @@ describe('createRoom', () => {
     ['power levels that are no integers', { powerLevelOverride: { ban: '50' } }, 400, 'M_BAD_JSON'],
     ['a name beyond the size of an event', { name: 'x'.repeat(66_000) }, 413, 'M_TOO_LARGE'],
     ['an invite to another server', { invite: [asUserId('@bob:elsewhere.test')] }, 403, 'M_FORBIDDEN'],
+    [
+      'an invite to another server among the state',
+      {
+        initialState: [{ type: 'm.room.member', stateKey: '@bob:elsewhere.test', content: { membership: 'invite' } }],
+      },
+      403,
+      'M_FORBIDDEN',
+    ],
     ['an invite to nobody', { invite: [asUserId('@nobody:localhost')] }, 404, 'M_NOT_FOUND'],
     ['an invite to somebody who blocks them', { invite: [asUserId('@bob:localhost')] }, 403, 'M_INVITE_BLOCKED'],
   ];

@@ -227,6 +227,17 @@ describe('redaction', () => {
     assert.deepEqual(shown(world, bob, roomId, ofAlice)['content'], {});
   });
 
+  it('takes the power to redact as a state event too', async () => {
+    await using world = openRoomWorld();
+    const { alice, bob, roomId } = await twoInARoom(world);
+    const { sending } = world.rooms;
+    const content = { users: { [bob.userId]: 60 }, state_default: 50, redact: 70 };
+    await sending.sendState(alice, roomId, { type: 'm.room.power_levels', stateKey: '', content });
+    const redacts = await sending.send(alice, roomId, text('a'));
+    const state = { type: 'm.room.redaction', stateKey: '', content: { redacts } };
+    await assert.rejects(sending.sendState(bob, roomId, state), { status: 403, errcode: 'M_FORBIDDEN' });
+  });
+
   it('is refused for create events, ACLs and events of other rooms', async () => {
     await using world = openRoomWorld();
     const { alice, roomId } = await twoInARoom(world);

@@ -12,12 +12,12 @@ import type { Streams } from '../../streams/streams.ts';
 import type { Requester } from '../../users/requester.ts';
 import { type Random, randomLetters } from '../../util/random.ts';
 import type { Aliases } from '../aliases.ts';
-import type { CanonicalAliasCheck } from '../canonical-alias.ts';
-import type { EventDraft } from '../draft.ts';
+import type { StateDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { LocalEvent, LocalEvents } from '../local-events.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
+import type { Sending } from '../send.ts';
 import type { CreateRoomOptions } from './options.ts';
 import { createRoomPlan } from './plan.ts';
 
@@ -30,7 +30,7 @@ export interface CreateUses {
   readonly localEvents: LocalEvents;
   readonly localInput: LocalInput;
   readonly memberRules: MemberRules;
-  readonly canonicalAlias: CanonicalAliasCheck;
+  readonly sending: Sending;
   readonly random: Random;
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
@@ -83,21 +83,21 @@ export class RoomCreation {
       creator: userId,
       profile: (member) => memberRules.profile(member),
       ...(alias === undefined ? {} : { alias }),
-    }) as [EventDraft, ...EventDraft[]];
+    }) as [StateDraft, ...StateDraft[]];
     const room = inNewRoom(() => this.#begin(requester, create, rules));
     if (alias !== undefined && !aliases.insert(alias, room.nid, user)) {
       throw new MatrixError(400, 'M_ROOM_IN_USE', `The room alias ${alias} exists already`);
     }
     if (options.visibility === 'public') this.#uses.roomState.publish(room.nid, true);
     for (const draft of others) {
-      if (draft.type === 'm.room.canonical_alias') this.#uses.canonicalAlias.check(room, draft.content);
-      inNewRoom(() => this.#uses.localInput.append(room, userId, draft));
+      const prepared = this.#uses.sending.prepareState(requester, room, draft);
+      inNewRoom(() => this.#uses.localInput.append(room, userId, prepared));
     }
     return room.roomId;
   }
 
   /** Opens the room with its create event, whose hash is the room's ID from room version 12 on. */
-  #begin({ userId }: Requester, draft: EventDraft, rules: RoomVersionRules): KnownRoom {
+  #begin({ userId }: Requester, draft: StateDraft, rules: RoomVersionRules): KnownRoom {
     const { interning, localEvents, localInput, random, roomState, serverName, streams } = this.#uses;
     const chosen = rules.roomIdIsCreateHash ? undefined : asRoomId(`!${randomLetters(random, 18)}:${serverName}`);
     const build = (delay: number): LocalEvent =>

@@ -1,7 +1,7 @@
 import type { RoomAlias, UserId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { JsonArray, JsonObject } from '../../util/json.ts';
-import type { EventDraft } from '../draft.ts';
+import type { StateDraft } from '../draft.ts';
 import type { CreateRoomOptions, Preset } from './options.ts';
 import { initialPowerLevels } from './power-levels.ts';
 
@@ -25,7 +25,7 @@ export interface PlanContext {
  * `topic` replaces: nobody could ever see it as current.
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
-export function createRoomPlan(options: CreateRoomOptions, context: PlanContext): EventDraft[] {
+export function createRoomPlan(options: CreateRoomOptions, context: PlanContext): StateDraft[] {
   const { rules, creator } = context;
   const preset = options.preset ?? (options.visibility === 'public' ? 'public_chat' : 'private_chat');
   const invited = [...new Set(options.invite)];
@@ -39,7 +39,7 @@ export function createRoomPlan(options: CreateRoomOptions, context: PlanContext)
   );
   const overridden = new Set(initialState.filter(({ stateKey }) => stateKey === '').map(({ type }) => type));
 
-  const drafts: EventDraft[] = [
+  const drafts: StateDraft[] = [
     state('m.room.create', createContent(options, context, preset, invited)),
     state('m.room.member', { membership: 'join', ...context.profile(creator) }, creator),
     state(
@@ -87,7 +87,7 @@ function createContent(
   return content;
 }
 
-function presetEvents(preset: Preset): EventDraft[] {
+function presetEvents(preset: Preset): StateDraft[] {
   const isPublic = preset === 'public_chat';
   return [
     state('m.room.join_rules', { join_rule: isPublic ? 'public' : 'invite' }),
@@ -96,6 +96,6 @@ function presetEvents(preset: Preset): EventDraft[] {
   ];
 }
 
-function state(type: string, content: JsonObject, stateKey = ''): EventDraft {
+function state(type: string, content: JsonObject, stateKey = ''): StateDraft {
   return { type, content, stateKey };
 }
