@@ -131,10 +131,11 @@ describe('ambient things', () => {
     assert.deepEqual(places(pure, forbidden), []);
     assert.deepEqual(importers(pure, /^node:(?!crypto$|util$|buffer$)/), []);
   });
-  it('identifiers and NIDs are branded with "as" only in protocol/ids and store/', () => {
+  it('identifiers and NIDs are branded with "as" only in protocol/ids and store/, positions in streams/ as well', () => {
     const brands =
-      /\bas (unknown as )?(UserId|RoomId|RoomAlias|EventId|ServerName|KeyId|DeviceId|\w+Nid|StreamPos|Millis|Bytes)\b(?!\s*[,}])/;
-    const found = places(outside('store'), brands);
+      /\bas (unknown as )?(UserId|RoomId|RoomAlias|EventId|ServerName|KeyId|DeviceId|\w+Nid|Millis|Bytes)\b(?!\s*[,}])/;
+    const positions = /\bas (unknown as )?StreamPos\b(?!\s*[,}])/;
+    const found = [...places(outside('store'), brands), ...places(outside('store', 'streams'), positions)];
     assert.deepEqual(
       found.filter((place) => !/^src\/(protocol\/ids\/|util\/brand\.ts)/.test(place)),
       [],
