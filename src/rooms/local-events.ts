@@ -96,7 +96,7 @@ export class LocalEvents {
 
   #depthAfter(prevEvents: readonly EventNid[]): number {
     let depth = 0;
-    for (const { depth: prev } of this.#events.rows(prevEvents)) depth = Math.max(depth, prev);
+    for (const nid of prevEvents) depth = Math.max(depth, this.#events.row(nid)?.depth ?? 0);
     return depth + 1;
   }
 }

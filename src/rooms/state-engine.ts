@@ -178,21 +178,25 @@ export class StateEngine {
     return changes;
   }
 
-  /** Opens a fork with a state event on it, and records it as the state after the event. */
+  /**
+   * Puts a state event on a fork: at the end of the one that the state before it ends, else on a new one. Records that
+   * as the state after the event.
+   */
   #branch(room: ResolvedRoom, event: EventRow, key: StateKeyNid, before: StatePoint, pos: StreamPos): StatePoint {
     const { stateLog, events } = this.#uses;
-    const line = stateLog.createLine(room.nid, 'fork', before);
+    const goesOn = pos > before.pos && stateLog.isEndOfFork(before);
+    const line = goesOn ? before.line : stateLog.createLine(room.nid, 'fork', before);
     stateLog.append(line, pos, [[key, event.nid]]);
     const after = { line, pos };
-    events.setAfter(event.nid, after);
+    if (line !== event.line || pos !== event.pos) events.setAfter(event.nid, after);
     return after;
   }
 
-  /** The state after the event is the current state after all: its fork goes, and its point is on the main line. */
+  /** The state after the event is the current state after all: it leaves the fork for the main line. */
   #moveToMain(room: RoomNid, event: EventRow, fork: StatePoint, pos: StreamPos): void {
     const { stateLog, roomState, events } = this.#uses;
     const { line } = roomState.tip(room);
-    stateLog.dropLine(fork.line);
+    stateLog.retract(fork);
     events.setAfter(event.nid, line === event.line ? undefined : { line, pos });
   }
 

@@ -118,10 +118,13 @@ export class RoomView {
     return this.#leftAt ?? undefined;
   }
 
-  /** A live event of the main line that came while the user was in without a break. Answers for most of what is read. */
+  /** The state before the event is one of the main line since the user joined. Answers for most of what is read. */
   #isSinceJoin(row: EventRow): boolean {
     return (
-      this.#joinedSince !== undefined && row.pos !== null && row.pos >= this.#joinedSince && row.line === this.#mainLine
+      this.#joinedSince !== undefined &&
+      row.line === this.#mainLine &&
+      row.linePos !== null &&
+      row.linePos >= this.#joinedSince
     );
   }
 

@@ -137,6 +137,22 @@ describe('the commit of events', () => {
     });
   }
 
+  it('shows an event by the state it was sent in, however late it comes', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    const { membership, reading, sending } = world.rooms;
+    const [bob, { roomId }] = [world.person('bob'), graph.room];
+    const visibility = { type: 'm.room.history_visibility', stateKey: '', content: { history_visibility: 'joined' } };
+    await sending.sendState(graph.alice, roomId, visibility);
+    const before = graph.ends;
+    await membership.invite(graph.alice, roomId, bob.userId);
+    await membership.join(bob, roomId);
+    const late = graph.build(message('said before the join'), before);
+    graph.put(late);
+    assert.ok(reading.event(graph.alice, roomId, late.eventId));
+    assert.throws(() => reading.event(bob, roomId, late.eventId), { errcode: 'M_NOT_FOUND' });
+  });
+
   it('applies a redaction that came before its target', async () => {
     await using world = openRoomWorld();
     const graph = await Graph.grow(world);
