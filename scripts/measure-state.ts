@@ -3,9 +3,16 @@
  *
  *     node --import ./build/text-imports.mjs scripts/measure-state.ts [members]
  */
+import { canonicalJson } from '../src/protocol/canonical-json.ts';
 import { asServerName } from '../src/protocol/ids/server-name.ts';
+import { roomVersionRules } from '../src/protocol/room-versions.ts';
+import { AuthEvents } from '../src/rooms/auth-events.ts';
+import { StateEngine } from '../src/rooms/state-engine.ts';
 import { checkConsistency } from '../src/store/check.ts';
-import type { EventNid, StateKeyNid, StatePoint } from '../src/store/nids.ts';
+import { wellKnown } from '../src/store/interning/well-known.ts';
+import type { EventNid, RoomNid, StateKeyNid, StatePoint } from '../src/store/nids.ts';
+import type { StateChange } from '../src/store/state/state-log.ts';
+import type { JsonObject } from '../src/util/json.ts';
 import { Seeded } from '../test/support/seeded.ts';
 import { openTestStore } from '../test/support/store.ts';
 import { StoreRoom } from '../test/support/store-room.ts';
@@ -87,6 +94,55 @@ time('a whole historic state', 3, () => {
 time('the whole current state', 3, () => {
   for (const _ of roomState.currentAll(nid));
 });
+
+const authEvents = new AuthEvents(stores);
+const signatures = { isSignedBy: () => true, verify: () => true };
+const engine = new StateEngine({ ...stores, streams, authEvents, signatures });
+const rules = roomVersionRules('12');
+if (rules === undefined) throw new Error('no rules');
+const create = roomState.current(nid, wellKnown.stateKeys.create) as EventNid;
+
+/** A state event that its sender's server made on a fork. */
+function stray(sender: string, type: string, stateKey: string, content: JsonObject, ts: number): StateChange {
+  const { interning } = stores;
+  const auth = [...new Set([sender, type === 'm.room.member' ? stateKey : sender])]
+    .map((each) => roomState.current(nid as RoomNid, interning.stateKey('m.room.member', each)))
+    .filter((each) => each !== undefined);
+  const event = interning.event(`$stray${ts}:localhost`);
+  const key = interning.stateKey(type, stateKey);
+  const body = { auth_events: auth.map((each) => interning.eventId(each)), content, depth: 9, origin_server_ts: ts };
+  stores.events.insert({
+    nid: event,
+    room: nid as RoomNid,
+    type: interning.type(type),
+    sender: interning.user(sender),
+    stateKey: key,
+    depth: 9,
+    ts,
+    flags: 0,
+    canonical: canonicalJson({ ...body, prev_events: [], room_id: room?.roomId, sender, state_key: stateKey, type }),
+    parents: [],
+  });
+  stores.authGraph.add(event, nid as RoomNid, [create, ...auth], key);
+  return [key, event];
+}
+
+for (const conflicts of [1, 10, 100, 1000]) {
+  db.write<void>(() => {
+    const sides = [0, 1].map((side) => {
+      const line = stateLog.createLine(nid, 'fork', roomState.tip(nid));
+      const pos = streams.next();
+      const list = Array.from({ length: conflicts }, (_, i) => {
+        const who = user(random.below(members));
+        const content = { membership: 'join', displayname: `${side}` };
+        return stray(who, 'm.room.member', who, content, conflicts * 10_000 + i * 2 + side);
+      });
+      stateLog.append(line, pos, list);
+      return { line, pos };
+    });
+    time(`merging two forks with ${conflicts} changed members each`, 1, () => engine.merge({ nid, rules }, sides));
+  });
+}
 console.log(`RSS ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
 start = performance.now();
 const problems = checkConsistency(db, asServerName('localhost'));

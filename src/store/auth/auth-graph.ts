@@ -14,6 +14,9 @@ interface Node extends ChainPosition {
   readonly key: StateKeyNid | null;
 }
 
+/** Whoever asks is mostly content with the first few. */
+const childrenAtOnce = 64;
+
 /**
  * The auth events of state events, for state resolution. Events that cite their predecessor under the same key form a
  * chain, inside which one position tells what is in whose auth chain. `rank` grows along edges; unlike `depth` it is
@@ -47,7 +50,9 @@ export class AuthGraph {
     this.#insert = db.prepare<[number, number, number, number, Buffer], never>(
       'INSERT INTO auth_node (event, chain, seq, rank, edges) VALUES (?, ?, ?, ?, ?)',
     );
-    this.#children = db.prepare<[number], { child: EventNid }>('SELECT child FROM auth_child WHERE parent = ?');
+    this.#children = db.prepare<[number, number, number], { child: EventNid }>(
+      'SELECT child FROM auth_child WHERE parent = ? AND child > ? ORDER BY child LIMIT ?',
+    );
     this.#addChild = db.prepare<[number, number], never>(
       'INSERT OR IGNORE INTO auth_child (parent, child) VALUES (?, ?)',
     );
@@ -118,12 +123,22 @@ export class AuthGraph {
     return { chain, seq };
   }
 
-  /** The state events that cite this one. Not told of the create event. */
+  /**
+   * The state events that cite this one, read in pages: everybody's join cites the join rules. Not told of the create
+   * event, whose children are not kept.
+   */
   *children(event: EventNid): Generator<EventNid> {
     const { chain, seq } = this.#require(event);
     const successor = this.#at.get(chain, seq + 1)?.event;
     if (successor !== undefined) yield successor;
-    for (const { child } of this.#children.all(event)) yield child;
+    let after = 0;
+    while (true) {
+      const page = this.#children.all(event, after, childrenAtOnce);
+      for (const { child } of page) yield child;
+      const last = page.at(-1);
+      if (last === undefined || page.length < childrenAtOnce) return;
+      after = last.child;
+    }
   }
 
   /** A state event that was once seen to have this one in its auth chain: only a hint. */

@@ -16,6 +16,9 @@ export interface Line {
   readonly depth: number;
 }
 
+/** `line.kind` */
+const mainKind = 0;
+const forkKind = 1;
 /** Deeper forks are flattened: every look-up walks the path to the root. */
 const maxDepth = 6;
 /** Rows fetched at once where a state is walked: bounds memory, not the result. */
@@ -75,7 +78,7 @@ export class StateLog {
     this.#openLine = db.prepare<[number, number, number], never>(
       'INSERT INTO room_line (room, from_pos, line) VALUES (?, ?, ?)',
     );
-    this.#dropRows = db.prepare<[number], never>('DELETE FROM state_change WHERE line = ?');
+    this.#dropRows = db.prepare<[number, number], never>('DELETE FROM state_change WHERE line = ? AND pos = ?');
     this.#dropLine = db.prepare<[number], never>('DELETE FROM line WHERE nid = ?');
   }
 
@@ -94,7 +97,7 @@ export class StateLog {
   }
 
   #create(room: RoomNid, kind: LineKind, parent: PathStep | undefined, depth: number): LineNid {
-    const code = kind === 'main' ? 0 : 1;
+    const code = kind === 'main' ? mainKind : forkKind;
     const { lastInsertRowid } = this.#insertLine.run(room, code, parent?.line ?? null, parent?.pos ?? null, depth);
     return Number(lastInsertRowid) as LineNid;
   }
@@ -125,7 +128,7 @@ export class StateLog {
       nid,
       room,
       depth,
-      kind: row.kind === 0 ? 'main' : 'fork',
+      kind: row.kind === mainKind ? 'main' : 'fork',
       parent: parent === null || parentPos === null ? undefined : { line: parent, pos: parentPos },
     };
   }
@@ -145,10 +148,16 @@ export class StateLog {
     }
   }
 
-  /** Deletes a fork that nothing points to. */
-  dropLine(line: LineNid): void {
-    this.#dropRows.run(line);
-    this.#dropLine.run(line);
+  /** Whether a fork ends at this point, so that what follows it can be appended instead of opening another fork. */
+  isEndOfFork(point: StatePoint): boolean {
+    if (this.#newest.get(point.line, Number.MAX_SAFE_INTEGER)?.pos !== point.pos) return false;
+    return this.#line.get(point.line)?.kind === forkKind;
+  }
+
+  /** Takes back the changes at the end of a fork, to which nothing points; with the last of them the fork goes. */
+  retract(end: StatePoint): void {
+    this.#dropRows.run(end.line, end.pos);
+    if (this.#newest.get(end.line, Number.MAX_SAFE_INTEGER) === undefined) this.#dropLine.run(end.line);
   }
 
   /** The event under a key. */
