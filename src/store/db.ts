@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
+import { type Column, watchColumns } from './database/column-watch.ts';
 import { type Connection, openReader, openWriter } from './database/connection.ts';
 import { hideParameters } from './database/parameters.ts';
 import { Statement } from './database/statement.ts';
@@ -102,7 +103,7 @@ export class Database {
   prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
     const text = hideParameters(sql);
     this.#statements.add(text);
-    return new Statement<P, R>(this.#connection, text);
+    return new Statement<P, R>(this.#connection, text, this.#transactions);
   }
 
   /**
@@ -159,6 +160,11 @@ export class Database {
   /** Calls `listener` after each outermost COMMIT, when what `afterCommit` was given has run. For the process's life. */
   onCommit(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls `seen` with every NID that is written into one of the columns, until the returned function is called. */
+  watchColumns(columns: readonly Column[], seen: (value: number) => void): () => void {
+    return watchColumns(this.#connection, columns, seen);
   }
 
   get inTransaction(): boolean {

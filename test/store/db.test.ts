@@ -68,8 +68,9 @@ describe('Database.write', () => {
     assert.throws(
       () =>
         // @ts-expect-error a transaction cannot wait
-        db.write(async () => {
+        db.write(() => {
           put('a');
+          return Promise.resolve();
         }),
       /must not return a promise/,
     );
@@ -80,6 +81,16 @@ describe('Database.write', () => {
     const { store, put } = opened();
     await using _ = store;
     assert.throws(() => put('a'), /outside of a transaction/);
+  });
+
+  it('refuses a writing statement inside of a read, whose commit nobody would notice', async () => {
+    const { store, db, put } = opened();
+    await using _ = store;
+    assert.throws(() => db.read<void>(() => void put('a')), /outside of a transaction/);
+    assert.equal(
+      db.read(() => 1),
+      1,
+    );
   });
 
   it('runs follow-ups after the outermost commit, those of a rolled-back savepoint never', async () => {
@@ -250,7 +261,7 @@ describe('Database.durable', () => {
     await using _ = store;
     await assert.rejects(
       // @ts-expect-error a transaction cannot wait
-      db.durable(async () => 1),
+      db.durable(() => Promise.resolve(1)),
       /must not return a promise/,
     );
   });

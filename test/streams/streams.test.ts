@@ -109,19 +109,15 @@ describe('Streams', () => {
 
   it('reserves durably before a position is given out, also in the middle of a big transaction', async () => {
     let safe = 0;
+    let reserved = () => 0;
     const calls = {
-      fdatasync: (_fd: number, done: (error: Error | null) => void) => void (() => void done)(),
+      fdatasync: (_fd: number, done: (error: Error | null) => void) => done(null),
       fdatasyncSync: () => {
         safe = reserved();
       },
     };
-    let reserved = () => 0;
     using folder = tempFolder();
-    const quick = {
-      fdatasync: (_fd: number, done: (error: Error | null) => void) => done(null),
-      fdatasyncSync: calls.fdatasyncSync,
-    };
-    const store = openTestStore({ file: join(folder.path, 'hearth.db'), syncCalls: quick });
+    const store = openTestStore({ file: join(folder.path, 'hearth.db'), syncCalls: calls });
     reserved = () => store.stores.positions.reserved();
     await using _ = store;
     const { db, streams } = store;

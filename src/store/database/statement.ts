@@ -14,12 +14,12 @@ export interface RunResult {
  */
 export class Statement<P extends unknown[] | object, R> {
   readonly #raw: Sqlite.Statement<unknown[], R>;
-  /** The connection, for a statement that writes. */
-  readonly #writesTo: Sqlite.Database | undefined;
+  /** What a statement that writes must be part of. */
+  readonly #within: { readonly active: boolean } | undefined;
 
-  constructor(connection: Sqlite.Database, sql: string) {
+  constructor(connection: Sqlite.Database, sql: string, transactions: { readonly active: boolean }) {
     this.#raw = connection.prepare<unknown[], R>(sql);
-    this.#writesTo = this.#raw.readonly ? undefined : connection;
+    this.#within = this.#raw.readonly ? undefined : transactions;
   }
 
   /** The first row, or `undefined`. */
@@ -57,7 +57,7 @@ export class Statement<P extends unknown[] | object, R> {
   }
 
   #check(): void {
-    if (this.#writesTo !== undefined && !this.#writesTo.inTransaction) {
+    if (this.#within?.active === false) {
       throw new Error('a statement that writes was used outside of a transaction');
     }
   }

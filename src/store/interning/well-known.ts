@@ -49,7 +49,7 @@ type WellKnownName = keyof typeof names;
 
 function nids<N extends number>(): { readonly [K in WellKnownName]: N } {
   const entries = Object.entries(names).map(([key, [nid]]) => [key, nid]);
-  return Object.freeze(Object.fromEntries(entries));
+  return Object.freeze(Object.fromEntries(entries) as { readonly [K in WellKnownName]: N });
 }
 
 /** Fixed NIDs: of event types, and of their state under the empty state key (which has its type's number). */

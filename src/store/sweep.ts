@@ -1,0 +1,243 @@
+import type { ServerName } from '../protocol/ids/types.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Column } from './database/column-watch.ts';
+import type { Database, Statement } from './db.ts';
+import type { Interning } from './interning/interning.ts';
+import { FIRST_FREE_NID } from './interning/well-known.ts';
+
+export type SweptKind = 'user' | 'server' | 'room' | 'state_key' | 'event_type';
+
+/** For each kind of string all columns that may hold its NIDs. A test holds it against the schema. */
+export const references: { readonly [K in SweptKind]: readonly string[] } = {
+  user: [
+    'event.sender',
+    'member.user',
+    'local_member.user',
+    'alias.creator',
+    'receipt.user',
+    'push_action.user',
+    'unread.user',
+    'account.user',
+    'device.user',
+    'access_token.user',
+    'refresh_token.user',
+    'login_token.user',
+    'uia_session.user',
+    'profile.user',
+    'account_data.user',
+    'filter.user',
+    'media.uploader',
+  ],
+  server: ['user.server', 'room_server.server', 'media.server'],
+  room: [
+    'event.room',
+    'forward_extremity.room',
+    'backward_extremity.room',
+    'segment.room',
+    'stream_event.room',
+    'line.room',
+    'room_line.room',
+    'current_state.room',
+    'merged_point.room',
+    'room_info.room',
+    'member.room',
+    'room_server.room',
+    'local_member.room',
+    'alias.room',
+    'receipt.room',
+    'push_action.room',
+    'unread.room',
+    'account_data.room',
+  ],
+  state_key: ['event.state_key', 'state_change.key', 'current_state.key'],
+  event_type: ['event.type', 'state_key.type'],
+};
+
+/** Users before servers and state keys before types: what one frees, the next can take. */
+const kinds: readonly SweptKind[] = ['user', 'server', 'room', 'state_key', 'event_type'];
+
+/** NIDs looked at in one go: a bit each, 128 KiB. A kind with more of them takes several goes. */
+const WINDOW = 1 << 20;
+/** Rows read in a slice, some milliseconds. */
+const ROWS = 2_000;
+/** Rows deleted in a slice. */
+const DELETES = 500;
+/**
+ * From the first mark to the first deletion. A NID that was looked up before the go began and is not written down yet
+ * must be by then: no request and no job keeps one for so long without looking it up again.
+ */
+const GRACE_MS = 60 * 60 * 1000;
+
+/** One table, and how its rows are read in pages. */
+interface TableScan {
+  first: Statement<[], (number | string | Buffer | null)[]>;
+  next: Statement<unknown[], (number | string | Buffer | null)[]>;
+  keys: number;
+}
+
+interface Go {
+  kind: SweptKind;
+  from: number;
+  /** What is interned later than the beginning is not looked at. */
+  until: number;
+  marks: Uint8Array;
+  began: number;
+  scans: TableScan[];
+  after: unknown[] | undefined;
+  unwatch: () => void;
+  deleteFrom: number;
+}
+
+/**
+ * Deletes strings that nothing uses any more: mark and sweep, in slices, while the server goes on. A string stays if a
+ * row holds its NID when the marking comes by, if a row is written with it meanwhile (temporary triggers see that), if
+ * it is looked up meanwhile, or if it is newer than the go. A restart begins the present go again.
+ *
+ * Event IDs are not swept: they are named inside packed bodies too.
+ */
+export class Sweep {
+  readonly #db: Database;
+  readonly #interning: Interning;
+  readonly #clock: Clock;
+  readonly #ownServer: ServerName;
+  readonly #load: Statement<[], string>;
+  readonly #save: Statement<[string], never>;
+  #go: Go | undefined;
+
+  constructor(db: Database, interning: Interning, options: { clock: Clock; serverName: ServerName }) {
+    this.#db = db;
+    this.#interning = interning;
+    this.#clock = options.clock;
+    this.#ownServer = options.serverName;
+    this.#load = db.prepare<[], string>("SELECT value FROM meta WHERE key = 'sweep'").pluck();
+    this.#save = db.prepare(
+      "INSERT INTO meta (key, value) VALUES ('sweep', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    );
+  }
+
+  /** Does a slice; false: there is nothing to do just now. */
+  slice(): boolean {
+    if (this.#go === undefined) {
+      this.#go = this.#begin();
+      return true;
+    }
+    const go = this.#go;
+    if (go.scans.length > 0) {
+      this.#mark(go);
+      return true;
+    }
+    if (this.#clock.monotonic() - go.began < GRACE_MS) return false;
+    if (this.#delete(go)) return true;
+    this.#finish(go);
+    return false;
+  }
+
+  /** Gives up the present go; it is begun again by the next slice. */
+  stop(): void {
+    this.#go?.unwatch();
+    this.#interning.watch(undefined);
+    this.#go = undefined;
+  }
+
+  #begin(): Go {
+    const [name = '', position = ''] = (this.#load.get() ?? '').split(' ');
+    const kind = kinds.find((each) => each === name) ?? 'user';
+    const from = Number(position) || 1;
+    const until = 1 + (this.#db.prepare<[], number>(`SELECT max(nid) FROM ${kind}`).pluck().get() ?? 0);
+    const marks = new Uint8Array(WINDOW / 8);
+    const mark = (nid: number) => {
+      const bit = nid - from;
+      if (bit >= 0 && bit < WINDOW) marks[bit >> 3] = (marks[bit >> 3] ?? 0) | (1 << (bit & 7));
+    };
+    const columns = references[kind].map(columnOf);
+    const unwatch = this.#db.watchColumns(columns, mark);
+    this.#interning.watch((seen, nid) => {
+      if (seen === kind) mark(nid);
+    });
+    // Kept in memory for the life of the process, perhaps before any row names it.
+    this.#interning.findServer(this.#ownServer);
+    const scans = [...Map.groupBy(columns, ({ table }) => table)].map(([table, own]) => this.#scan(table, own));
+    const began = this.#clock.monotonic();
+    return {
+      kind,
+      from,
+      until,
+      marks,
+      began,
+      scans,
+      after: undefined,
+      unwatch,
+      deleteFrom: Math.max(from, firstSwept(kind)),
+    };
+  }
+
+  #scan(table: string, columns: readonly Column[]): TableScan {
+    const info = this.#db
+      .prepare<[string], string>('SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk')
+      .pluck()
+      .all(table);
+    const keys = info.length > 0 ? info : ['rowid'];
+    const select = `SELECT ${[...keys, ...columns.map(({ column }) => column)].join(', ')} FROM ${table}`;
+    const order = `ORDER BY ${keys.join(', ')} LIMIT ${ROWS}`;
+    const after = `(${keys.join(', ')}) > (${keys.map(() => '?').join(', ')})`;
+    return {
+      first: this.#db.prepare<[], (number | string | Buffer | null)[]>(`${select} ${order}`).raw(),
+      next: this.#db.prepare<unknown[], (number | string | Buffer | null)[]>(`${select} WHERE ${after} ${order}`).raw(),
+      keys: keys.length,
+    };
+  }
+
+  #mark(go: Go): void {
+    const scan = go.scans[0];
+    if (scan === undefined) return;
+    const rows = go.after === undefined ? scan.first.all() : scan.next.all(...go.after);
+    for (const row of rows) {
+      for (const nid of row.slice(scan.keys)) {
+        const bit = typeof nid === 'number' ? nid - go.from : -1;
+        if (bit >= 0 && bit < WINDOW) go.marks[bit >> 3] = (go.marks[bit >> 3] ?? 0) | (1 << (bit & 7));
+      }
+    }
+    go.after = rows.at(-1)?.slice(0, scan.keys);
+    if (rows.length < ROWS) {
+      go.scans.shift();
+      go.after = undefined;
+    }
+  }
+
+  /** Deletes a slice of what has no mark; false when all is done. */
+  #delete(go: Go): boolean {
+    const end = Math.min(go.until, go.from + WINDOW);
+    const unused: number[] = [];
+    let nid = go.deleteFrom;
+    for (; nid < end && unused.length < DELETES; nid++) {
+      const bit = nid - go.from;
+      if (((go.marks[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0) unused.push(nid);
+    }
+    go.deleteFrom = nid;
+    if (unused.length > 0) {
+      const statement = this.#db.prepare<[string], never>(
+        `DELETE FROM ${go.kind} WHERE nid IN (SELECT value FROM json_each(?))`,
+      );
+      this.#db.write<void>(() => void statement.run(JSON.stringify(unused)));
+      this.#interning.clearCache(go.kind);
+    }
+    return nid < end;
+  }
+
+  #finish(go: Go): void {
+    this.stop();
+    const more = go.from + WINDOW < go.until;
+    const kind = more ? go.kind : (kinds[(kinds.indexOf(go.kind) + 1) % kinds.length] ?? 'user');
+    this.#db.write<void>(() => void this.#save.run(`${kind} ${more ? go.from + WINDOW : 1}`));
+  }
+}
+
+function columnOf(reference: string): Column {
+  const [table = '', column = ''] = reference.split('.');
+  return { table, column };
+}
+
+// Fixed numbers stay, used or not.
+function firstSwept(kind: SweptKind): number {
+  return kind === 'event_type' || kind === 'state_key' ? FIRST_FREE_NID : 1;
+}
