@@ -14,7 +14,8 @@ function faults(plan: readonly { detail: string }[]): string[] {
     .map((step) => step.detail)
     .filter(
       (detail) =>
-        (/^SCAN /.test(detail) && !/VIRTUAL TABLE|CONSTANT ROW/.test(detail)) || /TEMP B-TREE|AUTOMATIC/.test(detail),
+        (detail.startsWith('SCAN ') && !/VIRTUAL TABLE|CONSTANT ROW/.test(detail)) ||
+        /TEMP B-TREE|AUTOMATIC/.test(detail),
     );
 }
 
