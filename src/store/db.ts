@@ -4,6 +4,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { type Column, watchColumns } from './database/column-watch.ts';
 import { type Connection, openReader, openWriter } from './database/connection.ts';
+import type { DurabilityLost } from './database/errors.ts';
 import { hideParameters } from './database/parameters.ts';
 import { Statement } from './database/statement.ts';
 import { type NotPromise, Transactions } from './database/transactions.ts';
@@ -23,6 +24,8 @@ export interface OpenOptions {
   clock: Clock;
   log: Log;
   readonly?: boolean;
+  /** Called once when the disk has refused a sync: no answer can be given any more, the process should end. */
+  onFatal?: (error: DurabilityLost) => void;
   /** For tests of what happens around a sync. */
   syncCalls?: SyncCalls;
 }
@@ -87,7 +90,7 @@ export class Database {
       migrate(connection, migrations, log);
       // The first transaction is what creates the -wal file.
       connection.exec('BEGIN IMMEDIATE; COMMIT');
-      const sync = new WalSync(`${file}-wal`, log, options.syncCalls);
+      const sync = new WalSync(`${file}-wal`, log, options);
       const database = new Database(connection, sync, { ...options, log });
       // What the process finds at its start (or has just created) must not be lost under what it builds on it.
       sync.now();

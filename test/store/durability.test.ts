@@ -42,7 +42,7 @@ class SlowDisk implements SyncCalls {
 /** Lets everything that is ready run: one turn of the event loop. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function opened(options: { file?: string } = {}) {
+function opened(options: { file?: string; onFatal?: (error: Error) => void } = {}) {
   const disk = new SlowDisk();
   const store = openTestStore({ ...options, syncCalls: disk });
   const intern = (name: string) => void store.stores.interning.server(name);
@@ -95,7 +95,8 @@ describe('durable()', () => {
   });
 
   it('never reports success again after a failed sync', async () => {
-    const { disk, end, db, send, answered, intern } = opened();
+    const fatal: Error[] = [];
+    const { disk, end, db, send, answered, intern } = opened({ onFatal: (error) => fatal.push(error) });
     await using _ = end;
     const first = send('a.test');
     await turn();
@@ -107,6 +108,10 @@ describe('durable()', () => {
     assert.deepEqual(answered, ['a.test lost', 'b.test lost', 'c.test lost']);
     assert.throws(() => db.write<void>(() => intern('d.test')), DurabilityLost);
     await assert.rejects(db.synced(), DurabilityLost);
+    assert.deepEqual(
+      fatal.map((error) => error instanceof DurabilityLost),
+      [true],
+    );
   });
 
   it('syncs the -wal file and nothing else', async () => {

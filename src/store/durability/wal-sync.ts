@@ -8,6 +8,12 @@ export interface SyncCalls {
   fdatasyncSync(fd: number): void;
 }
 
+export interface WalSyncOptions {
+  syncCalls?: SyncCalls;
+  /** Called once, after everybody who waited has been told. */
+  onFatal?: (error: DurabilityLost) => void;
+}
+
 interface Waiter {
   commit: number;
   resolve: () => void;
@@ -34,6 +40,7 @@ interface Waiter {
 export class WalSync {
   readonly #log: Log;
   readonly #calls: SyncCalls;
+  readonly #onFatal: ((error: DurabilityLost) => void) | undefined;
   readonly #fd: number;
   /** Commits so far, and how many of them are known to be durable. */
   #committed = 0;
@@ -43,9 +50,10 @@ export class WalSync {
   #failure: DurabilityLost | undefined;
   #closed: (() => void) | undefined;
 
-  constructor(walFile: string, log: Log, calls: SyncCalls = { fdatasync, fdatasyncSync }) {
+  constructor(walFile: string, log: Log, options: WalSyncOptions = {}) {
     this.#log = log;
-    this.#calls = calls;
+    this.#calls = options.syncCalls ?? { fdatasync, fdatasyncSync };
+    this.#onFatal = options.onFatal;
     this.#fd = openSync(walFile, 'r+');
   }
 
@@ -116,6 +124,7 @@ export class WalSync {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(failure);
+    this.#onFatal?.(failure);
     return failure;
   }
 }
