@@ -1,9 +1,10 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { AdminError } from '../../admin/admin-error.ts';
 import { isOperation, runOperation } from '../../admin/operations.ts';
 import type { AdminServices } from '../../admin/services.ts';
 import type { Log } from '../../util/log.ts';
+import { createServer } from '../../util/node-http.ts';
 
 const maxBody = 1024 * 1024;
 

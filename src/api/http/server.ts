@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { MatrixError } from '../../protocol/errors.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
+import { createServer } from '../../util/node-http.ts';
 import type { App } from '../app.ts';
 import type { ClientAddress } from './client-address.ts';
 import { errorReply } from './reply.ts';
@@ -67,7 +68,8 @@ export class HttpListener {
     server.on('request', (request, response) => void this.#answer(request, response));
     server.on('clientError', (error, socket) => {
       tools.log.debug('http.client_error', { cause: error });
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      const status = statusOf(error);
+      if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     });
   }
 
@@ -138,6 +140,13 @@ export class HttpListener {
     response.writeHead(answer.status, answer.headers);
     response.end(answer.body);
   }
+}
+
+/** What a connection that brings no proper request is told before it is closed. */
+function statusOf(error: Error): string {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
 }
 
 /** True if so much of the body is still to come that it is cheaper to hang up. */
