@@ -16,7 +16,7 @@ function limit(what: string, perSecond: number, burst: number) {
 }
 
 export const rateLimits = table('Limits on how often something may be done.', {
-  enabled: preset(flag, true, 'Whether rate limits apply at all; guessing passwords is always limited.'),
+  enabled: preset(flag, true, 'Whether rate limits apply at all; guessing passwords is always limited.', later),
   messages: limit('Events sent by one user.', 10, 50),
   login: limit('Login attempts from one address.', 0.2, 5),
   registration: limit('New accounts from one address.', 0.05, 3),
