@@ -142,7 +142,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
 }
 
-/** SQLite's page cache: a sixteenth of the budget, between what a small query needs and what still gains anything. */
+/** SQLite's page cache: a thirty-second of the budget, between what a small query needs and what still gains anything. */
 function pageCacheKib({ memory }: Config): number {
-  return Math.min(16_384, Math.max(2048, (memory.budgetMb * 1024) / 16));
+  return Math.min(8192, Math.max(2048, (memory.budgetMb * 1024) / 32));
 }
