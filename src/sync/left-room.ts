@@ -34,7 +34,7 @@ export class LeftRooms {
     const view = visibility.view(room, turn.user);
     const audience = { view, device: turn.device, withRoomId: false };
     const since = turn.initial ? undefined : turn.from;
-    const batch = timelines.read(turn, { info, view, since, upTo: member.pos });
+    const batch = timelines.read(turn, { info, view, since, upTo: member.pos, own: member.event });
     yield `"timeline":${joined.timeline(batch, audience, turn.broken)},"${stateKey}":{"events":[`;
     yield* separated(this.#state(turn, info, view, { batch, audience }));
     yield ']}';

@@ -4,7 +4,7 @@ import type { RoomView } from '../rooms/visibility.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { StreamPos } from '../store/nids.ts';
+import type { EventNid, StreamPos } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
 import type { RoomInfo } from '../store/state/room-info.ts';
 import { justBefore, type SyncChanges } from '../store/sync/changes.ts';
@@ -36,6 +36,8 @@ export interface TimelineStretch {
   readonly since: StreamPos | undefined;
   /** Inclusive. */
   readonly upTo: StreamPos;
+  /** The reader's own member event, which is told whatever the history's visibility: it is why the room is told of. */
+  readonly own?: EventNid;
 }
 
 export interface TimelineUses {
@@ -76,13 +78,14 @@ export class RoomTimelines {
   }
 
   /** Newest first, in pages, until there is one event more than wanted or nothing is left. */
-  #search(turn: Turn, { info, view, upTo }: TimelineStretch, after: number, search: Search, filter: RoomEventFilter) {
+  #search(turn: Turn, stretch: TimelineStretch, after: number, search: Search, filter: RoomEventFilter) {
+    const { info, upTo } = stretch;
     let before = upTo + 1;
     while (true) {
       const size = search.wanted;
       const page = this.#changes.events(info.segment, after, before, size);
       for (const row of page) {
-        const passes = this.#passes(turn, view, row, filter);
+        const passes = this.#passes(turn, stretch, row, filter);
         if (search.add(row, passes)) return;
       }
       const last = page.at(-1);
@@ -94,10 +97,10 @@ export class RoomTimelines {
     }
   }
 
-  #passes(turn: Turn, view: RoomView, row: EventRow, filter: RoomEventFilter): boolean {
+  #passes(turn: Turn, { view, own }: TimelineStretch, row: EventRow, filter: RoomEventFilter): boolean {
     if (row.stateKey === null && turn.ignored.has(row.sender)) return false;
     if (!filter.passesAll && !filter.matches(this.#clientEvents.filterable(row))) return false;
-    return view.mayRead(row);
+    return row.nid === own || view.mayRead(row);
   }
 }
 

@@ -37,6 +37,8 @@ export type SyncAnswer = string | Iterable<string>;
 const longestWait = millis(5 * 60_000);
 /** Up to so many rooms an incremental answer is written at once, so that it can be seen whether it is empty. */
 const fewRooms = 50;
+/** A large answer is made in pieces of about this many characters: a few milliseconds of work each. */
+const pieceSize = 16 * 1024;
 /** A room with more state than this is never written at once. */
 const muchState = 1000;
 
@@ -79,7 +81,7 @@ export class Sync {
       const turn = this.#turn(request, start, from, now);
       const atOnce = start.initial || request.fullState;
       const answer = atOnce
-        ? this.#pieces(turn, this.#uses.rooms.of(turn))
+        ? this.#gathered(this.#pieces(turn, this.#uses.rooms.of(turn)))
         : db.read<SyncAnswer | undefined>(() => this.#news(turn));
       if (answer !== undefined) return answer;
       const left = deadline - clock.monotonic();
@@ -121,7 +123,8 @@ export class Sync {
     const rooms = this.#uses.rooms.of(turn);
     const count = rooms.join.length + rooms.invite.length + rooms.knock.length + rooms.leave.length;
     if (count === 0 && !rooms.accountData) return undefined;
-    if (count > fewRooms || rooms.join.some((member) => this.#isLarge(turn, member))) return this.#pieces(turn, rooms);
+    const isLarge = count > fewRooms || rooms.join.some((member) => this.#isLarge(turn, member));
+    if (isLarge) return this.#gathered(this.#pieces(turn, rooms));
     let text = '';
     for (const piece of this.#pieces(turn, rooms)) text += piece;
     return text === this.#nothing(turn.now) ? undefined : text;
@@ -129,6 +132,24 @@ export class Sync {
 
   #isLarge(turn: Turn, { room, pos }: LocalMember): boolean {
     return pos > turn.from && (this.#uses.sections.roomState.info(room)?.states ?? 0) > muchState;
+  }
+
+  /** Larger pieces, each read as of one moment; between two of them others may write. */
+  *#gathered(pieces: Iterator<string>): Generator<string> {
+    let done = false;
+    while (!done) {
+      const text = this.#uses.db.read<string>(() => {
+        let gathered = '';
+        while (gathered.length < pieceSize) {
+          const step = pieces.next();
+          done = step.done === true;
+          if (done) break;
+          gathered += step.value;
+        }
+        return gathered;
+      });
+      if (text !== '') yield text;
+    }
   }
 
   #nothing(now: StreamPos): string {
