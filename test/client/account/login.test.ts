@@ -21,6 +21,18 @@ describe('GET /login', () => {
   });
 });
 
+describe('GET /_matrix/static/client/login/', () => {
+  it('is a page that logs in and tells the app around it', async () => {
+    await using server = new AccountServer();
+    for (const path of ['/_matrix/static/client/login/?device_id=TV', '/_matrix/static/client/login']) {
+      const answer = await server.call('GET', path);
+      assert.equal(answer.status, 200);
+      assert.match(answer.headers['content-type'] as string, /^text\/html/);
+      assert.match(answer.text, /window\.matrixLogin\.onLogin\(result\)/);
+    }
+  });
+});
+
 describe('POST /login with a password', () => {
   const forms: [what: string, body: object][] = [
     ['a user ID', { identifier: { type: 'm.id.user', user: '@alice:localhost' } }],
@@ -105,6 +117,14 @@ describe('POST /login with a password', () => {
     assert.deepEqual([old.status, old.json.errcode, old.json.soft_logout], [401, 'M_UNKNOWN_TOKEN', false]);
     const device = await server.call('GET', '/_matrix/client/v3/devices/PHONE', { token: second.json.access_token });
     assert.equal(device.json.display_name, 'first');
+  });
+
+  it('takes null for what a client has not', async () => {
+    await using server = new AccountServer();
+    const alice = await server.user('alice');
+    const nothing = { device_id: null, initial_device_display_name: null, refresh_token: null };
+    const body = { ...byPassword('alice', alice.password), ...nothing };
+    assert.equal((await server.call('POST', login, { body })).status, 200);
   });
 
   it('tells where the server is, if it knows', async () => {

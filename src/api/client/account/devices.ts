@@ -12,7 +12,7 @@ function show(device: Device): JsonObject {
   return {
     device_id: device.deviceId,
     ...(device.displayName === null ? {} : { display_name: device.displayName }),
-    ...(device.seenIp === null ? {} : { last_seen_ip: device.seenIp }),
+    ...(device.seenIp === null || device.seenIp === '' ? {} : { last_seen_ip: device.seenIp }),
     ...(device.seenTs === null ? {} : { last_seen_ts: device.seenTs }),
   };
 }

@@ -6,6 +6,7 @@ import { deviceEndpoints } from './devices.ts';
 import { discoveryEndpoints } from './discovery.ts';
 import { filterEndpoints } from './filter.ts';
 import { loginEndpoints } from './login.ts';
+import { loginFallbackEndpoint } from './login-fallback.ts';
 import { logoutEndpoints } from './logout.ts';
 import { profileEndpoints } from './profile.ts';
 import { registerEndpoints } from './register.ts';
@@ -20,6 +21,7 @@ export function accountApiEndpoints(services: AccountServices): Endpoint[] {
     ...registerEndpoints(services),
     ...sharedSecretEndpoints(services),
     ...loginEndpoints(services),
+    loginFallbackEndpoint(),
     ...logoutEndpoints(services),
     ...accountEndpoints(services),
     ...deviceEndpoints(services),

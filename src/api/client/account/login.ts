@@ -12,9 +12,10 @@ import { confirmByPassword } from './uia.ts';
 
 /** What login and registration have in common. */
 export const sessionFields = {
-  device_id: v.optional(v.string()),
-  initial_device_display_name: v.optional(v.string()),
-  refresh_token: v.optional(v.boolean(), false),
+  // Some clients send null for what they have not.
+  device_id: v.nullish(v.string()),
+  initial_device_display_name: v.nullish(v.string()),
+  refresh_token: v.nullish(v.boolean(), false),
 };
 
 export function sessionWish(
@@ -22,9 +23,9 @@ export function sessionWish(
   { ip, headers }: Pick<ApiRequest, 'ip' | 'headers'>,
 ): SessionWish {
   return {
-    deviceId: fields.device_id,
-    deviceName: fields.initial_device_display_name,
-    refreshable: fields.refresh_token,
+    deviceId: fields.device_id ?? undefined,
+    deviceName: fields.initial_device_display_name ?? undefined,
+    refreshable: fields.refresh_token ?? false,
     ip,
     agent: headers['user-agent'],
   };

@@ -4,9 +4,9 @@ import type { JsonObject } from '../../../util/json.ts';
 import { readBody } from '../../http/body.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { Query } from '../../http/query.ts';
-import { reply } from '../../http/reply.ts';
 import type { Endpoint, Reply } from '../../http/types.ts';
 import type { AccountServices } from '../../services.ts';
+import { escapeHtml, htmlPage } from './html-page.ts';
 
 interface Form {
   readonly title: string;
@@ -32,33 +32,14 @@ const doneScript =
   'if (window.onAuthDone) { window.onAuthDone(); }' +
   ' else if (window.opener && window.opener.postMessage) { window.opener.postMessage("authDone", "*"); }';
 
-const headers = {
-  'Content-Type': 'text/html; charset=utf-8',
-  'Cache-Control': 'no-store',
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-};
-
-// The form's target is left open: in the apps that show this page the origin may be opaque.
-const contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'";
-
 const maxForm = 16 * 1024;
-
-function page(status: number, title: string, body: string): Reply {
-  const html =
-    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">' +
-    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
-    `<title>${title}</title><style>body{font-family:sans-serif;margin:2em auto;max-width:24em}</style></head>` +
-    `<body><h1>${title}</h1>${body}</body></html>`;
-  return reply({ status, headers: { ...headers, 'Content-Security-Policy': contentPolicy }, body: html });
-}
 
 const formPage = (status: number, { title, fields }: Form, problem = ''): Reply =>
   // Without an action the form goes to the page's own address, the session included.
-  page(status, title, `${problem}<form method="post">${fields}<button type="submit">Continue</button></form>`);
+  htmlPage(status, title, `${problem}<form method="post">${fields}<button type="submit">Continue</button></form>`);
 
 const donePage = (): Reply =>
-  page(200, 'Done', `<p>You can close this window and go back to your app.</p><script>${doneScript}</script>`);
+  htmlPage(200, 'Done', `<p>You can close this window and go back to your app.</p><script>${doneScript}</script>`);
 
 function stageOf(type: string): StageName {
   const stage = stageNames.find((name) => name === type);
@@ -115,14 +96,10 @@ const complete = ({ uia }: AccountServices): Endpoint =>
         await uia.completeByFallback(session, stage, fields, ip);
       } catch (error) {
         if (!(error instanceof MatrixError)) throw error;
-        return formPage(error.status, forms[stage], `<p role="alert">${escape(error.message)}</p>`);
+        return formPage(error.status, forms[stage], `<p role="alert">${escapeHtml(error.message)}</p>`);
       }
       return donePage();
     },
   });
-
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-}
 
 export const uiaFallbackEndpoints = (services: AccountServices): Endpoint[] => [show(services), complete(services)];
