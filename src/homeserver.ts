@@ -21,6 +21,7 @@ import { createRooms } from './rooms/rooms.ts';
 import { Database } from './store/db.ts';
 import { SigningKeyFile } from './store/signing-key-file.ts';
 import { openStores, type Stores } from './store/stores.ts';
+import { Sweep } from './store/sweep.ts';
 import { Notifier } from './streams/notifier.ts';
 import { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
@@ -38,6 +39,8 @@ export interface Externals {
   readonly log: Log;
   /** A cheaper password hash, for tests that make many accounts. */
   readonly passwordCost?: PasswordCost;
+  /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */
+  readonly onFatal?: (error: Error) => void;
 }
 
 /** A server without ports: `app` answers requests, `admin` runs the admin's operations. */
@@ -56,9 +59,15 @@ export interface Homeserver extends AsyncDisposable {
  * and disposes of the server before it lets that go.
  */
 export async function createHomeserver(config: Config, externals: Partial<Externals> = {}): Promise<Homeserver> {
-  const { clock = systemClock, random = systemRandom, log = silentLog, passwordCost } = externals;
+  const { clock = systemClock, random = systemRandom, log = silentLog, passwordCost, onFatal } = externals;
   const { serverName, dataDir } = config;
-  const db = Database.open({ file: join(dataDir, 'hearth.db'), cacheKib: pageCacheKib(config), clock, log });
+  const db = Database.open({
+    file: join(dataDir, 'hearth.db'),
+    cacheKib: pageCacheKib(config),
+    clock,
+    log,
+    ...(onFatal === undefined ? {} : { onFatal }),
+  });
   const workers = new WorkerPool({ clock, log });
   db.useCheckpointer((file) => workers.run('checkpoint', file));
   const stores = openStores(db, serverName);
@@ -119,7 +128,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     thumbnails,
   };
   const app = createApp(clientEndpoints(services), { gate: users.tokens, log: log.child('http'), random });
-  const background = new Background(backgroundTasks({ db, stores, media, clock }), { clock, log });
+  const sweep = new Sweep(db, stores.interning, { clock, serverName });
+  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock }), { clock, log });
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
@@ -135,6 +145,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     streams,
     async [Symbol.asyncDispose]() {
       await background.stop();
+      sweep.stop();
       closeMedia();
       await db.close();
       await workers.close();

@@ -22,7 +22,7 @@ export async function runServer(config: Config, notes: readonly Problem[], greet
 
   // Told to stop while it starts, it stops once it has started.
   const stopped = untilStopped(log);
-  await using homeserver = await createHomeserver(config, { log });
+  await using homeserver = await createHomeserver(config, { log, onFatal: () => process.exit(1) });
   // Whatever fails from here on, what is open already is closed, else the process would never end.
   await using doors = new AsyncDisposableStack();
   const socketPath = adminSocketPath(config.dataDir);

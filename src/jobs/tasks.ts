@@ -1,6 +1,7 @@
 import type { Media } from '../media/media.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
+import type { Sweep } from '../store/sweep.ts';
 import { millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { BackgroundTask } from './background.ts';
@@ -8,6 +9,7 @@ import type { BackgroundTask } from './background.ts';
 export interface TaskUses {
   readonly db: Database;
   readonly stores: Stores;
+  readonly sweep: Sweep;
   readonly media: Media;
   readonly clock: Clock;
 }
@@ -26,7 +28,7 @@ const transactionLifetime = 3 * day;
 const rowsPerSlice = 500;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
-export function backgroundTasks({ db, stores, media, clock }: TaskUses): BackgroundTask[] {
+export function backgroundTasks({ db, stores, sweep, media, clock }: TaskUses): BackgroundTask[] {
   return [
     {
       name: 'pack bodies',
@@ -44,6 +46,11 @@ export function backgroundTasks({ db, stores, media, clock }: TaskUses): Backgro
       name: 'give free pages back',
       every: millis(10 * minute),
       slice: () => db.vacuumSome(pagesPerSlice) > 0,
+    },
+    {
+      name: 'sweep unused strings',
+      every: millis(day),
+      slice: () => sweep.slice(),
     },
     {
       name: 'refresh statistics',
