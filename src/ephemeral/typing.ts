@@ -25,6 +25,8 @@ interface RoomTyping {
  * @see https://spec.matrix.org/v1.19/client-server-api/#typing-notifications
  */
 export class Typing {
+  /** When this process began to remember. A client of before may believe that somebody still types. */
+  readonly since: StreamPos;
   readonly #streams: Streams;
   readonly #clock: Clock;
   /** Ordered by `pos`: a changed room moves to the end. */
@@ -32,6 +34,7 @@ export class Typing {
   #timer: { readonly at: number; readonly cancel: Cancel } | undefined;
 
   constructor(streams: Streams, clock: Clock) {
+    this.since = streams.now();
     this.#streams = streams;
     this.#clock = clock;
   }

@@ -17,6 +17,9 @@ const newestReceipts = 500;
 /** Receipts in one answer for one room; a room with more changes tells the newest. */
 const maxReceipts = 2000;
 
+/** For clients of before a restart, which forgot who was typing: told with whatever else the room has to tell. */
+const nobodyTypes = '{"type":"m.typing","content":{"user_ids":[]}}';
+
 export interface EphemeralUses {
   readonly interning: Interning;
   readonly typing: Typing;
@@ -43,7 +46,8 @@ export class RoomEphemeral {
   #typing(turn: Turn, room: RoomNid, full: boolean): string {
     const { typing, interning } = this.#uses;
     const pos = typing.changedAt(room);
-    if (pos === undefined || pos > turn.now) return '';
+    if (pos === undefined) return !full && turn.from < typing.since ? nobodyTypes : '';
+    if (pos > turn.now) return '';
     const users = typing.users(room).filter((user) => !turn.ignored.has(user));
     if (full ? users.length === 0 : pos <= turn.from) return '';
     const ids = users.map((user) => interning.userId(user));

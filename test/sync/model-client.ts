@@ -32,7 +32,7 @@ export class ModelClient {
     this.query = query;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the answer as it came
+  // oxlint-disable-next-line typescript/no-explicit-any -- the answer as it came
   async sync(): Promise<any> {
     const answer = await this.person.sync({ ...this.query, ...(this.token && { since: this.token }) });
     this.token = answer.next_batch;
@@ -60,7 +60,7 @@ export class ModelClient {
     return room;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: an entry as it came
+  // oxlint-disable-next-line typescript/no-explicit-any -- an entry as it came
   #joined(id: string, entry: any, membership: string): void {
     const room = this.#room(id);
     const events = entry.timeline.events as WireEvent[];

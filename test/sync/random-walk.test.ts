@@ -147,7 +147,7 @@ class Walk {
   }
 
   #threadOf({ pdu }: { pdu: { content: Record<string, unknown> } }): string {
-    return ((pdu.content['m.relates_to'] as { event_id?: string } | undefined)?.event_id ?? 'main') as string;
+    return (pdu.content['m.relates_to'] as { event_id?: string } | undefined)?.event_id ?? 'main';
   }
 
   #events(room: string) {
@@ -192,10 +192,10 @@ class Walk {
     const { interning, roomState } = this.#world.store.stores;
     const { user } = client.person.requester;
     for (const { room } of roomState.localRooms(user, [1])) {
-      const expected = new Map(
+      const expected = new Map<string, string>(
         [...roomState.currentAll(room)].map(([key, event]) => {
           const { type, skey } = interning.stateKeyOf(key);
-          return [`${type}\0${skey}`, interning.eventId(event) as string];
+          return [`${type}\0${skey}`, interning.eventId(event)];
         }),
       );
       const told = client.rooms.get(interning.roomId(room));

@@ -61,7 +61,7 @@ export class Person {
   }
 
   /** Answers the parsed body of a /sync; throws on anything but 200. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every form
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of every form
   async sync(query: Record<string, string> = {}): Promise<any> {
     const path = `/_matrix/client/v3/sync?${new URLSearchParams(query).toString()}`;
     const answer = await this.request({ path });

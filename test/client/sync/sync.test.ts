@@ -153,7 +153,7 @@ describe('GET /sync', () => {
     await using s = await scene();
     const picky = filter({ room: { timeline: { not_types: ['m.room.message'] }, ephemeral: { types: [] } } });
     const quiet = { ...picky, timeout: '30000' };
-    await s.world.services.pushRules.enable(s.bob.requester.user, 'override', '.m.rule.master', true);
+    s.world.services.pushRules.enable(s.bob.requester.user, 'override', '.m.rule.master', true);
     const { next_batch: since } = await s.bob.sync(picky);
     const waiting = s.bob.sync({ since, ...quiet });
     await s.alice.say(s.room, 'not for bob');

@@ -39,7 +39,7 @@ const sync = (services: Services): Endpoint =>
         filter: filterOf(services, requester, query.get('filter')),
         since: query.get('since'),
         fullState: query.flag('full_state') ?? false,
-        useStateAfter: query.flag('use_state_after') ?? query.flag('org.matrix.msc4222.use_state_after') ?? false,
+        useStateAfter: query.flag('use_state_after') ?? false,
         timeout: millis(query.integer('timeout') ?? 0),
         signal,
       });
