@@ -113,7 +113,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService);
   const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
-  const { media, thumbnails, closeMedia } = createMedia({ ...base, workers, config });
+  const mediaServices = createMedia({ ...base, workers, config });
+  const { media, thumbnails } = mediaServices;
 
   const services: Services = {
     ...users,
@@ -146,7 +147,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     async [Symbol.asyncDispose]() {
       await background.stop();
       sweep.stop();
-      closeMedia();
+      mediaServices.closeMedia();
       await db.close();
       await workers.close();
     },

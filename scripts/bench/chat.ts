@@ -44,7 +44,8 @@ export async function chat(
   let doubled = 0;
   let remaining = options.messages * people.length;
 
-  const follow = async (person: Person, mine: Uint8Array, since: string): Promise<void> => {
+  const follow = async (person: Person, mine: Uint8Array, from: string): Promise<void> => {
+    let since = from;
     let open = options.messages;
     while (open > 0) {
       const answer = await person.sync(`since=${since}&timeout=10000&filter=${filter}`);

@@ -9,7 +9,7 @@ export async function diskPerEvent(
   messages: number,
   members: number,
 ): Promise<{ what: string; figures: string }[]> {
-  let server = await start();
+  const server = await start();
   const people: Person[] = [];
   for (let i = 0; i < members; i++) people.push(await Person.register(server.port, `user${i}`));
   const first = people[0] as Person;

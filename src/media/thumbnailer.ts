@@ -117,7 +117,7 @@ export class Thumbnailer {
 
 function outcomeOf(frame: Frame): ThumbnailOutcome {
   const { kind, contentType, reason } = frame.head;
-  if (kind === 'made') return { kind, data: Buffer.from(frame.body), contentType: String(contentType) };
   if (kind === 'original') return { kind };
-  return { kind: 'failed', reason: String(reason) };
+  if (kind === 'made' && typeof contentType === 'string') return { kind, data: Buffer.from(frame.body), contentType };
+  return { kind: 'failed', reason: typeof reason === 'string' ? reason : 'the helper gave no answer' };
 }

@@ -5,8 +5,5 @@ export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** Milliseconds: a point in time since the Unix epoch, or a span. */
 export type Millis = Brand<number, 'Millis'>;
-/** A size in bytes. */
-export type Bytes = Brand<number, 'Bytes'>;
 
 export const millis = (value: number): Millis => value as Millis;
-export const bytes = (value: number): Bytes => value as Bytes;

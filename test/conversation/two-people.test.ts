@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { EventType, type MatrixClient, MsgType, Preset, ReceiptType, RelationType } from 'matrix-js-sdk';
 import { picturePng } from '../support/pictures.ts';
 import {
   loginWithSdk,
+  muteSdk,
   registerWithSdk,
   type SdkAccount,
   startSdk,
@@ -23,7 +24,12 @@ describe('two people talk through Hearth with matrix-js-sdk', () => {
   let room: string;
   let first: string;
 
+  let unmute = (): void => {};
+  before(() => {
+    unmute = muteSdk();
+  });
   after(async () => {
+    unmute();
     alice?.stopClient();
     bob?.stopClient();
     await server?.remove();

@@ -1,3 +1,4 @@
+import { mock } from 'node:test';
 import {
   ClientEvent,
   createClient,
@@ -7,10 +8,7 @@ import {
   RoomEvent,
   SyncState,
 } from 'matrix-js-sdk';
-import { type Logger, logger } from 'matrix-js-sdk/lib/logger.js';
-
-// What the SDK says outside of a client's own logger.
-(logger as unknown as { setLevel(level: string, persist: boolean): void }).setLevel('silent', false);
+import type { Logger } from 'matrix-js-sdk/lib/logger.js';
 
 const quiet: Logger = {
   trace: () => {},
@@ -20,6 +18,16 @@ const quiet: Logger = {
   error: () => {},
   getChild: () => quiet,
 };
+
+/** Keeps what the SDK says outside of its clients' own logger off the console, until the returned function is called. */
+export function muteSdk(): () => void {
+  const methods = (['trace', 'debug', 'info', 'warn', 'error', 'log'] as const).map((name) =>
+    mock.method(console, name, () => {}),
+  );
+  return () => {
+    for (const { mock: muted } of methods) muted.restore();
+  };
+}
 
 export interface SdkAccount {
   readonly userId: string;

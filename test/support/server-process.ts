@@ -63,7 +63,7 @@ export class ServerProcess {
     writeFileSync(config, toml(dir, port, options.toml ?? ''));
     const command = options.executable === undefined ? fromSource() : [options.executable];
     const [program, ...args] = [...(options.prefix ?? []), ...command, 'serve', '--config', config];
-    const child = spawn(program as string, args, {
+    const child = spawn(program, args, {
       cwd: dir,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'ignore', 'pipe'],

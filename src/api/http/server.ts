@@ -113,6 +113,8 @@ export class HttpListener {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const exchange = new Exchange(request, this.#tools.clients.of(request.socket.remoteAddress, request.headers));
     this.#open.add(exchange);
+    // A connection that is still open may bring another request after `close`: it is answered, but waits for nothing.
+    if (!this.#server.listening) exchange.abort();
     response.once('close', () => {
       this.#open.delete(exchange);
       if (!response.writableFinished) exchange.abort();

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { keptContentType } from '../../../media/serving.ts';
 import { tooLarge } from '../../../protocol/errors.ts';
 import { endpoint } from '../../http/endpoint.ts';
@@ -33,7 +32,7 @@ const upload = ({ media }: Services): Endpoint =>
     body: 'stream',
     async handler(request) {
       const meta = announced(request, media.maxUpload);
-      const uri = await media.upload(request.requester.user, request.stream as Readable, meta);
+      const uri = await media.upload(request.requester.user, request.stream, meta);
       return json({ content_uri: uri });
     },
   });
@@ -72,7 +71,7 @@ const uploadReserved = ({ media }: Services): Endpoint =>
     async handler(request) {
       const meta = announced(request, media.maxUpload);
       const { serverName, mediaId } = request.params;
-      await media.uploadTo(request.requester.user, serverName, mediaId, request.stream as Readable, meta);
+      await media.uploadTo(request.requester.user, serverName, mediaId, request.stream, meta);
       return empty();
     },
   });
