@@ -32,7 +32,7 @@ for (const [name, filter] of [
       filter,
       since,
       fullState: false,
-      useStateAfter: false,
+      stateSection: 'state',
       timeout: millis(0),
       signal: new AbortController().signal,
     });

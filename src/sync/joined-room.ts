@@ -62,7 +62,7 @@ export class JoinedRooms {
     if (draft === undefined) return;
     const { batch, audience, summary } = draft;
     yield `${JSON.stringify(this.#uses.interning.roomId(member.room))}:{"timeline":${this.timeline(batch, audience, turn.broken)}`;
-    yield turn.stateAfter ? ',"state_after":{"events":[' : ',"state":{"events":[';
+    yield `,"${turn.stateSection}":{"events":[`;
     if (draft.state !== undefined) yield draft.state;
     else yield* separated(this.#uses.states.texts(turn, this.#scope(turn, draft)));
     yield ']}';

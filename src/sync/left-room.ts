@@ -24,18 +24,17 @@ export class LeftRooms {
     const { roomState, interning, visibility, timelines, joined } = this.#uses;
     const { room } = member;
     const info = roomState.info(room);
-    const stateKey = turn.stateAfter ? 'state_after' : 'state';
     yield `${JSON.stringify(interning.roomId(room))}:{`;
     if (info === undefined) {
       // An invite to a room that was never ours to read has been declined or taken back.
-      yield `"timeline":{"events":[],"limited":false},"${stateKey}":{"events":[]}}`;
+      yield `"timeline":{"events":[],"limited":false},"${turn.stateSection}":{"events":[]}}`;
       return;
     }
     const view = visibility.view(room, turn.user);
     const audience = { view, device: turn.device, withRoomId: false };
     const since = turn.initial ? undefined : turn.from;
     const batch = timelines.read(turn, { info, view, since, upTo: member.pos, own: member.event });
-    yield `"timeline":${joined.timeline(batch, audience, turn.broken)},"${stateKey}":{"events":[`;
+    yield `"timeline":${joined.timeline(batch, audience, turn.broken)},"${turn.stateSection}":{"events":[`;
     yield* separated(this.#state(turn, info, view, { batch, audience }));
     yield ']}';
     const accountData = joined.accountData(turn, room, turn.initial);

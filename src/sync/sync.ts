@@ -16,7 +16,7 @@ import type { InvitedRooms } from './invited-room.ts';
 import type { JoinedRooms, RoomSections } from './joined-room.ts';
 import type { LeftRooms } from './left-room.ts';
 import type { MemberMemory } from './member-memory.ts';
-import type { Turn } from './turn.ts';
+import type { StateSection, Turn } from './turn.ts';
 
 /** What a client asks of /sync. */
 export interface SyncRequest {
@@ -24,7 +24,7 @@ export interface SyncRequest {
   readonly filter: Filter;
   readonly since: string | undefined;
   readonly fullState: boolean;
-  readonly useStateAfter: boolean;
+  readonly stateSection: StateSection;
   readonly timeout: Millis;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
@@ -107,15 +107,16 @@ export class Sync {
   }
 
   #turn(
-    { requester, filter, fullState, useStateAfter }: SyncRequest,
+    { requester, filter, fullState, stateSection }: SyncRequest,
     { pos, initial, broken }: { pos: StreamPos; initial: boolean; broken: boolean },
     from: StreamPos,
     now: StreamPos,
   ): Turn {
     const { user, userId, device } = requester;
     const ignored = this.#uses.pushRules.of(user).ignored;
-    const stateAfter = useStateAfter;
-    return { user, userId, device, filter, since: pos, from, now, initial, broken, fullState, stateAfter, ignored };
+    const stateAfter = stateSection !== 'state';
+    const client = { user, userId, device, filter, fullState, stateSection, stateAfter, ignored };
+    return { ...client, since: pos, from, now, initial, broken };
   }
 
   /** An incremental answer, or `undefined` if there is nothing to tell. */

@@ -2,6 +2,9 @@ import type { Filter } from '../protocol/filters/filter.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { DeviceNid, StreamPos, UserNid } from '../store/nids.ts';
 
+/** Under which name the state is told: as of the start of the timeline (`state`) or of its end. */
+export type StateSection = 'state' | 'state_after' | 'org.matrix.msc4222.state_after';
+
 /** One answer to one /sync call: for whom, and which stretch of the stream it covers. */
 export interface Turn {
   readonly user: UserNid;
@@ -21,6 +24,7 @@ export interface Turn {
   readonly fullState: boolean;
   /** State as of the end of the timeline instead of its start. */
   readonly stateAfter: boolean;
+  readonly stateSection: StateSection;
   /** Whose messages and invites the user does not want to see. */
   readonly ignored: ReadonlySet<UserNid>;
 }

@@ -118,6 +118,8 @@ describe('GET /sync', () => {
       [shown],
     );
     assert.equal(fresh.state, undefined);
+    const early = await s.bob.sync({ since, 'org.matrix.msc4222.use_state_after': 'true' });
+    assert.deepEqual(early.rooms.join[s.room]['org.matrix.msc4222.state_after'], fresh.state_after);
   });
 
   it('full_state has all state again, with the timeline since the token', async () => {

@@ -1,10 +1,12 @@
 import { badJson, notJson } from '../../../protocol/errors.ts';
 import { type Filter, openFilter, parseFilter } from '../../../protocol/filters/filter.ts';
 import { tryParseJson } from '../../../protocol/parse-json.ts';
+import type { StateSection } from '../../../sync/turn.ts';
 import type { Requester } from '../../../users/requester.ts';
 import { millis } from '../../../util/brand.ts';
 import { isJsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
+import type { Query } from '../../http/query.ts';
 import { streamedJson } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
@@ -17,6 +19,12 @@ function filterOf({ filters }: Pick<Services, 'filters'>, requester: Requester, 
   if (json === undefined) throw notJson('filter is not valid JSON');
   if (!isJsonObject(json)) throw badJson('filter must be a JSON object');
   return parseFilter(json);
+}
+
+/** Clients in use ask for `state_after` by the name it had before it was specified, and look for that in the answer. */
+function stateSection(query: Query): StateSection {
+  if (query.flag('use_state_after') === true) return 'state_after';
+  return query.flag('org.matrix.msc4222.use_state_after') === true ? 'org.matrix.msc4222.state_after' : 'state';
 }
 
 /**
@@ -39,7 +47,7 @@ const sync = (services: Services): Endpoint =>
         filter: filterOf(services, requester, query.get('filter')),
         since: query.get('since'),
         fullState: query.flag('full_state') ?? false,
-        useStateAfter: query.flag('use_state_after') ?? false,
+        stateSection: stateSection(query),
         timeout: millis(query.integer('timeout') ?? 0),
         signal,
       });
