@@ -15,6 +15,8 @@ await using store = openTestStore();
 let lookUps = 0;
 let rooms = 0;
 let deepest = 0;
+let rejoins = 0;
+let insertedBelow = 0;
 while (lookUps < wanted) {
   rooms++;
   const check = store.db.write<StateLogCheck>(() => {
@@ -27,5 +29,10 @@ while (lookUps < wanted) {
   });
   lookUps += check.lookUps;
   deepest = Math.max(deepest, check.deepest);
+  rejoins += check.rejoins;
+  insertedBelow += check.insertedBelow;
 }
-console.log(`${lookUps} look-ups in ${rooms} rooms, forks ${deepest} deep: all as in plain maps`);
+console.log(
+  `${lookUps} look-ups in ${rooms} rooms, forks ${deepest} deep, ${rejoins} rejoins, ${insertedBelow} entries inserted` +
+    ' at a base below later rows: all as in plain maps',
+);

@@ -36,12 +36,17 @@ export class StateLogCheck {
   readonly #random: Seeded;
   readonly #room: RoomNid;
   readonly #forks: Known[] = [];
+  /** From which position on which main line is the room's. */
+  readonly #mains: [from: StreamPos, line: LineNid][] = [];
   #known: Known[] = [];
   #main: Main;
   #pos = 0;
   #event = 0;
   lookUps = 0;
   deepest = 0;
+  rejoins = -1;
+  /** Entries that went to the base below rows that were there already. */
+  insertedBelow = 0;
 
   constructor(log: StateLog, random: Seeded, room: number) {
     this.#log = log;
@@ -59,8 +64,9 @@ export class StateLogCheck {
       () => this.#growFork(),
       () => this.#merge(),
       () => this.#insertAtBase(),
+      () => this.#takeBack(),
     ];
-    if (this.#random.chance(0.004)) this.#main = this.#openMain();
+    if (this.#random.chance(0.01)) this.#main = this.#openMain();
     else this.#random.pick(actions)();
     while (this.#known.length > knownCount) this.#known.splice(this.#random.below(this.#known.length), 1);
   }
@@ -93,13 +99,17 @@ export class StateLogCheck {
       if (pos > from && pos <= to) for (const [key, event] of changes) newest.set(key, event);
     }
     assert.deepEqual(new Map(this.#log.changesBetween(line, from, to)), newest);
-    assert.equal(this.#log.lineAt(this.#room, this.#pos as StreamPos), line);
+    const token = this.#random.below(this.#pos + 2) as StreamPos;
+    const mainThen = this.#mains.findLast(([from]) => from <= token)?.[1];
+    assert.equal(this.#log.lineAt(this.#room, token), mainThen);
   }
 
   #openMain(): Main {
     const line = this.#log.createLine(this.#room, 'main');
     const pos = this.#next();
     this.#log.setMainLine(this.#room, pos, line);
+    this.#mains.push([pos, line]);
+    this.rejoins++;
     const changes = this.#changes(4).filter(([, event]) => event !== 0);
     this.#log.append(line, pos, changes);
     const base = { point: { line, pos }, plain: { below: undefined, changes: new Map(changes) } };
@@ -166,10 +176,33 @@ export class StateLogCheck {
 
   #insertAtBase(): void {
     const entries = this.#changes(3).filter((change): change is [StateKeyNid, EventNid] => change[1] !== 0);
-    const { line, base } = this.#main;
+    const { line, base, history } = this.#main;
     this.#log.insertAtBase(line, base.point.pos, entries);
     for (const [key, event] of entries) {
-      if (!base.plain.changes.has(key)) base.plain.changes.set(key, event);
+      if (base.plain.changes.has(key)) continue;
+      base.plain.changes.set(key, event);
+      if (history.some(({ changes }) => changes.some(([changed]) => changed === key))) this.insertedBelow++;
+    }
+  }
+
+  /** A fork whose event became current state after all: what it said goes away, and with its last row the line. */
+  #takeBack(): void {
+    const from = this.#pick();
+    const line = this.#log.createLine(this.#room, 'fork', from.point);
+    const kept = this.#changes(2);
+    const pos = this.#next();
+    this.#log.append(line, pos, kept);
+    const end = { line, pos: this.#next() };
+    this.#log.append(line, end.pos, this.#changes(2));
+    assert.equal(this.#log.isEndOfFork({ line, pos }), false);
+    assert.equal(this.#log.isEndOfFork(end), true);
+    this.#log.retract(end);
+    assert.equal(this.#log.isEndOfFork({ line, pos }), true);
+    if (this.#random.chance(0.5)) {
+      this.#log.retract({ line, pos });
+      assert.equal(this.#log.line(line), undefined);
+    } else {
+      this.#known.push({ point: { line, pos: end.pos }, plain: { below: from.plain, changes: new Map(kept) } });
     }
   }
 
