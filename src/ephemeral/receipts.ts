@@ -21,6 +21,7 @@ import { mainTimeline } from '../store/push/push-actions.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
 import type { Segments } from '../store/segments.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import { justBefore, streamStart } from '../store/sync/positions.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { AccountData } from '../users/account-data.ts';
 import type { Requester } from '../users/requester.ts';
@@ -134,10 +135,10 @@ export class Receipts {
 
   /** The position up to which everything is read: a backfilled event comes before all live ones of its segment. */
   #readUpTo(row: EventRow): StreamPos {
-    return row.pos ?? ((this.#begin(row.segment as number) - 1) as StreamPos);
+    return row.pos ?? justBefore(this.#begin(row.segment as number));
   }
 
-  #begin(segment: number): number {
-    return this.#uses.segments.get(segment)?.fromPos ?? 0;
+  #begin(segment: number): StreamPos {
+    return this.#uses.segments.get(segment)?.fromPos ?? streamStart;
   }
 }

@@ -1,4 +1,5 @@
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import { streamStart } from '../store/sync/positions.ts';
 import type { Streams } from '../streams/streams.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
@@ -48,7 +49,7 @@ export class Typing {
     } else {
       if ((typing?.until.size ?? 0) >= maxTypersInRoom) return;
       if (typing === undefined && !this.#makeRoom()) return;
-      const entry = typing ?? { until: new Map(), pos: 0 as StreamPos };
+      const entry = typing ?? { until: new Map(), pos: streamStart };
       entry.until.set(user, until);
       this.#changed(room, entry);
     }

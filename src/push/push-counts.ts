@@ -36,7 +36,8 @@ export class PushCounts implements EventObserver {
   onEvent(event: CommittedEvent): void {
     const { row, pdu } = event;
     const { pushCounts, roomState } = this.#uses;
-    const pos = row.pos as StreamPos;
+    const { pos } = row;
+    if (pos === null) return;
     this.#endMembership(event);
     if (row.type === wellKnown.types.redaction) this.#redacted(event, pos);
     const root = threadRootOf(this.#uses, row.room, pdu.content);
@@ -70,12 +71,15 @@ export class PushCounts implements EventObserver {
   #context({ pdu, row, rules }: CommittedEvent): PushContext {
     const { roomState, interning } = this.#uses;
     const uses = this.#uses;
+    // Asked by two predefined rules for each user in the room.
+    let members: number | undefined;
     return {
       event: (pdu.room_id === undefined
         ? { ...pdu, room_id: interning.roomId(row.room) }
         : pdu) as unknown as PushEvent,
       get memberCount() {
-        return roomState.info(row.room)?.joined ?? 0;
+        members ??= roomState.info(row.room)?.joined ?? 0;
+        return members;
       },
       senderMayNotify(key) {
         const levels = PowerLevels.of(rules, currentState(uses, row.room));

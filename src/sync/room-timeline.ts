@@ -7,7 +7,8 @@ import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, StreamPos } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
 import type { RoomInfo } from '../store/state/room-info.ts';
-import { justBefore, type SyncChanges } from '../store/sync/changes.ts';
+import type { SyncChanges } from '../store/sync/changes.ts';
+import { justBefore } from '../store/sync/positions.ts';
 import type { Turn } from './turn.ts';
 
 /** Events in a timeline where the filter asks for no other number. */

@@ -4,7 +4,7 @@ import type { PushRules } from '../push/push-rules.ts';
 import type { Database } from '../store/db.ts';
 import type { StreamPos } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
-import { streamStart } from '../store/sync/changes.ts';
+import { positionOfIndex, streamStart } from '../store/sync/positions.ts';
 import type { Notifier } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import { parseToken, syncToken, tokenAge } from '../streams/tokens.ts';
@@ -101,7 +101,7 @@ export class Sync {
     if (token === undefined || age === 'unknown') throw invalidParam('since is no token of this server');
     if (age === 'older') return { pos: streamStart, initial: true, broken: true };
     const now = streams.now();
-    if (token.kind === 'page') return { pos: earlier(token.idx as StreamPos, now), initial: false, broken: false };
+    if (token.kind === 'page') return { pos: positionOfIndex(token.idx, now), initial: false, broken: false };
     if (token.pos > now) throw invalidParam('since is no token of this server');
     return { pos: token.pos, initial: false, broken: false };
   }
@@ -192,10 +192,6 @@ export class Sync {
 }
 
 const pushRulesType = 'm.push_rules';
-
-function earlier(a: StreamPos, b: StreamPos): StreamPos {
-  return a < b ? a : b;
-}
 
 /** `"join":{…}` of all entries that are not empty; nothing if all are. */
 function section(

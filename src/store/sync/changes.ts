@@ -3,17 +3,8 @@ import { type EventRow, eventColumns } from '../events/event-row.ts';
 import { wellKnown } from '../interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
 
-/** Before everything. */
-export const streamStart = 0 as StreamPos;
-/** After everything. */
-export const streamEnd = Number.MAX_SAFE_INTEGER as StreamPos;
-
 /** Stands for "no room" among the rooms of account data. */
 export const noRoom = 0 as RoomNid;
-
-export function justBefore(pos: StreamPos): StreamPos {
-  return (pos - 1) as StreamPos;
-}
 
 /** An entry of the current state. */
 export interface CurrentEntry {
