@@ -6,7 +6,8 @@ import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, Us
 import type { RoomInfo } from '../store/state/room-info.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateChange, StateLog } from '../store/state/state-log.ts';
-import { type SyncChanges, streamEnd } from '../store/sync/changes.ts';
+import type { SyncChanges } from '../store/sync/changes.ts';
+import { streamEnd } from '../store/sync/positions.ts';
 import type { MemberMemory } from './member-memory.ts';
 import type { TimelineBatch } from './room-timeline.ts';
 import type { Turn } from './turn.ts';
