@@ -210,11 +210,14 @@ export class StateEngine {
   /** What has to change in the state at `from` to make it the resolved one. */
   #changes({ base, overrides }: ResolvedState, from: StatePoint): CurrentChange[] {
     const { stateLog } = this.#uses;
-    const keys = new Set([...stateLog.difference([base, from]).keys(), ...overrides.keys()]);
+    const difference = stateLog.difference([base, from]);
     const changes: CurrentChange[] = [];
-    for (const key of keys) {
-      const event = overrides.get(key) ?? stateLog.at(base, key) ?? 0;
-      if (event !== (stateLog.at(from, key) ?? 0)) changes.push({ key, event });
+    for (const [key, [atBase, atFrom]] of difference) {
+      const event = overrides.get(key) ?? atBase ?? 0;
+      if (event !== (atFrom ?? 0)) changes.push({ key, event });
+    }
+    for (const [key, event] of overrides) {
+      if (!difference.has(key) && event !== (stateLog.at(from, key) ?? 0)) changes.push({ key, event });
     }
     return changes;
   }

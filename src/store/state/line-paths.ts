@@ -19,6 +19,7 @@ export interface LineCursor {
 export class LinePaths {
   readonly #parent;
   readonly #page;
+  readonly #lookUpAll;
 
   constructor(db: Database) {
     this.#parent = db.prepare<[number], { line: LineNid; pos: StreamPos }>(
@@ -30,6 +31,12 @@ export class LinePaths {
       'SELECT key, event, max(pos) FROM state_change WHERE line = ? AND key > ? AND +pos <= ?' +
         ' GROUP BY key ORDER BY key LIMIT ?',
     );
+    this.#lookUpAll = db
+      .prepare<[number, number, string], [StateKeyNid, EventNid | 0 | null]>(
+        'SELECT wanted.value, (SELECT event FROM state_change' +
+          ' WHERE line = ? AND key = wanted.value AND pos <= ? ORDER BY pos DESC LIMIT 1) FROM json_each(?) AS wanted',
+      )
+      .raw();
   }
 
   parentOf(line: LineNid): StatePoint | undefined {
@@ -46,6 +53,22 @@ export class LinePaths {
   /** What a line itself says, newest of each key, removals included. */
   page(step: PathStep, afterKey: number, limit: number): Row[] {
     return this.#page.all(step.line, afterKey, step.pos, limit);
+  }
+
+  /** What holds at a point under each of many keys (0 or left out: nothing), by one statement for each line. */
+  lookUpAll(point: StatePoint, keys: readonly StateKeyNid[]): Map<StateKeyNid, EventNid | 0> {
+    const found = new Map<StateKeyNid, EventNid | 0>();
+    let left = keys;
+    for (let step: StatePoint | undefined = point; step !== undefined && left.length > 0; ) {
+      const unsaid: StateKeyNid[] = [];
+      for (const [key, event] of this.#lookUpAll.all(step.line, step.pos, JSON.stringify(left))) {
+        if (event === null) unsaid.push(key);
+        else found.set(key, event);
+      }
+      left = unsaid;
+      step = this.parentOf(step.line);
+    }
+    return found;
   }
 
   cursor(step: PathStep, afterKey: number, size: number): LineCursor {

@@ -38,7 +38,6 @@ export class StateLog {
   readonly #insertAtBase;
   readonly #newest;
   readonly #changesBetween;
-  readonly #keysBetween;
   readonly #lineAt;
   readonly #openLine;
   readonly #dropRows;
@@ -68,9 +67,6 @@ export class StateLog {
     // The index on (line, pos) gives a range in arrival order; a later row of a key overwrites an earlier one.
     this.#changesBetween = db.prepare<[number, number, number], { key: StateKeyNid; event: EventNid | 0 }>(
       'SELECT key, event FROM state_change WHERE line = ? AND pos > ? AND pos <= ? ORDER BY pos',
-    );
-    this.#keysBetween = db.prepare<[number, number, number], { key: StateKeyNid }>(
-      'SELECT key FROM state_change WHERE line = ? AND pos > ? AND pos <= ?',
     );
     this.#lineAt = db.prepare<[number, number], { line: LineNid }>(
       'SELECT line FROM room_line WHERE room = ? AND from_pos <= ? ORDER BY from_pos DESC LIMIT 1',
@@ -226,24 +222,33 @@ export class StateLog {
 
   /** The keys under which the states at the points are not all equal, with each point's event. */
   difference(points: readonly StatePoint[]): Map<StateKeyNid, (EventNid | undefined)[]> {
-    const differing = new Map<StateKeyNid, (EventNid | undefined)[]>();
     const paths = points.map((point) => this.#paths.of(point));
     const common = commonLine(paths);
     if (common === undefined) return this.#differenceOfStrangers(points);
-    const meeting = Math.min(...paths.map((path) => stepOn(path, common).pos));
-    const seen = new Set<StateKeyNid>();
-    for (const path of paths) {
-      for (const step of path) {
-        const from = step.line === common ? meeting : -1;
-        for (const { key } of this.#keysBetween.iterate(step.line, from, step.pos)) seen.add(key);
-        if (step.line === common) break;
-      }
-    }
-    for (const key of seen) {
-      const bySide = points.map((point) => this.at(point, key));
+    const meeting = { line: common, pos: Math.min(...paths.map((path) => stepOn(path, common).pos)) as StreamPos };
+    const sides = paths.map((path) => this.#changesSince(path, meeting));
+    // Where a side says nothing, it says what all said where they met: each key is looked up there once at most.
+    const keys = new Set(sides.flatMap((side) => [...side.keys()]));
+    const unsaid = [...keys].filter((key) => sides.some((side) => !side.has(key)));
+    const before = this.#paths.lookUpAll(meeting, unsaid);
+    const differing = new Map<StateKeyNid, (EventNid | undefined)[]>();
+    for (const key of keys) {
+      const bySide = sides.map((side) => (side.has(key) ? side.get(key) : before.get(key)) || undefined);
       if (bySide.some((event) => event !== bySide[0])) differing.set(key, bySide);
     }
     return differing;
+  }
+
+  /** What the lines of a path say, down to a point on one of them: the newest of each key. */
+  #changesSince(path: readonly PathStep[], since: StatePoint): Map<StateKeyNid, EventNid | 0> {
+    const changes = new Map<StateKeyNid, EventNid | 0>();
+    const end = path.findIndex(({ line }) => line === since.line);
+    // From the far end on, so that what is nearer overwrites what is farther.
+    for (const step of path.slice(0, end + 1).reverse()) {
+      const from = step.line === since.line ? since.pos : -1;
+      for (const { key, event } of this.#changesBetween.all(step.line, from, step.pos)) changes.set(key, event);
+    }
+    return changes;
   }
 
   /** Lines without a common ancestor (a room left and joined again): both states are walked side by side. */
