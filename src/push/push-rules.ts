@@ -1,4 +1,4 @@
-import { invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { invalidParam, MatrixError, notFound, tooLarge } from '../protocol/errors.ts';
 import { type CompiledRuleset, compileRuleset, predefinedRuleset } from '../protocol/push-rules/compiled.ts';
 import {
   countOwnRules,
@@ -38,6 +38,8 @@ const maxProfiles = 1024;
 
 /** A user's own rules; each is asked for every message. Far more than people make. */
 const maxOwnRules = 1000;
+/** All rules together, as JSON: a bound on what one user can make of every message's evaluation. */
+const maxRulesLength = 128 * 1024;
 
 const nobody: ReadonlySet<UserNid> = new Set();
 
@@ -124,7 +126,9 @@ export class PushRules implements AccountDataObserver {
       throw new MatrixError(400, 'M_UNKNOWN', 'There is no rule with the ID given as before or after');
     }
     if (edit === 'predefined') throw invalidParam('Rule IDs that start with a dot are the server’s');
-    this.#accountData.set(user, 'm.push_rules', rulesetContent(edit));
+    const content = rulesetContent(edit);
+    if (JSON.stringify(content).length > maxRulesLength) throw tooLarge('The push rules of a user are too large');
+    this.#accountData.set(user, 'm.push_rules', content);
   }
 }
 

@@ -130,7 +130,12 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       serverName: asServerName('localhost'),
       key: new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7)),
     },
-    people: { exists: (user) => names.has(user), profile: () => ({}), blocksInvites: () => false },
+    people: {
+      exists: (user) => names.has(user),
+      profile: () => ({}),
+      blocksInvites: () => false,
+      isErased: () => false,
+    },
     settings: { defaultVersion: '12', publicDirectory: 'members' },
     observers,
   });

@@ -44,6 +44,18 @@ describe('push rules over the API', () => {
     assert.deepEqual((await other.request({ path: `${base}/global` })).json.content, []);
   });
 
+  it('have a bound on their size', async () => {
+    await using world = openSyncWorld();
+    const alice = world.person('alice');
+    const put = (id: string) => {
+      const body = { actions: ['notify', { set_tweak: 'sound', value: 'x'.repeat(50_000) }] };
+      return alice.request({ method: 'PUT', path: `${base}/global/override/${id}`, body });
+    };
+    assert.deepEqual([(await put('a')).status, (await put('b')).status], [200, 200]);
+    const third = await put('c');
+    assert.deepEqual([third.status, third.json.errcode], [413, 'M_TOO_LARGE']);
+  });
+
   const rule = { actions: ['notify'] };
   const refused: readonly [string, string, string, unknown, number, string][] = [
     ['a kind that there is not', 'PUT', 'strange/x', rule, 400, 'M_INVALID_PARAM'],
@@ -57,6 +69,7 @@ describe('push rules over the API', () => {
     ['an action of a wrong type', 'PUT', 'override/x', { actions: [5] }, 400, 'M_BAD_JSON'],
     ['a condition without a kind', 'PUT', 'override/x', { ...rule, conditions: [{}] }, 400, 'M_MISSING_PARAM'],
     ['a content rule without a pattern', 'PUT', 'content/x', rule, 400, 'M_BAD_JSON'],
+    ['a pattern that is too long', 'PUT', 'content/x', { ...rule, pattern: 'x'.repeat(256) }, 400, 'M_INVALID_PARAM'],
     ['a neighbour that is not there', 'PUT', 'override/x?before=y', rule, 400, 'M_UNKNOWN'],
     ['a neighbour of the server', 'PUT', 'override/x?before=.m.rule.master', rule, 400, 'M_INVALID_PARAM'],
     ['to delete what is not there', 'DELETE', 'override/x', undefined, 404, 'M_NOT_FOUND'],

@@ -27,10 +27,13 @@ function actionsOf(value: JsonValue): PushAction[] {
   return (value as PushAction[]).filter((action) => action !== 'dont_notify' && action !== 'coalesce');
 }
 
+/** Patterns are searched for in every message. */
+const pattern = v.pipe(v.string(), v.maxLength(255));
+
 const ruleSchema = v.object({
   actions: v.array(v.unknown()),
-  conditions: v.optional(v.array(v.looseObject({ kind: v.string() }))),
-  pattern: v.optional(v.string()),
+  conditions: v.optional(v.array(v.looseObject({ kind: v.string(), pattern: v.optional(pattern) }))),
+  pattern: v.optional(pattern),
 });
 
 /** The rule that a body describes. What does not go with its kind is left out. */
@@ -39,8 +42,8 @@ function ruleOf(kind: RuleKind, ruleId: string, body: JsonObject): PushRule {
   if (/[/\\]/.test(ruleId)) throw invalidParam('Rule IDs have no slashes and no backslashes');
   if (kind === 'room' && !isRoomId(ruleId)) throw invalidParam('The ID of a room rule is a room ID');
   if (kind === 'sender' && !isUserId(ruleId)) throw invalidParam('The ID of a sender rule is a user ID');
-  const { conditions, pattern } = parse(ruleSchema, body);
-  if (kind === 'content' && pattern === undefined) throw badJson('A content rule needs a pattern');
+  const { conditions, pattern: words } = parse(ruleSchema, body);
+  if (kind === 'content' && words === undefined) throw badJson('A content rule needs a pattern');
   const hasConditions = kind === 'override' || kind === 'underride';
   return {
     rule_id: ruleId,
@@ -48,7 +51,7 @@ function ruleOf(kind: RuleKind, ruleId: string, body: JsonObject): PushRule {
     enabled: true,
     actions: actionsOf(body['actions'] as JsonValue),
     ...(hasConditions && { conditions: (conditions ?? []) as JsonValue[] }),
-    ...(kind === 'content' && pattern !== undefined && { pattern }),
+    ...(kind === 'content' && words !== undefined && { pattern: words }),
   };
 }
 
@@ -112,7 +115,8 @@ const readRule = ({ pushRules }: Services): Endpoint[] => [
 /**
  * `PUT …/pushrules/global/{kind}/{ruleId}`
  * Adds a rule or changes the one with this ID; `before` and `after` place it.
- * 200 `{}` · 400 M_INVALID_PARAM kind, ID · 400 M_MISSING_PARAM, M_BAD_JSON · 400 M_UNKNOWN no such neighbour
+ * 200 `{}` · 400 M_INVALID_PARAM kind, ID, a pattern over 255 characters · 400 M_MISSING_PARAM, M_BAD_JSON
+ * · 400 M_UNKNOWN no such neighbour · 413 M_TOO_LARGE all rules together
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
  */
 const putRule = ({ pushRules }: Services): Endpoint =>
