@@ -1,11 +1,12 @@
 import { clientEvent } from '../protocol/events/client-event.ts';
 import type { Pdu } from '../protocol/events/pdu.ts';
+import { redact } from '../protocol/events/redact.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { DeviceNid, EventNid, RoomNid } from '../store/nids.ts';
+import type { DeviceNid, EventNid, RoomNid, UserNid } from '../store/nids.ts';
 import type { RedactionStore } from '../store/rooms/redactions.ts';
 import type { TransactionStore } from '../store/rooms/transactions.ts';
 import type { StateLog } from '../store/state/state-log.ts';
@@ -58,12 +59,14 @@ export class ClientEvents {
 
   /** The event as JSON text. Whether the reader may see it has been decided before. */
   text(row: EventRow, audience: EventAudience): string {
+    const membership = audience.view.membershipAt(row);
+    const erased = membership !== 'join' && this.#stores.isErased(row.sender);
     const shared = this.#shared(row);
-    let text = shared.head;
+    let text = erased ? this.#head(row, 'redacted') : shared.head;
     if (audience.withRoomId) text += `,"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}`;
-    text += `,"unsigned":{"age":${this.#clock.now() - row.ts},"membership":"${audience.view.membershipAt(row)}"`;
+    text += `,"unsigned":{"age":${this.#clock.now() - row.ts},"membership":"${membership}"`;
     text += shared.unsigned;
-    if (shared.replaced !== undefined && audience.view.mayRead(shared.replaced.row)) {
+    if (!erased && shared.replaced !== undefined && this.#mayReadContent(shared.replaced.row, audience.view)) {
       text += `,"prev_content":${shared.replaced.content}`;
     }
     if (row.sender === audience.view.user) text += this.#transaction(row, audience);
@@ -94,6 +97,10 @@ export class ClientEvents {
     };
   }
 
+  #mayReadContent(row: EventRow, view: RoomView): boolean {
+    return view.mayRead(row) && (view.membershipAt(row) === 'join' || !this.#stores.isErased(row.sender));
+  }
+
   #transaction(row: EventRow, { device }: EventAudience): string {
     const sent = this.#stores.transactions.ofEvent(row.nid);
     return sent?.device === device ? `,"transaction_id":${JSON.stringify(transactionIdOf(sent.txn))}` : '';
@@ -107,9 +114,11 @@ export class ClientEvents {
     return shared;
   }
 
-  #head({ nid, room }: Pick<EventRow, 'nid' | 'room'>): string {
-    const { events, interning } = this.#stores;
-    const event = clientEvent(events.bare(nid) as Pdu, interning.eventId(nid), this.#stores.rulesOf(room));
+  #head({ nid, room }: Pick<EventRow, 'nid' | 'room'>, form: 'whole' | 'redacted' = 'whole'): string {
+    const { events, interning, rulesOf } = this.#stores;
+    const rules = rulesOf(room);
+    const whole = events.bare(nid) as Pdu;
+    const event = clientEvent(form === 'whole' ? whole : redact(whole, rules), interning.eventId(nid), rules);
     delete event['room_id'];
     return JSON.stringify(event).slice(0, -1);
   }
@@ -140,6 +149,11 @@ export interface ClientEventStores {
   readonly transactions: TransactionStore;
   readonly stateLog: StateLog;
   readonly rulesOf: (room: RoomNid) => RoomVersionRules;
+  /**
+   * Whether what the user has sent is shown redacted to all who were not in the room when it was sent.
+   * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
+   */
+  readonly isErased: (user: UserNid) => boolean;
 }
 
 function sizeOf({ head, unsigned, replaced }: Shared): number {

@@ -1,6 +1,7 @@
 import { forbidden, MatrixError, notFound } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import { currentState, type StateSources } from './current-state.ts';
@@ -13,6 +14,8 @@ export interface LocalPeople {
   exists(user: UserId): boolean;
   /** The name and picture that a user of this server has set; empty for others. */
   profile(user: UserId): { readonly displayname?: string; readonly avatar_url?: string };
+  /** Whether the user's events are shown redacted to who was not in the room when they were sent. */
+  isErased(user: UserNid): boolean;
   /** Whether the user wants no invites (`m.invite_permission_config`). */
   blocksInvites(user: UserId): boolean;
 }

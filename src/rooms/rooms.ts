@@ -79,7 +79,10 @@ export function createRooms({
   const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName, settings };
   const known = new KnownRooms(base);
   const visibility = new Visibility(base);
-  const clientEvents = new ClientEvents({ ...base, rulesOf: (room) => known.rulesOf(room) }, clock);
+  const clientEvents = new ClientEvents(
+    { ...base, rulesOf: (room) => known.rulesOf(room), isErased: (user) => people.isErased(user) },
+    clock,
+  );
   const stateEngine = new StateEngine(base);
   const redactions = new RedactionEffects({ ...base, clientEvents });
   const input = new RoomInput({ ...base, redactions, stateEngine }, observers);

@@ -98,6 +98,10 @@ export class Accounts {
     return this.#uses.store.page(server, from, limit).map((row) => this.#summary(row));
   }
 
+  isErased(user: UserNid): boolean {
+    return this.#uses.store.isErased(user);
+  }
+
   /** The account's row, deactivated or not. */
   row(userId: UserId): AccountRow | undefined {
     const user = this.#uses.interning.findUser(userId);

@@ -1,4 +1,5 @@
 import type { UserId } from '../protocol/ids/types.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { AccountData } from './account-data.ts';
 import type { Accounts } from './accounts.ts';
 import type { MemberProfile, Profiles } from './profiles.ts';
@@ -18,6 +19,10 @@ export class People {
   /** Whether somebody of this name can be reached: has an account that is not deactivated. */
   exists(userId: UserId): boolean {
     return this.#accounts.row(userId)?.deactivated === false;
+  }
+
+  isErased(user: UserNid): boolean {
+    return this.#accounts.isErased(user);
   }
 
   profile(userId: UserId): MemberProfile {

@@ -55,6 +55,7 @@ export function openRoomWorld(
       const displayname = names.get(user);
       return displayname === undefined ? {} : { displayname };
     },
+    isErased: () => false,
     blocksInvites: (user) => blocking.has(user),
   };
   const rooms = createRooms({

@@ -52,6 +52,7 @@ export class AccountStore {
   readonly #deactivate;
   readonly #replacePassword;
   readonly #leaving;
+  readonly #erased;
 
   constructor(db: Database) {
     this.#find = db.prepare<[user: number], Raw>(`SELECT ${columns} FROM account WHERE user = ?`);
@@ -72,6 +73,7 @@ export class AccountStore {
     this.#deactivate = db.prepare<[number, number]>(
       'UPDATE account SET deactivated = 1, password = NULL, admin = 0, erased = max(erased, ?) WHERE user = ?',
     );
+    this.#erased = db.prepare<[user: number], { erased: number }>('SELECT erased FROM account WHERE user = ?');
     this.#leaving = db
       .prepare<[], UserNid>(
         'SELECT user FROM account WHERE deactivated = 1 AND EXISTS' +
@@ -79,6 +81,11 @@ export class AccountStore {
           ' (SELECT 1 FROM local_member AS m WHERE m.user = account.user AND m.membership IN (1, 2, 3))',
       )
       .pluck();
+  }
+
+  /** Whether the user has asked for what it sent to be erased. */
+  isErased(user: UserNid): boolean {
+    return this.#erased.get(user)?.erased === 1;
   }
 
   find(user: UserNid): AccountRow | undefined {
