@@ -48,8 +48,9 @@ export function backgroundTasks({ db, stores, sweep, media, clock }: TaskUses): 
       slice: () => db.vacuumSome(pagesPerSlice) > 0,
     },
     {
+      // It rests by itself, a day between the kinds; what it has marked waits for an hour.
       name: 'sweep unused strings',
-      every: millis(day),
+      every: millis(hour),
       slice: () => sweep.slice(),
     },
     {

@@ -1,11 +1,14 @@
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Clock } from '../util/clock.ts';
+import { decodeEdges } from './auth/auth-graph.ts';
+import { bodyReferences } from './bodies/references.ts';
 import type { Column } from './database/column-watch.ts';
 import type { Database, Statement } from './db.ts';
 import type { Interning } from './interning/interning.ts';
 import { FIRST_FREE_NID } from './interning/well-known.ts';
+import type { EventNid } from './nids.ts';
 
-export type SweptKind = 'user' | 'server' | 'room' | 'state_key' | 'event_type';
+export type SweptKind = 'user' | 'server' | 'room' | 'state_key' | 'event_type' | 'event_id';
 
 /** For each kind of string all columns that may hold its NIDs. A test holds it against the schema. */
 export const references: { readonly [K in SweptKind]: readonly string[] } = {
@@ -51,10 +54,61 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key'],
   event_type: ['event.type', 'state_key.type'],
+  event_id: [
+    'event.nid',
+    'event_after.event',
+    'event_raw.nid',
+    'event_body.nid',
+    'event_edge.child',
+    'event_edge.parent',
+    'forward_extremity.event',
+    'backward_extremity.parent',
+    'backward_extremity.child',
+    'pending_redaction.target',
+    'pending_redaction.redaction',
+    'redaction.target',
+    'redaction.redaction',
+    'timeline.event',
+    'stream_event.event',
+    'state_change.event',
+    'current_state.event',
+    'auth_node.event',
+    'auth_node.witness',
+    'auth_child.parent',
+    'auth_child.child',
+    'member.event',
+    'local_member.event',
+    'event_txn.event',
+    'receipt.event',
+    'receipt.thread',
+    'push_action.event',
+    'push_action.thread',
+    'unread.thread',
+  ],
 };
 
+type Value = number | string | Buffer | null;
+
+/** Columns of bytes that name NIDs of one kind, and how they are read. What is written into them was looked up or stored before. */
+const encoded: { readonly [K in SweptKind]?: readonly EncodedColumns[] } = {
+  event_id: [
+    { table: 'auth_node', columns: ['edges'], nids: ([edges]) => decodeEdges(edges as Buffer) },
+    {
+      table: 'event_body',
+      columns: ['nid', 'format', 'body'],
+      nids: ([nid, format, body]) => bodyReferences(nid as EventNid, format as number, body as Buffer),
+    },
+  ],
+};
+
+interface EncodedColumns {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly nids: (values: readonly Value[]) => readonly Value[];
+}
+
 /** Users before servers and state keys before types: what one frees, the next can take. */
-const kinds: readonly SweptKind[] = ['user', 'server', 'room', 'state_key', 'event_type'];
+const kinds: readonly SweptKind[] = ['user', 'server', 'room', 'state_key', 'event_type', 'event_id'];
 
 /** NIDs looked at in one go: a bit each, 128 KiB. A kind with more of them takes several goes. */
 const WINDOW = 1 << 20;
@@ -68,11 +122,15 @@ const DELETES = 500;
  */
 const GRACE_MS = 60 * 60 * 1000;
 
+/** From the end of one go to the beginning of the next: the triggers of a go make every write a little slower. */
+const REST_MS = 22 * 60 * 60 * 1000;
+
 /** One table, and how its rows are read in pages. */
 interface TableScan {
-  first: Statement<[], (number | string | Buffer | null)[]>;
-  next: Statement<unknown[], (number | string | Buffer | null)[]>;
+  first: Statement<[], Value[]>;
+  next: Statement<unknown[], Value[]>;
   keys: number;
+  nids: (values: readonly Value[]) => readonly Value[];
 }
 
 interface Go {
@@ -92,8 +150,6 @@ interface Go {
  * Deletes strings that nothing uses any more: mark and sweep, in slices, while the server goes on. A string stays if a
  * row holds its NID when the marking comes by, if a row is written with it meanwhile (temporary triggers see that), if
  * it is looked up meanwhile, or if it is newer than the go. A restart begins the present go again.
- *
- * Event IDs are not swept: they are named inside packed bodies too.
  */
 export class Sweep {
   readonly #db: Database;
@@ -103,6 +159,7 @@ export class Sweep {
   readonly #load: Statement<[], string>;
   readonly #save: Statement<[string], never>;
   #go: Go | undefined;
+  #restUntil = -Infinity;
 
   constructor(db: Database, interning: Interning, options: { clock: Clock; serverName: ServerName }) {
     this.#db = db;
@@ -118,6 +175,7 @@ export class Sweep {
   /** Does a slice; false: there is nothing to do just now. */
   slice(): boolean {
     if (this.#go === undefined) {
+      if (this.#clock.monotonic() < this.#restUntil) return false;
       this.#go = this.#begin();
       return true;
     }
@@ -156,7 +214,9 @@ export class Sweep {
     });
     // Kept in memory for the life of the process, perhaps before any row names it.
     this.#interning.findServer(this.#ownServer);
-    const scans = [...Map.groupBy(columns, ({ table }) => table)].map(([table, own]) => this.#scan(table, own));
+    const tables = Map.groupBy(columns, ({ table }) => table);
+    const scans = [...tables].map(([table, own]) => this.#scan(table, own.map(columnName), (values) => values));
+    for (const { table, columns, nids } of encoded[kind] ?? []) scans.push(this.#scan(table, columns, nids));
     const began = this.#clock.monotonic();
     return {
       kind,
@@ -171,19 +231,20 @@ export class Sweep {
     };
   }
 
-  #scan(table: string, columns: readonly Column[]): TableScan {
+  #scan(table: string, columns: readonly string[], nids: TableScan['nids']): TableScan {
     const info = this.#db
       .prepare<[string], string>('SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk')
       .pluck()
       .all(table);
     const keys = info.length > 0 ? info : ['rowid'];
-    const select = `SELECT ${[...keys, ...columns.map(({ column }) => column)].join(', ')} FROM ${table}`;
+    const select = `SELECT ${[...keys, ...columns].join(', ')} FROM ${table}`;
     const order = `ORDER BY ${keys.join(', ')} LIMIT ${ROWS}`;
     const after = `(${keys.join(', ')}) > (${keys.map(() => '?').join(', ')})`;
     return {
-      first: this.#db.prepare<[], (number | string | Buffer | null)[]>(`${select} ${order}`).raw(),
-      next: this.#db.prepare<unknown[], (number | string | Buffer | null)[]>(`${select} WHERE ${after} ${order}`).raw(),
+      first: this.#db.prepare<[], Value[]>(`${select} ${order}`).raw(),
+      next: this.#db.prepare<unknown[], Value[]>(`${select} WHERE ${after} ${order}`).raw(),
       keys: keys.length,
+      nids,
     };
   }
 
@@ -192,7 +253,7 @@ export class Sweep {
     if (scan === undefined) return;
     const rows = go.after === undefined ? scan.first.all() : scan.next.all(...go.after);
     for (const row of rows) {
-      for (const nid of row.slice(scan.keys)) {
+      for (const nid of scan.nids(row.slice(scan.keys))) {
         const bit = typeof nid === 'number' ? nid - go.from : -1;
         if (bit >= 0 && bit < WINDOW) go.marks[bit >> 3] = (go.marks[bit >> 3] ?? 0) | (1 << (bit & 7));
       }
@@ -226,6 +287,7 @@ export class Sweep {
 
   #finish(go: Go): void {
     this.stop();
+    this.#restUntil = this.#clock.monotonic() + REST_MS;
     const more = go.from + WINDOW < go.until;
     const kind = more ? go.kind : (kinds[(kinds.indexOf(go.kind) + 1) % kinds.length] ?? 'user');
     this.#db.write<void>(() => void this.#save.run(`${kind} ${more ? go.from + WINDOW : 1}`));
@@ -235,6 +297,10 @@ export class Sweep {
 function columnOf(reference: string): Column {
   const [table = '', column = ''] = reference.split('.');
   return { table, column };
+}
+
+function columnName({ column }: Column): string {
+  return column;
 }
 
 // Fixed numbers stay, used or not.

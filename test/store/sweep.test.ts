@@ -4,8 +4,10 @@ import type { ServerName } from '../../src/protocol/ids/types.ts';
 import type { RoomNid, UserNid } from '../../src/store/nids.ts';
 import { references, Sweep, type SweptKind } from '../../src/store/sweep.ts';
 import { openTestStore } from '../support/store.ts';
+import { StoreRoom } from '../support/store-room.ts';
 
 const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 function opened() {
   const store = openTestStore();
@@ -21,6 +23,8 @@ function opened() {
     untilWaiting();
     clock.advance(HOUR);
     untilWaiting();
+    // Between two goes it rests.
+    clock.advance(DAY);
   };
   const everything = () => {
     for (const _ of Object.keys(references)) wholeGo();
@@ -141,6 +145,70 @@ describe('the sweep', () => {
     untilWaiting();
   });
 
+  it('keeps event IDs that only bytes name: packed bodies and edges of the auth graph', async () => {
+    const { store, db, interning, everything } = opened();
+    await using _ = store;
+    const { bodyPacker, events } = store.stores;
+    const made = db.write(() => {
+      const room = new StoreRoom(store, '11');
+      return [room.create('@a:x'), room.join('@a:x'), room.message('@a:x', 'hello'), room.message('@a:x', 'again')];
+    });
+    while (bodyPacker.packSome(100) > 0);
+    const [, join, first, last] = made;
+    assert.ok(join && first && last);
+    const canonical = events.canonical(last.nid);
+    db.write<void>(() => {
+      for (let i = 0; i < 3; i++) interning.event(`$unused${i}`);
+      // As a purge might: the events go, and what names them stays.
+      for (const { nid } of [join, first]) {
+        for (const { table, column } of references.event_id.map(columnOf)) {
+          db.prepare<[number], never>(`DELETE FROM ${table} WHERE ${column} = ?`).run(nid);
+        }
+      }
+    });
+    everything();
+    assert.equal(events.canonical(last.nid), canonical);
+    assert.deepEqual(
+      ['$unused0', '$unused1', '$unused2'].map((id) => interning.findEvent(id)),
+      [undefined, undefined, undefined],
+    );
+    assert.deepEqual(
+      [...interning.eventIds(made.map(({ nid }) => nid)).keys()].sort(),
+      made.map(({ nid }) => nid),
+    );
+  });
+
+  it('spares what a body is packed with while it goes on', async () => {
+    const { store, db, interning, sweep, clock, untilWaiting, wholeGo } = opened();
+    await using _ = store;
+    for (let kind = 0; kind < 5; kind++) wholeGo();
+    const { bodyPacker, events } = store.stores;
+    const last = db.write(() => {
+      const room = new StoreRoom(store, '11');
+      room.create('@a:x');
+      return room.join('@a:x');
+    });
+    const canonical = events.canonical(last.nid);
+    untilWaiting();
+    while (bodyPacker.packSome(100) > 0);
+    clock.advance(HOUR);
+    while (sweep.slice());
+    interning.clearCache('event_id');
+    assert.equal(events.canonical(last.nid), canonical);
+  });
+
+  it('rests for most of a day before the next kind', async () => {
+    const { store, clock, sweep, untilWaiting } = opened();
+    await using _ = store;
+    untilWaiting();
+    clock.advance(HOUR);
+    untilWaiting();
+    clock.advance(21 * HOUR);
+    assert.equal(sweep.slice(), false);
+    clock.advance(HOUR);
+    assert.equal(sweep.slice(), true);
+  });
+
   it('knows every column of the schema that holds the number of a string', async () => {
     await using store = openTestStore();
     const columns = store.db
@@ -156,12 +224,18 @@ describe('the sweep', () => {
       ['room', /\.room$/],
       ['state_key', /\.(state_key|key)$/],
       ['event_type', /\.type$/],
+      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread)$/],
     ];
-    // Of the same name, but text.
-    const texts = new Set(['meta.key', 'account_data.type']);
+    // Of the same name, but text or another number.
+    const texts = new Set(['meta.key', 'account_data.type', 'line.parent']);
     for (const [kind, pattern] of words) {
       const found = columns.filter((column) => pattern.test(column) && !texts.has(column));
       assert.deepEqual([...references[kind]].sort(), found.sort(), kind);
     }
   });
 });
+
+function columnOf(reference: string): { table: string; column: string } {
+  const [table = '', column = ''] = reference.split('.');
+  return { table, column };
+}

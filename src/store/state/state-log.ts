@@ -153,7 +153,10 @@ export class StateLog {
   /** Takes back the changes at the end of a fork, to which nothing points; with the last of them the fork goes. */
   retract(end: StatePoint): void {
     this.#dropRows.run(end.line, end.pos);
-    if (this.#newest.get(end.line, Number.MAX_SAFE_INTEGER) === undefined) this.#dropLine.run(end.line);
+    if ((this.#newest.get(end.line, Number.MAX_SAFE_INTEGER)?.pos ?? 0) > 0) return;
+    // What was copied from the forks below, when this one would have been too deep, was for its own changes.
+    this.#dropRows.run(end.line, 0);
+    this.#dropLine.run(end.line);
   }
 
   /** The event under a key. */

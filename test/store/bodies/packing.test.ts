@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { encodeBase64, sha256Base64 } from '../../../src/protocol/base64.ts';
 import { canonicaliseLenient, canonicalJson } from '../../../src/protocol/canonical-json.ts';
+import { bodyReferences } from '../../../src/store/bodies/references.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -127,6 +128,31 @@ describe('event bodies', () => {
       assertParts(store, nid, canonical);
     });
     fc.assert(property, { seed: 20261121, numRuns: 150 });
+  });
+
+  it('name by number exactly the stored events that they cite or redact', async () => {
+    await using store = openTestStore();
+    const { bodyPacker, interning } = store.stores;
+    const body = store.db.prepare<[number], { format: number; body: Buffer }>(
+      'SELECT format, body FROM event_body WHERE nid = ?',
+    );
+    for (const [what, members, smaller] of shapes) {
+      const nid = store.db.write<EventNid>(() => {
+        if (interning.findEvent('$first:remote.example') === undefined) {
+          insert(store, '$first:remote.example', canonicalJson(sealed({ depth: 1 })));
+        }
+        return insert(store, `$named${what}:remote.example`, canonicalJson(sealed(members), 'lenient'));
+      });
+      while (bodyPacker.packSome(10) > 0);
+      const row = body.get(nid);
+      assert.ok(row);
+      const first = interning.findEvent('$first:remote.example');
+      const pdu = sealed(members);
+      const cited = [pdu['prev_events'], pdu['auth_events'], [pdu['redacts']]].flat().flat();
+      const expected = smaller ? cited.filter((id) => id === '$first:remote.example').map(() => first) : [];
+      assert.deepEqual(bodyReferences(nid, row.format, row.body), expected, what);
+    }
+    assert.throws(() => bodyReferences(1 as EventNid, 99, Buffer.alloc(1)), /unknown format 99/);
   });
 
   it('are replaced by a redaction, packed or not', async () => {
