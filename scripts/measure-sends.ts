@@ -27,7 +27,7 @@ const db = Database.open({ file: join(folder, 'hearth.db'), cacheKib: 16_384, cl
 const serverName = asServerName('localhost');
 const stores = openStores(db, serverName);
 const notifier = new Notifier({ localUsers: stores.localUsers, clock: systemClock });
-const streams = new Streams({ db, positions: stores.positions, notifier });
+const streams = new Streams({ db, positions: stores.positions, notifier, log: silentLog });
 const key = new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7));
 const rooms = createRooms({
   db,
@@ -36,7 +36,7 @@ const rooms = createRooms({
   clock: systemClock,
   random: systemRandom,
   signer: { serverName, key },
-  people: { exists: () => true, profile: () => ({}), blocksInvites: () => false },
+  people: { exists: () => true, profile: () => ({}), blocksInvites: () => false, isErased: () => false },
   settings: { defaultVersion: '12', publicDirectory: 'members' },
   observers: [],
 });

@@ -220,18 +220,24 @@ export class Database {
     return connection.explain(`QUERY PLAN ${sql}`);
   }
 
-  /** Finishes what waits in `durable` and the checkpoint under way, then closes the file. */
+  /**
+   * Finishes what waits in `durable` and the checkpoint under way, then closes the file. Rejects, with the file closed
+   * all the same, if the last commits could not be made safe.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    this.#group.drain();
-    await this.synced().catch(() => {});
-    await this.#checkpoints.idle();
-    await this.#sync?.close();
-    this.#connection.close();
+    try {
+      this.#group.drainAll();
+      await this.synced();
+    } finally {
+      await this.#checkpoints.idle();
+      await this.#sync?.close();
+      this.#connection.close();
+    }
   }
 
   #committed(): void {

@@ -138,16 +138,13 @@ CREATE TABLE event_raw (
 ) STRICT;
 
 CREATE TABLE event_txn (
+  event  INTEGER PRIMARY KEY,     -- in the order of their making, by which they also expire
   device INTEGER NOT NULL,
   txn    TEXT NOT NULL,           -- path class and transaction ID
-  event  INTEGER NOT NULL,
-  ts     INTEGER NOT NULL,
-  PRIMARY KEY (device, txn)
-) STRICT, WITHOUT ROWID;
+  ts     INTEGER NOT NULL
+) STRICT;
 
-CREATE INDEX event_txn_event ON event_txn (event);
-
-CREATE INDEX event_txn_ts ON event_txn (ts);
+CREATE UNIQUE INDEX event_txn_device ON event_txn (device, txn);
 
 CREATE TABLE event_type (
   nid  INTEGER PRIMARY KEY AUTOINCREMENT,

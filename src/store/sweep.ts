@@ -87,23 +87,29 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
   ],
 };
 
+/** Rows read in a slice, some milliseconds. */
+const ROWS = 2_000;
+
 type Value = number | string | Buffer | null;
 
 /** Columns of bytes that name NIDs of one kind, and how they are read. What is written into them was looked up or stored before. */
-const encoded: { readonly [K in SweptKind]?: readonly EncodedColumns[] } = {
+const encoded: { readonly [K in SweptKind]?: readonly ScannedColumns[] } = {
   event_id: [
-    { table: 'auth_node', columns: ['edges'], nids: ([edges]) => decodeEdges(edges as Buffer) },
+    { table: 'auth_node', columns: ['edges'], rows: ROWS, nids: ([edges]) => decodeEdges(edges as Buffer) },
     {
       table: 'event_body',
-      columns: ['nid', 'format', 'body'],
-      nids: ([nid, format, body]) => bodyReferences(nid as EventNid, format as number, body as Buffer),
+      columns: ['nid', 'format', 'CASE format WHEN 0 THEN NULL ELSE body END'],
+      rows: 250,
+      nids: ([nid, format, body]) => bodyReferences(nid as EventNid, format as number, body as Buffer | null),
     },
   ],
 };
 
-interface EncodedColumns {
+interface ScannedColumns {
   readonly table: string;
   readonly columns: readonly string[];
+  /** As many as `ROWS`, or fewer where they may be long. */
+  readonly rows: number;
   readonly nids: (values: readonly Value[]) => readonly Value[];
 }
 
@@ -112,8 +118,6 @@ const kinds: readonly SweptKind[] = ['user', 'server', 'room', 'state_key', 'eve
 
 /** NIDs looked at in one go: a bit each, 128 KiB. A kind with more of them takes several goes. */
 const WINDOW = 1 << 20;
-/** Rows read in a slice, some milliseconds. */
-const ROWS = 2_000;
 /** Rows deleted in a slice. */
 const DELETES = 500;
 /**
@@ -130,6 +134,7 @@ interface TableScan {
   first: Statement<[], Value[]>;
   next: Statement<unknown[], Value[]>;
   keys: number;
+  rows: number;
   nids: (values: readonly Value[]) => readonly Value[];
 }
 
@@ -215,8 +220,10 @@ export class Sweep {
     // Kept in memory for the life of the process, perhaps before any row names it.
     this.#interning.findServer(this.#ownServer);
     const tables = Map.groupBy(columns, ({ table }) => table);
-    const scans = [...tables].map(([table, own]) => this.#scan(table, own.map(columnName), (values) => values));
-    for (const { table, columns, nids } of encoded[kind] ?? []) scans.push(this.#scan(table, columns, nids));
+    const scans = [...tables].map(([table, own]) =>
+      this.#scan({ table, columns: own.map(columnName), rows: ROWS, nids: (values) => values }),
+    );
+    for (const columns of encoded[kind] ?? []) scans.push(this.#scan(columns));
     const began = this.#clock.monotonic();
     return {
       kind,
@@ -231,19 +238,20 @@ export class Sweep {
     };
   }
 
-  #scan(table: string, columns: readonly string[], nids: TableScan['nids']): TableScan {
+  #scan({ table, columns, rows, nids }: ScannedColumns): TableScan {
     const info = this.#db
       .prepare<[string], string>('SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk')
       .pluck()
       .all(table);
     const keys = info.length > 0 ? info : ['rowid'];
     const select = `SELECT ${[...keys, ...columns].join(', ')} FROM ${table}`;
-    const order = `ORDER BY ${keys.join(', ')} LIMIT ${ROWS}`;
+    const order = `ORDER BY ${keys.join(', ')} LIMIT ${rows}`;
     const after = `(${keys.join(', ')}) > (${keys.map(() => '?').join(', ')})`;
     return {
       first: this.#db.prepare<[], Value[]>(`${select} ${order}`).raw(),
       next: this.#db.prepare<unknown[], Value[]>(`${select} WHERE ${after} ${order}`).raw(),
       keys: keys.length,
+      rows,
       nids,
     };
   }
@@ -259,7 +267,7 @@ export class Sweep {
       }
     }
     go.after = rows.at(-1)?.slice(0, scan.keys);
-    if (rows.length < ROWS) {
+    if (rows.length < scan.rows) {
       go.scans.shift();
       go.after = undefined;
     }

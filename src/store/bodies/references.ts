@@ -7,8 +7,8 @@ import { PACKED_FORMAT, packedFlags } from './format-1.ts';
  * inflated. Events are all that a body names: what else it leaves out is in the columns of its row, and the servers of
  * its signatures are written out.
  */
-export function bodyReferences(nid: EventNid, format: number, body: Buffer): EventNid[] {
-  if (format === 0) return [];
+export function bodyReferences(nid: EventNid, format: number, body: Buffer | null): EventNid[] {
+  if (format === 0 || body === null) return [];
   if (format !== PACKED_FORMAT) throw new Error(`event ${nid} is stored in an unknown format ${format}`);
   const reader = new ByteReader(body);
   const flags = reader.varint();

@@ -36,8 +36,12 @@ export class GroupCommit {
     });
   }
 
-  /** Runs what waits now. */
-  drain(): void {
+  /** Runs everything that waits, however long it takes. */
+  drainAll(): void {
+    while (this.#waiting.length > 0) this.#drain();
+  }
+
+  #drain(): void {
     this.#scheduled = false;
     const began = this.#host.clock.monotonic();
     while (this.#waiting.length > 0) {
@@ -53,7 +57,7 @@ export class GroupCommit {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.drain());
+    setImmediate(() => this.#drain());
   }
 
   #group(began: number): void {

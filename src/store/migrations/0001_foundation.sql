@@ -273,14 +273,12 @@ CREATE INDEX alias_room ON alias (room);
 
 -- A device's transaction IDs; rows outlive their use by a few days only.
 CREATE TABLE event_txn (
+  event  INTEGER PRIMARY KEY,     -- in the order of their making, by which they also expire
   device INTEGER NOT NULL,
   txn    TEXT NOT NULL,           -- path class and transaction ID
-  event  INTEGER NOT NULL,
-  ts     INTEGER NOT NULL,
-  PRIMARY KEY (device, txn)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX event_txn_event ON event_txn (event);
-CREATE INDEX event_txn_ts ON event_txn (ts);
+  ts     INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX event_txn_device ON event_txn (device, txn);
 
 -- ---------------------------------------------------------------- receipts, read state, notification counts
 

@@ -23,9 +23,10 @@ export class TransactionStore {
     this.#insert = db.prepare<[device: number, txn: string, event: number, ts: number], unknown>(
       'INSERT INTO event_txn (device, txn, event, ts) VALUES (?, ?, ?, ?)',
     );
-    this.#expire = db.prepare<[before: number, limit: number], unknown>(
-      `DELETE FROM event_txn WHERE (device, txn) IN
-         (SELECT device, txn FROM event_txn WHERE ts < ? ORDER BY ts LIMIT ?)`,
+    this.#expire = db.prepare<[limit: number, before: number], unknown>(
+      // The oldest come first, so the scan ends at the first that is to stay or at the limit.
+      `DELETE FROM event_txn WHERE event < coalesce(
+         (SELECT max(event) + 1 FROM (SELECT event, ts FROM event_txn WHERE event > 0 ORDER BY event LIMIT ?) WHERE ts < ?), 0)`,
     );
   }
 
@@ -44,6 +45,6 @@ export class TransactionStore {
 
   /** Drops rows older than `before`, at most `limit`; returns how many went. */
   expire(before: Millis, limit: number): number {
-    return this.#expire.run(before, limit).changes;
+    return this.#expire.run(limit, before).changes;
   }
 }
