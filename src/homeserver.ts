@@ -19,6 +19,7 @@ import { PushRules } from './push/push-rules.ts';
 import type { EventObserver } from './rooms/observer.ts';
 import { createRooms } from './rooms/rooms.ts';
 import { Database } from './store/db.ts';
+import type { SyncCalls } from './store/durability/wal-sync.ts';
 import { SigningKeyFile } from './store/signing-key-file.ts';
 import { openStores, type Stores } from './store/stores.ts';
 import { Sweep } from './store/sweep.ts';
@@ -41,6 +42,8 @@ export interface Externals {
   readonly passwordCost?: PasswordCost;
   /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */
   readonly onFatal?: (error: Error) => void;
+  /** A disk that refuses. */
+  readonly syncCalls?: SyncCalls;
 }
 
 /** A server without ports: `app` answers requests, `admin` runs the admin's operations. */
@@ -59,7 +62,7 @@ export interface Homeserver extends AsyncDisposable {
  * and disposes of the server before it lets that go.
  */
 export async function createHomeserver(config: Config, externals: Partial<Externals> = {}): Promise<Homeserver> {
-  const { clock = systemClock, random = systemRandom, log = silentLog, passwordCost, onFatal } = externals;
+  const { clock = systemClock, random = systemRandom, log = silentLog, passwordCost, onFatal, syncCalls } = externals;
   const { serverName, dataDir } = config;
   const db = Database.open({
     file: join(dataDir, 'hearth.db'),
@@ -67,12 +70,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     clock,
     log,
     ...(onFatal === undefined ? {} : { onFatal }),
+    ...(syncCalls === undefined ? {} : { syncCalls }),
   });
   const workers = new WorkerPool({ clock, log });
   db.useCheckpointer((file) => workers.run('checkpoint', file));
   const stores = openStores(db, serverName);
   const notifier = new Notifier({ localUsers: stores.localUsers, clock });
-  const streams = new Streams({ db, positions: stores.positions, notifier });
+  const streams = new Streams({ db, positions: stores.positions, notifier, log });
   const signingKeys = new SigningKeys({
     db,
     store: stores.serverKeys,
@@ -130,7 +134,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const app = createApp(clientEndpoints(services), { gate: users.tokens, log: log.child('http'), random });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
-  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock }), { clock, log });
+  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia }), {
+    clock,
+    log,
+  });
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
@@ -148,8 +155,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await background.stop();
       sweep.stop();
       mediaServices.closeMedia();
-      await db.close();
-      await workers.close();
+      try {
+        await db.close();
+      } finally {
+        await workers.close();
+      }
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Media } from '../media/media.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Sweep } from '../store/sweep.ts';
+import type { Uia } from '../users/uia.ts';
 import { millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { BackgroundTask } from './background.ts';
@@ -12,6 +13,7 @@ export interface TaskUses {
   readonly sweep: Sweep;
   readonly media: Media;
   readonly clock: Clock;
+  readonly uia: Uia;
 }
 
 const second = 1000;
@@ -26,9 +28,10 @@ const pagesPerSlice = 200;
 /** How long a transaction ID is remembered: far longer than any client tries again. */
 const transactionLifetime = 3 * day;
 const rowsPerSlice = 500;
+const sessionsPerSlice = 100;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
-export function backgroundTasks({ db, stores, sweep, media, clock }: TaskUses): BackgroundTask[] {
+export function backgroundTasks({ db, stores, sweep, media, clock, uia }: TaskUses): BackgroundTask[] {
   return [
     {
       name: 'pack bodies',
@@ -41,6 +44,21 @@ export function backgroundTasks({ db, stores, sweep, media, clock }: TaskUses): 
       slice: () =>
         db.write(() => stores.transactions.expire(millis(clock.now() - transactionLifetime), rowsPerSlice)) ===
         rowsPerSlice,
+    },
+    {
+      name: 'forget interactive authentication that is over',
+      every: millis(10 * minute),
+      slice: () => db.write(() => uia.forgetExpired(sessionsPerSlice)) === sessionsPerSlice,
+    },
+    {
+      // Two minutes' worth of them at the most. Expired access tokens stay until they are refreshed or their device
+      // goes: a client has to be told that it may come back.
+      name: 'forget login tokens that are over',
+      every: millis(10 * minute),
+      slice: () => {
+        db.write<void>(() => stores.tokens.removeExpiredLogin(clock.now()));
+        return false;
+      },
     },
     {
       name: 'give free pages back',

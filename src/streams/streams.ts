@@ -1,12 +1,14 @@
 import type { Database } from '../store/db.ts';
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { PositionStore } from '../store/positions.ts';
+import type { Log } from '../util/log.ts';
 import type { Notifier } from './notifier.ts';
 
 export interface StreamsOptions {
   db: Database;
   positions: PositionStore;
   notifier: Notifier;
+  log: Log;
 }
 
 /** Positions reserved at a time: one small write in so many changes, and as many numbers lost at a restart. */
@@ -22,6 +24,7 @@ export class Streams {
   readonly #db: Database;
   readonly #positions: PositionStore;
   readonly #notifier: Notifier;
+  readonly #log: Log;
   #last: number;
   /** Durably reserved; a start begins after it. */
   #reserved: number;
@@ -33,10 +36,11 @@ export class Streams {
   #rooms = new Set<RoomNid>();
   #users = new Set<UserNid>();
 
-  constructor({ db, positions, notifier }: StreamsOptions) {
+  constructor({ db, positions, notifier, log }: StreamsOptions) {
     this.#db = db;
     this.#positions = positions;
     this.#notifier = notifier;
+    this.#log = log.child('streams');
     this.epoch = positions.epoch();
     this.#last = positions.reserved();
     this.#reserved = this.#last;
@@ -108,8 +112,8 @@ export class Streams {
         () => {
           this.#reserved = Math.max(this.#reserved, target);
         },
-        // Said by the database itself; when the block is used up, `#reserveNow` meets the reason and throws.
-        () => {},
+        // Nothing is lost yet; when the block is used up, `#reserveNow` meets the reason and throws.
+        (error: unknown) => this.#log.warn('streams.reservation_failed', { error }),
       )
       .finally(() => {
         this.#renewing = false;

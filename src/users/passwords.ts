@@ -63,7 +63,7 @@ export class Passwords {
     this.#waiting++;
     const mine = this.#turn.then(work);
     // The next in turn does not care how this one ended.
-    this.#turn = mine.catch(() => {});
+    this.#turn = Promise.allSettled([mine]);
     try {
       return await mine;
     } finally {

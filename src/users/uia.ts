@@ -197,7 +197,7 @@ export class Uia {
     const { db, store, clock, random } = this.#uses;
     const id = randomToken(random, 18);
     db.write<void>(() => {
-      this.#sweep(clock.now());
+      this.forgetExpired(sweepAtOnce);
       store.insert(id, operationOf(request), request.requester?.user, clock.now() + sessionLifetime);
     });
     return { ...nothingDone, session: id };
@@ -208,13 +208,16 @@ export class Uia {
     return session && this.#uses.clock.now() < session.expires ? session : undefined;
   }
 
-  #sweep(now: number): void {
-    const { store, registrationTokens } = this.#uses;
-    for (const session of store.expired(now, sweepAtOnce)) {
+  /** Inside a write: removes up to `limit` sessions that are over; registration tokens get their use back. Answers how many. */
+  forgetExpired(limit: number): number {
+    const { store, registrationTokens, clock } = this.#uses;
+    const expired = store.expired(clock.now(), limit);
+    for (const session of expired) {
       const token = session.memory.registrationToken;
       if (token !== undefined) registrationTokens.release(token);
       store.remove(session.id);
     }
+    return expired.length;
   }
 }
 

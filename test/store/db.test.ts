@@ -256,6 +256,51 @@ describe('Database.durable', () => {
     );
   });
 
+  it('refuses the whole group if SQLite itself has rolled it back in the middle, and goes on with the next', async () => {
+    const { store, db, put, keys } = opened();
+    await using _ = store;
+    // As a full disk does it.
+    const fatal = db.prepare<[], never>("INSERT OR ROLLBACK INTO meta (key, value) VALUES ('epoch', 1)");
+    const drawn: number[] = [];
+    const undone: string[] = [];
+    const job = (key: string, also: () => void = () => undefined) =>
+      db.durable(() => {
+        db.afterRollback(() => undone.push(key));
+        drawn.push(store.streams.next());
+        put(key);
+        also();
+        return key;
+      });
+    const first = [job('a'), job('b', () => void fatal.run()), job('c')];
+    const outcomes = await Promise.allSettled(first);
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome.status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+    assert.deepEqual(undone, ['b', 'a']);
+    assert.deepEqual(keys(), ['c']);
+    assert.equal(await job('d'), 'd');
+    assert.deepEqual(keys(), ['c', 'd']);
+    assert.deepEqual(
+      drawn,
+      [...new Set(drawn)].sort((a, b) => a - b),
+      'no position is given out twice',
+    );
+    assert.ok(store.stores.positions.reserved() >= (drawn.at(-1) ?? 0));
+  });
+
+  it('does not let a job swallow that the transaction is gone', async () => {
+    const { store, db, put, keys } = opened();
+    await using _ = store;
+    const fatal = db.prepare<[], never>("INSERT OR ROLLBACK INTO meta (key, value) VALUES ('epoch', 1)");
+    const swallowing = db.durable<void>(() => {
+      put('a');
+      assert.throws(() => fatal.run());
+    });
+    await assert.rejects(swallowing);
+    assert.deepEqual(keys(), []);
+  });
+
   it('refuses a job that returns a promise', async () => {
     const { store, db } = opened();
     await using _ = store;
@@ -272,6 +317,21 @@ describe('Database.durable', () => {
     const job = db.durable<void>(() => void put('last'));
     await db.close();
     await job;
+  });
+
+  it('runs it however long it takes, and takes nothing more', async () => {
+    const { store, db, put } = opened();
+    await using _ = store;
+    const jobs = ['a', 'b', 'c', 'd'].map((key) =>
+      db.durable(() => {
+        put(key);
+        store.clock.advance(1000);
+        return key;
+      }),
+    );
+    await db.close();
+    assert.deepEqual(await Promise.all(jobs), ['a', 'b', 'c', 'd']);
+    await assert.rejects(db.durable<void>(() => put('late')));
   });
 });
 

@@ -97,7 +97,6 @@ describe('durable()', () => {
   it('never reports success again after a failed sync', async () => {
     const fatal: Error[] = [];
     const { disk, end, db, send, answered, intern } = opened({ onFatal: (error) => fatal.push(error) });
-    await using _ = end;
     const first = send('a.test');
     await turn();
     const second = send('b.test');
@@ -112,6 +111,9 @@ describe('durable()', () => {
       fatal.map((error) => error instanceof DurabilityLost),
       [true],
     );
+    // Nor when it is closed: whoever ends the process has to know that something may be lost.
+    await assert.rejects(end[Symbol.asyncDispose](), DurabilityLost);
+    assert.throws(() => db.write<void>(() => intern('e.test')));
   });
 
   it('syncs the -wal file and nothing else', async () => {

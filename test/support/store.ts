@@ -39,7 +39,7 @@ export function openTestStore(options: Partial<OpenOptions> = {}): TestStore {
   const db = Database.open({ cacheKib: 2048, clock, log: silentLog, ...options, file });
   const stores = openStores(db, asServerName('localhost'));
   const notifier = new Notifier({ localUsers: stores.localUsers, clock });
-  const streams = new Streams({ db, positions: stores.positions, notifier });
+  const streams = new Streams({ db, positions: stores.positions, notifier, log: silentLog });
   return {
     folder: folder.path,
     file,
@@ -50,8 +50,11 @@ export function openTestStore(options: Partial<OpenOptions> = {}): TestStore {
     clock,
     random: new SeededRandom(),
     async [Symbol.asyncDispose]() {
-      await db.close();
-      folder[Symbol.dispose]();
+      try {
+        await db.close();
+      } finally {
+        folder[Symbol.dispose]();
+      }
     },
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { loadConfig } from '../../src/config/load.ts';
-import { createHomeserver, type Homeserver } from '../../src/homeserver.ts';
+import { createHomeserver, type Externals, type Homeserver } from '../../src/homeserver.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import { cheapPasswords } from './account-server.ts';
@@ -21,8 +21,11 @@ export class World implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** `settings`: more of the configuration, in TOML form. */
-  static async open(settings: Readonly<Record<string, unknown>> = {}): Promise<World> {
+  /** `settings`: more of the configuration, in TOML form. `externals`: another outside world than the usual. */
+  static async open(
+    settings: Readonly<Record<string, unknown>> = {},
+    externals: Partial<Externals> = {},
+  ): Promise<World> {
     const folder = tempFolder();
     const loaded = loadConfig({
       env: {},
@@ -39,7 +42,7 @@ export class World implements AsyncDisposable {
     assert.ok(loaded.ok, 'the settings are valid');
     const clock = new FakeClock();
     const random = new SeededRandom();
-    const hs = await createHomeserver(loaded.config, { clock, random, passwordCost: cheapPasswords });
+    const hs = await createHomeserver(loaded.config, { clock, random, passwordCost: cheapPasswords, ...externals });
     return new World(hs, clock, folder);
   }
 
@@ -64,8 +67,11 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const problems = checkConsistency(this.hs.db, asServerName('localhost'));
-    await this.hs[Symbol.asyncDispose]();
-    this.#folder[Symbol.dispose]();
+    try {
+      await this.hs[Symbol.asyncDispose]();
+    } finally {
+      this.#folder[Symbol.dispose]();
+    }
     assert.deepEqual(problems, []);
   }
 }
