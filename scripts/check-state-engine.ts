@@ -12,13 +12,23 @@ const rooms = Number(process.argv[2] ?? 400);
 const firstSeed = Number(process.argv[3] ?? 1);
 const versions = ['1', '2', '6', '11', '12'];
 
+let rejoins = 0;
+let filled = 0;
+let filledBelow = 0;
 await using store = openTestStore();
 const { db } = store;
 for (let room = 1; room <= rooms; room++) {
   const seed = firstSeed + room;
   const version = versions[room % versions.length] ?? '12';
   try {
-    db.write<void>(() => new EngineCheck(store, new Seeded(seed), version, room).run(50));
+    const check = db.write<EngineCheck>(() => {
+      const check = new EngineCheck(store, new Seeded(seed), version, room);
+      check.run(50);
+      return check;
+    });
+    rejoins += check.rejoins;
+    filled += check.filled;
+    filledBelow += check.filledBelow;
   } catch (error) {
     throw new Error(`seed ${seed}, room version ${version}`, { cause: error });
   }
@@ -29,5 +39,6 @@ const forks = count('SELECT count(*) FROM line WHERE kind = 1');
 const merges = count('SELECT count(*) FROM merged_point');
 const refused = count('SELECT count(*) FROM event WHERE flags <> 0');
 console.log(
-  `${rooms} rooms, ${events} events (${refused} refused), ${forks} forks, ${merges} merges: all as resolved whole`,
+  `${rooms} rooms, ${events} events (${refused} refused), ${forks} forks, ${merges} merges,` +
+    ` ${rejoins} rejoins, ${filled} entries filled in (${filledBelow} below later rows): all as resolved whole`,
 );

@@ -8,7 +8,7 @@ import { type ResolvedRoom, StateEngine } from '../../src/rooms/state-engine.ts'
 import type { EventRow } from '../../src/store/events/event-row.ts';
 import { eventFlags } from '../../src/store/events/flags.ts';
 import { membershipCode } from '../../src/store/events/membership.ts';
-import type { EventNid, StatePoint } from '../../src/store/nids.ts';
+import type { EventNid, StateKeyNid, StatePoint, StreamPos } from '../../src/store/nids.ts';
 import { authEventOf, goodSignatures } from './auth-event.ts';
 import { keyOf, type NaiveState, naiveResolve } from './naive-state-resolution.ts';
 import { RandomDrafts } from './random-drafts.ts';
@@ -26,7 +26,8 @@ type Fate = 'accepted' | 'rejected' | 'soft-failed';
 
 /**
  * Grows a room at random in a database and, by whole states in memory, beside it: forks, merges, messages, rejected
- * and soft-failed events, stale auth events. After each event it holds the states before and after it and the current
+ * and soft-failed events, stale auth events; rejoins with a state that is incomplete at first, and that is filled in at
+ * the base below what happened since. Events after a rejoin may cite some of before. After each event it holds the states before and after it and the current
  * state against each other.
  */
 export class EngineCheck {
@@ -43,6 +44,16 @@ export class EngineCheck {
   readonly #citable: string[] = [];
   #ends: string[] = [];
   #createId = '';
+  /** Since the last rejoin: the events, the place of the first citable one, and the entries that are still to come. */
+  #stretch: string[] = [];
+  #stretchBegins = 0;
+  #missing: readonly AuthEvent<string>[] = [];
+  #base = 0 as StreamPos;
+  #fillers = 0;
+  rejoins = 0;
+  /** Entries filled in, and how many of them below a later row. */
+  filled = 0;
+  filledBelow = 0;
 
   /** Inside a write, like everything here. */
   constructor(store: TestStore, random: Seeded, version: string, label: number) {
@@ -78,6 +89,8 @@ export class EngineCheck {
   }
 
   #step(): void {
+    if (this.#missing.length === 0 && this.#random.chance(0.04)) return this.#rejoin();
+    if (this.#missing.length > 0 && this.#random.chance(0.2)) return this.#fillIn();
     const prev = this.#pickPrev();
     const state = this.#naiveBefore(prev);
     const draft: Draft = this.#random.chance(0.2)
@@ -91,16 +104,84 @@ export class EngineCheck {
     const spread = this.#random.fraction();
     if (spread < 0.35) return [...this.#ends];
     if (spread < 0.7) return [this.#random.pick(this.#ends)];
-    const recent = this.#citable.slice(-12);
+    // What was resolved while entries were missing would have to be resolved again if it involved the time before.
+    const from = this.#missing.length > 0 ? this.#stretchBegins : 0;
+    const recent = this.#citable.slice(Math.max(from, this.#citable.length - 12));
     return this.#random.shuffle(recent).slice(0, 1 + this.#random.below(3));
+  }
+
+  /** All of ours were away. Somebody's next message is where we come back, with the state before it in part. */
+  #rejoin(): void {
+    const { roomState, timeline, extremities } = this.#store.stores;
+    const from = this.#random.pick(this.#citable.slice(-12));
+    const state = new Map(this.#after.get(from));
+    const sender = this.#joinedIn(state);
+    if (sender === undefined) return;
+    this.rejoins++;
+    const room = this.#room.nid;
+    const pos = this.#store.streams.next();
+    const line = roomState.reopenRoom(room, pos);
+    timeline.openSegment(room, pos);
+    const entries = [...state.values()].map((id) => ({ key: this.#keyNid(id), event: this.#nid(id) }));
+    roomState.applyCurrent(room, pos, entries);
+    extremities.replace(room, extremities.forward(room), []);
+    this.#ends = [];
+    this.#stretch = [];
+    this.#stretchBegins = this.#citable.length;
+    this.#base = pos;
+    this.#missing = Array.from({ length: 2 + this.#random.below(4) }, () => this.#filler(sender, state));
+    const draft: Draft = { type: 'm.room.message', sender, content: { body: 'I am back' } };
+    this.#commit(this.#event(draft, [from], this.#citedBy(draft, state)), state, { line, pos }, 'accepted');
+  }
+
+  /** A state event of the time away, which comes without its place. Nothing else in the room has its key. */
+  #filler(sender: string, state: NaiveState): AuthEvent<string> {
+    const n = this.#fillers++;
+    const user = `@filled${n}:s${6 + (n % 3)}`;
+    const draft: Draft = this.#random.chance(0.5)
+      ? { type: 'm.room.member', stateKey: user, sender: user, content: { membership: 'join' } }
+      : { type: 'org.example.filled', stateKey: `${n}`, sender, content: { n } };
+    const event = this.#event(draft, [], this.#citedBy(draft, state));
+    this.#events.set(event.id, event);
+    this.#insert(event, undefined, 'outlier');
+    return event;
+  }
+
+  /** The rest of the state arrives: at the base, also where somebody has written since. */
+  #fillIn(): void {
+    const { roomState } = this.#store.stores;
+    const written = this.#missing.find(({ type }) => type === 'org.example.filled');
+    const sender = this.#joinedIn(this.#naiveCurrent());
+    if (written !== undefined && sender !== undefined && this.#random.chance(0.7)) {
+      const { type, stateKey = '' } = written;
+      this.#try({ type, stateKey, sender, content: { later: true } }, [...this.#ends], false);
+    }
+    const entries = this.#missing.map(({ id }) => [this.#keyNid(id), this.#nid(id)] as const);
+    const gained = roomState.fillIn(this.#room.nid, this.#base, this.#store.streams.next(), entries);
+    this.filled += entries.length;
+    this.filledBelow += entries.length - gained.length;
+    const missing = this.#missing.map(({ id, type, stateKey = '' }): [string, string] => [keyOf(type, stateKey), id]);
+    for (const id of this.#stretch) this.#after.set(id, new Map([...missing, ...(this.#after.get(id) ?? [])]));
+    this.#missing = [];
+    this.#assertCurrent();
+    for (const id of this.#stretch) this.#assertAfter(id);
+  }
+
+  #joinedIn(state: NaiveState): string | undefined {
+    const joined = [...state.values()].map((id) => this.#events.get(id)).filter((event) => isJoin(event));
+    return joined.length === 0 ? undefined : this.#random.pick(joined)?.stateKey;
+  }
+
+  #citedBy(draft: Draft, state: NaiveState): AuthEvent<string>[] {
+    return authTypesFor(draft, this.#rules)
+      .map(([type, stateKey]) => this.#lookup(state, type, stateKey))
+      .filter((event) => event !== undefined);
   }
 
   #try(draft: Draft, prev: readonly string[], stale: boolean): void {
     const before = this.#naiveBefore(prev);
     const source = stale ? (this.#after.get(this.#random.pick(this.#citable)) ?? before) : before;
-    const cited = authTypesFor(draft, this.#rules)
-      .map(([type, stateKey]) => this.#lookup(source, type, stateKey))
-      .filter((event) => event !== undefined);
+    const cited = this.#citedBy(draft, source);
     const event = this.#event(draft, prev, cited);
     if (!this.#allows(event, new Map([create(this), ...cited.map(entry)]))) return;
     const fate = this.#fate(event, before);
@@ -134,20 +215,27 @@ export class EngineCheck {
     if (fate === 'accepted') {
       this.#ends = [...this.#ends.filter((end) => !event.prevEvents.includes(end)), event.id];
     }
+    this.#stretch.push(event.id);
     this.#insert(event, point, fate);
-    const after = this.#engine.stateAfter(this.#nid(event.id));
-    assert.ok(after);
-    this.#assertState(after, this.#after.get(event.id) ?? before, `state after ${event.id}`);
+    this.#assertAfter(event.id);
     this.#assertCurrent();
   }
 
-  #insert(event: AuthEvent<string>, before: StatePoint, fate: Fate): void {
+  #assertAfter(id: string): void {
+    const after = this.#engine.stateAfter(this.#nid(id));
+    const wanted = this.#after.get(id);
+    assert.ok(after && wanted);
+    this.#assertState(after, wanted, `state after ${id}`);
+  }
+
+  #insert(event: AuthEvent<string>, before: StatePoint | undefined, fate: Fate | 'outlier'): void {
     const { stores, streams } = this.#store;
     const room = this.#room.nid;
     const nid = this.#nid(event.id);
     const pos = fate === 'accepted' ? streams.next() : null;
     const place = pos === null ? undefined : stores.timeline.append(room, nid, pos);
-    const flags = { accepted: 0, rejected: eventFlags.REJECTED, 'soft-failed': eventFlags.SOFT_FAILED }[fate];
+    const { REJECTED, SOFT_FAILED, OUTLIER } = eventFlags;
+    const flags = { accepted: 0, rejected: REJECTED, 'soft-failed': SOFT_FAILED, outlier: OUTLIER }[fate];
     const membership = event.type === 'm.room.member' ? membershipCode(event.content['membership']) : undefined;
     const row: EventRow = {
       nid,
@@ -162,8 +250,8 @@ export class EngineCheck {
       pos,
       segment: place?.segment ?? null,
       idx: place?.idx ?? null,
-      line: before.line,
-      linePos: before.pos,
+      line: before?.line ?? null,
+      linePos: before?.pos ?? null,
     };
     const parents = event.prevEvents.map((id) => this.#nid(id));
     const { content, sender, type } = event;
@@ -260,6 +348,12 @@ export class EngineCheck {
     return this.#rules.roomIdIsCreateHash ? `!${this.#createId.slice(1)}` : this.#roomId;
   }
 
+  #keyNid(id: string): StateKeyNid {
+    const event = this.#events.get(id);
+    if (event?.stateKey === undefined) throw new Error(`${id} is no state event`);
+    return this.#store.stores.interning.stateKey(event.type, event.stateKey);
+  }
+
   #nid(id: string): EventNid {
     return this.#store.stores.interning.event(id);
   }
@@ -270,4 +364,8 @@ export class EngineCheck {
     const named = (ids: readonly string[]) => ids.map((id) => this.#nid(id));
     return { ...event, id: nid, authEvents: named(event.authEvents), prevEvents: named(event.prevEvents) };
   }
+}
+
+function isJoin(event: AuthEvent<string> | undefined): event is AuthEvent<string> {
+  return event?.type === 'm.room.member' && event.content['membership'] === 'join';
 }
