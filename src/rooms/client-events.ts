@@ -24,6 +24,8 @@ export interface EventAudience {
   readonly device: DeviceNid;
   /** `false` inside /sync, where the room is said elsewhere. */
   readonly withRoomId: boolean;
+  /** `federation`: as it came over federation, with its ID and `unsigned`; what a filter's `event_format` may ask for. */
+  readonly format?: 'client' | 'federation';
 }
 
 /** The part of an event that is the same for every reader, as JSON text. */
@@ -62,8 +64,9 @@ export class ClientEvents {
     const membership = audience.view.membershipAt(row);
     const erased = membership !== 'join' && this.#stores.isErased(row.sender);
     const shared = this.#shared(row);
-    let text = erased ? this.#head(row, 'redacted') : shared.head;
-    if (audience.withRoomId) text += `,"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}`;
+    const whole = audience.format === 'federation';
+    let text = whole ? this.#pdu(row, erased) : erased ? this.#head(row, 'redacted') : shared.head;
+    if (audience.withRoomId && !whole) text += `,"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}`;
     text += `,"unsigned":{"age":${this.#clock.now() - row.ts},"membership":"${membership}"`;
     text += shared.unsigned;
     if (!erased && shared.replaced !== undefined && this.#mayReadContent(shared.replaced.row, audience.view)) {
@@ -121,6 +124,13 @@ export class ClientEvents {
     const event = clientEvent(form === 'whole' ? whole : redact(whole, rules), interning.eventId(nid), rules);
     delete event['room_id'];
     return JSON.stringify(event).slice(0, -1);
+  }
+
+  #pdu({ nid, room }: EventRow, erased: boolean): string {
+    const { events, interning, rulesOf } = this.#stores;
+    const { unsigned: _, ...pdu } = events.pdu(nid);
+    const event = erased ? redact(pdu, rulesOf(room)) : pdu;
+    return JSON.stringify({ ...event, event_id: interning.eventId(nid) }).slice(0, -1);
   }
 
   #replaced(row: EventRow): Omit<Shared, 'head'> {

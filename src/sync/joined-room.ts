@@ -82,7 +82,7 @@ export class JoinedRooms {
     const delta = full ? [] : stateLog.changesBetween(info.line, turn.from, turn.now);
     const draft = {
       info,
-      audience: { view, device: turn.device, withRoomId: false },
+      audience: { view, device: turn.device, withRoomId: false, format: turn.filter.eventFormat },
       full,
       batch: timelines.read(turn, { info, view, since: full ? undefined : turn.from, upTo: turn.now }),
       delta,

@@ -31,7 +31,7 @@ export class LeftRooms {
       return;
     }
     const view = visibility.view(room, turn.user);
-    const audience = { view, device: turn.device, withRoomId: false };
+    const audience = { view, device: turn.device, withRoomId: false, format: turn.filter.eventFormat };
     const since = turn.initial ? undefined : turn.from;
     const batch = timelines.read(turn, { info, view, since, upTo: member.pos, own: member.event });
     yield `"timeline":${joined.timeline(batch, audience, turn.broken)},"${turn.stateSection}":{"events":[`;

@@ -173,6 +173,20 @@ describe('GET /sync', () => {
     assert.equal(answer.rooms.join[s.room].timeline.events.at(-1).state_key, s.bob.userId);
   });
 
+  it('event_format federation has events as other servers get them, with ID and unsigned', async () => {
+    await using s = await scene();
+    const { next_batch: since } = await s.bob.sync();
+    await s.alice.say(s.room, 'hello');
+    const answer = await s.bob.sync({ since, ...filter({ event_format: 'federation' }) });
+    const event = answer.rooms.join[s.room].timeline.events[0];
+    const expected = ['auth_events', 'content', 'depth', 'event_id', 'hashes', 'origin_server_ts', 'prev_events'];
+    assert.deepEqual(
+      Object.keys(event).toSorted(),
+      [...expected, 'room_id', 'sender', 'signatures', 'type', 'unsigned'].toSorted(),
+    );
+    assert.deepEqual([event.content.body, event.room_id], ['hello', s.room]);
+  });
+
   it('the filter chooses rooms, types and senders', async () => {
     await using s = await scene();
     const other = await s.alice.createRoom();
