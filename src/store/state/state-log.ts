@@ -74,7 +74,10 @@ export class StateLog {
     this.#openLine = db.prepare<[number, number, number], never>(
       'INSERT INTO room_line (room, from_pos, line) VALUES (?, ?, ?)',
     );
-    this.#dropRows = db.prepare<[number, number], never>('DELETE FROM state_change WHERE line = ? AND pos = ?');
+    this.#dropRows = db.prepare<[number, number], never>(
+      // Without statistics the planner takes the primary key and walks the whole line.
+      'DELETE FROM state_change INDEXED BY state_change_pos WHERE line = ? AND pos = ?',
+    );
     this.#dropLine = db.prepare<[number], never>('DELETE FROM line WHERE nid = ?');
   }
 
