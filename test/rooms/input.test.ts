@@ -10,6 +10,7 @@ import type { KnownRoom } from '../../src/rooms/known-rooms.ts';
 import { type LocalEvent, LocalEvents } from '../../src/rooms/local-events.ts';
 import type { EventNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
+import { millis } from '../../src/util/brand.ts';
 import { defaults, openRoomWorld, type RoomWorld, worldKey } from './room-world.ts';
 
 const message = (body: string): EventDraft => ({ type: 'm.room.message', content: { body } });
@@ -73,6 +74,33 @@ class Graph {
       });
       return nid;
     });
+  }
+
+  /** How many lines and how many state changes the database has, and how many of these are on the main line. */
+  rows(): { lines: number; changes: number; onMain: number } {
+    const { db, stores } = this.world.store;
+    const count = (sql: string, ...values: number[]) =>
+      db
+        .prepare<number[], number>(sql)
+        .pluck()
+        .get(...values) ?? 0;
+    return {
+      lines: count('SELECT count(*) FROM line'),
+      changes: count('SELECT count(*) FROM state_change'),
+      onMain: count('SELECT count(*) FROM state_change WHERE line = ?', stores.roomState.tip(this.room.nid).line),
+    };
+  }
+
+  /** What `work` adds to these. */
+  added(work: () => void): { lines: number; changes: number; onMain: number } {
+    const before = this.rows();
+    work();
+    const after = this.rows();
+    return {
+      lines: after.lines - before.lines,
+      changes: after.changes - before.changes,
+      onMain: after.onMain - before.onMain,
+    };
   }
 
   say(draft: EventDraft): Promise<string> {
@@ -180,5 +208,92 @@ describe('the commit of events', () => {
     const roomId = await world.rooms.creation.createRoom(bob, { ...defaults, version: '11', topic: 'y' });
     await world.rooms.sending.send(bob, roomId, message('works'));
     assert.equal(JSON.parse([...world.rooms.reading.state(bob, roomId)].join('')).length, 7);
+  });
+});
+
+describe('the state log, by the commit of events', () => {
+  const name = (text: string): EventDraft => ({ type: 'm.room.name', stateKey: '', content: { name: text } });
+  const nothing = { lines: 0, changes: 0, onMain: 0 };
+
+  it('gets no row for a message, one for a state event', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    assert.deepEqual(
+      graph.added(() => graph.put(graph.build(message('hello'), graph.ends))),
+      nothing,
+    );
+    assert.deepEqual(
+      graph.added(() => graph.put(graph.build(topic('one'), graph.ends))),
+      { lines: 0, changes: 1, onMain: 1 },
+    );
+  });
+
+  it('gets for a fork only what differs there, and for its merge only what changes', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    const base = graph.ends;
+    graph.put(graph.build(topic('left'), base));
+    const right = graph.build(name('right'), base);
+    assert.deepEqual(
+      graph.added(() => graph.put(right)),
+      { lines: 1, changes: 2, onMain: 1 },
+      'one on the fork, one on the main line',
+    );
+    const side = graph.build(message('on the left side, without a state of its own'), base);
+    assert.deepEqual(
+      graph.added(() => graph.put(side)),
+      nothing,
+    );
+    const joining = graph.build(message('joins all ends'), graph.ends);
+    assert.deepEqual(
+      graph.added(() => graph.put(joining)),
+      nothing,
+      'the state before it is the current one',
+    );
+    assert.equal(graph.topic(), 'left');
+  });
+
+  it('gets a fork for a soft-failed state event, at a position that no reader meets', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    const { streams, notifier, clock } = world.store;
+    const { stores } = world.store;
+    const room = graph.room.nid;
+    const tip = stores.roomState.tip(room);
+    const before = streams.now();
+    const event = graph.build(topic('unseen'), graph.ends);
+    const waiting = notifier.wait(graph.alice.user, before, millis(1000));
+    let nid: EventNid | undefined;
+    const added = graph.added(() => {
+      nid = graph.put(event, 'soft-failed');
+    });
+    assert.deepEqual(added, { lines: 1, changes: 1, onMain: 0 });
+    const after = nid === undefined ? undefined : world.rooms.stateEngine.stateAfter(nid);
+    assert.ok(after !== undefined && after.pos > before && after.line !== tip.line);
+    const now = streams.now();
+    assert.deepEqual(stores.roomState.tip(room), tip);
+    assert.deepEqual(stores.stateLog.changesBetween(tip.line, before, now), []);
+    assert.deepEqual(stores.timeline.live(room, before, now, 10), { events: [], limited: false });
+    assert.deepEqual(stores.timeline.stream(before, now, 10), []);
+    assert.equal(stores.stateLog.lineAt(room, now), tip.line);
+    clock.advance(1000);
+    assert.equal(await waiting, 'timeout');
+    // What follows it on the fork sees it; a local event, which does not, goes on from the main line.
+    const onFork = graph.build(name('on the fork'), [nid as EventNid]);
+    graph.put(onFork, 'soft-failed');
+    assert.deepEqual(
+      graph.added(() => graph.put(graph.build(name('ours'), graph.ends))),
+      { lines: 0, changes: 1, onMain: 1 },
+    );
+    assert.equal(graph.topic(), undefined);
+  });
+
+  it('gets nothing from a rejected state event', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    assert.deepEqual(
+      graph.added(() => graph.put(graph.build(topic('never'), graph.ends), 'rejected')),
+      nothing,
+    );
   });
 });
