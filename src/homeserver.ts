@@ -4,6 +4,8 @@ import { SigningKeys } from './admin/signing-keys.ts';
 import { type App, createApp } from './api/app.ts';
 import { clientEndpoints } from './api/client/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
+import { RateLimits } from './api/http/rate-limits.ts';
+import type { Gate } from './api/http/types.ts';
 import type { Services } from './api/services.ts';
 import type { Config } from './config/config.ts';
 import { Receipts } from './ephemeral/receipts.ts';
@@ -14,6 +16,10 @@ import { backgroundTasks } from './jobs/tasks.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
+import { AddressRanges } from './outbound/address-ranges.ts';
+import { OutboundHttp } from './outbound/outbound-http.ts';
+import { type ResolveDns, systemDns } from './outbound/resolve-dns.ts';
+import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import type { EventObserver } from './rooms/observer.ts';
@@ -26,6 +32,7 @@ import { Sweep } from './store/sweep.ts';
 import { Notifier } from './streams/notifier.ts';
 import { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
+import type { DeviceObserver } from './users/devices.ts';
 import type { PasswordCost } from './users/password-hash.ts';
 import { createUsers } from './users/users.ts';
 import { type Clock, systemClock } from './util/clock.ts';
@@ -38,6 +45,8 @@ export interface Externals {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Looks host names up. */
+  readonly resolveDns: ResolveDns;
   /** A cheaper password hash, for tests that make many accounts. */
   readonly passwordCost?: PasswordCost;
   /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */
@@ -94,8 +103,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName };
 
   const { mode, sharedSecret } = config.registration;
+  const deviceObservers: DeviceObserver[] = [];
   const users = createUsers({
     ...base,
+    deviceObservers,
     registration: { mode, sharedSecret },
     ...(passwordCost === undefined ? {} : { passwordCost }),
   });
@@ -115,6 +126,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const typing = new Typing(streams, clock);
   const typingService = new TypingService({ ...shared, typing });
   observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService);
+  const outbound = new OutboundHttp({
+    ranges: new AddressRanges(config.network.allowIpRanges),
+    resolveDns: externals.resolveDns ?? systemDns(),
+    clock,
+  });
+  const push = createPush({ ...shared, config, outbound });
+  deviceObservers.push(push.pushers);
   const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   const mediaServices = createMedia({ ...base, workers, config });
@@ -129,15 +147,23 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     receipts: new Receipts(shared),
     typing: typingService,
     pushRules,
+    pushers: push.pushers,
+    notifications: push.notifications,
     media,
     thumbnails,
   };
-  const app = createApp(clientEndpoints(services), { gate: users.tokens, log: log.child('http'), random });
+  const limits = new RateLimits(config.rateLimits, clock);
+  const gate: Gate = {
+    authenticate: (token, sighting) => users.tokens.authenticate(token, sighting),
+    admit: (action, ip, requester) => limits.admit(action, ip, requester),
+  };
+  const app = createApp(clientEndpoints(services), { gate, log: log.child('http'), random });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia }), {
     clock,
     log,
   });
+  push.delivery.start();
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
@@ -152,6 +178,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     stores,
     streams,
     async [Symbol.asyncDispose]() {
+      await push.delivery.stop(() => outbound.close());
       await background.stop();
       sweep.stop();
       mediaServices.closeMedia();

@@ -36,6 +36,8 @@ export class World implements AsyncDisposable {
         server_name: 'localhost',
         data_dir: folder.path,
         registration: { mode: 'open' },
+        // Everybody in a test comes from one address, and in no time.
+        rate_limits: { enabled: false },
         ...settings,
       },
     });

@@ -2,6 +2,7 @@ import { badJson, missingToken, notJson } from '../../protocol/errors.ts';
 import { checkStrictNumbers, decodeUtf8, parseJson } from '../../protocol/parse-json.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { readBody } from './body.ts';
+import type { LimitedAction } from './rate-limits.ts';
 import type {
   ApiRequest,
   AuthKind,
@@ -29,6 +30,8 @@ export interface EndpointDefinition<Auth extends AuthKind, Body extends BodyKind
   readonly numbers?: 'any' | 'strict';
   /** Whether a locked account may call this. */
   readonly evenIfLocked?: boolean;
+  /** Which rate limit it comes under; none without. Counted before the body is read. */
+  readonly limit?: LimitedAction;
   /** Which listeners answer it; told by the path unless given. */
   readonly serves?: Interface;
   readonly handler: (request: ApiRequest<Auth, Body, Path>) => Reply | Promise<Reply>;
@@ -50,8 +53,10 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
     serves: definition.serves ?? interfaceOf(definition.path),
     auth: definition.auth,
     body: definition.body,
+    limit: definition.limit,
     async run(call, target, gate) {
       const requester = authenticate(definition, call, target, gate);
+      if (definition.limit !== undefined) gate.admit?.(definition.limit, call.ip, requester);
       const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
       const body = wantsJson ? await readJson(definition, call) : undefined;
       const streams = definition.body === 'stream';

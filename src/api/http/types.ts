@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { Query } from './query.ts';
+import type { LimitedAction } from './rate-limits.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -81,6 +82,8 @@ export interface Endpoint {
   readonly serves: Interface;
   readonly auth: AuthKind;
   readonly body: BodyKind;
+  /** Which rate limit it comes under. */
+  readonly limit: LimitedAction | undefined;
   run(call: HttpCall, target: Target, gate: Gate): Promise<Reply>;
 }
 
@@ -94,6 +97,8 @@ export interface Target {
 /** Tells who holds an access token. Throws M_UNKNOWN_TOKEN, M_USER_LOCKED and the like. */
 export interface Gate {
   authenticate(token: string, sighting: Sighting): Requester;
+  /** Counts one action of somebody, a stranger if `requester` is not given. 429 M_LIMIT_EXCEEDED. Without it nothing is limited. */
+  admit?(action: LimitedAction, ip: string, requester: Requester | undefined): void;
 }
 
 /** Where and by what a token is being used. */

@@ -128,8 +128,7 @@ export const definition = {
     allow_ip_ranges: preset(
       list(ipRange),
       [],
-      'Private ranges that outgoing requests (federation, push, previews, application services) may reach all the same.',
-      later,
+      'Private ranges that outgoing requests (push gateways) may reach all the same; inside them also without TLS.',
     ),
     trusted_proxies: preset(list(ipRange), ['127.0.0.1', '::1'], 'Proxies whose `X-Forwarded-For` is believed.'),
   }),

@@ -1,29 +1,35 @@
 import { isNewLocalpart, parseUserId } from '../../protocol/ids/user-id.ts';
-import { optional, preset, table } from './field.ts';
+import { optional, preset, type Since, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
 
 const later = { since: 'later' } as const;
 
-function limit(what: string, perSecond: number, burst: number) {
+function limit(what: string, perSecond: number, burst: number, since: Since | undefined = undefined) {
   return table(
     what,
     {
       per_second: preset(rate, perSecond, 'How many are allowed each second in the long run.'),
       burst: preset(whole(1, 1_000_000), burst, 'How many are allowed at once.'),
     },
-    later,
+    since === undefined ? {} : { since },
   );
 }
 
 export const rateLimits = table('Limits on how often something may be done.', {
-  enabled: preset(flag, true, 'Whether rate limits apply at all; guessing passwords is always limited.', later),
-  messages: limit('Events sent by one user.', 10, 50),
-  login: limit('Login attempts from one address.', 0.2, 5),
-  registration: limit('New accounts from one address.', 0.05, 3),
-  joins: limit('Rooms joined by one user.', 0.5, 10),
-  invites: limit('Invitations sent by one user.', 0.5, 10),
-  media: limit('Files uploaded by one user.', 2, 20),
-  federation: limit('Transactions from one server.', 20, 100),
+  enabled: preset(flag, true, 'Whether rate limits apply at all; guessing passwords is always limited.'),
+  messages: limit('Events sent by one device; by all of one user twice, from one address ten times as many.', 10, 50),
+  joins: limit('Rooms joined or knocked on by one device; by one user and from one address in the same way.', 0.5, 10),
+  rooms: limit('Rooms made by one device; by one user and from one address in the same way.', 0.5, 20),
+  invites: limit('Invitations sent by one device; by one user and from one address in the same way.', 0.5, 10),
+  media: limit('Files uploaded by one device; by one user and from one address in the same way.', 2, 20),
+  login: limit('Login attempts from one address; an IPv6 address counts as its /64.', 0.5, 20),
+  registration: limit('Requests for new accounts from one address; making one takes two of them.', 0.2, 20),
+  other: limit(
+    'What else the specification limits (searches, profile changes, reports …), by one device or, without a login, one address.',
+    10,
+    100,
+  ),
+  federation: limit('Transactions from one server.', 20, 100, 'later'),
 });
 
 const userLocalpart = parsed('the first part of a user ID, such as "notices"', (value) =>

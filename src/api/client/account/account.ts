@@ -53,6 +53,7 @@ const password = (services: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/account/password',
     auth: 'optional',
     body: 'json',
+    limit: 'other',
     async handler(request) {
       const { accounts, passwords, uia } = services;
       const body = parse(passwordBody, request.body);
@@ -82,6 +83,7 @@ const deactivate = (services: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/account/deactivate',
     auth: 'optional',
     body: 'optional-json',
+    limit: 'other',
     async handler(request) {
       const { deactivation, uia } = services;
       const { erase } = parse(deactivateBody, request.body);

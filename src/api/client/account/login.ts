@@ -67,6 +67,7 @@ const login = ({ logins, server }: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/login',
     auth: 'none',
     body: 'json',
+    limit: 'login',
     async handler(request) {
       const body = parse(loginBody, request.body);
       const wish = sessionWish(body, request);
@@ -100,6 +101,7 @@ const getToken = (services: AccountServices): Endpoint =>
     path: '/_matrix/client/v1/login/get_token',
     auth: 'user',
     body: 'optional-json',
+    limit: 'login',
     async handler(request) {
       const passed = await confirmByPassword(services, 'POST login/get_token', request);
       const { token, expiresIn } = await services.logins.loginToken(request.requester.user, () =>
@@ -123,6 +125,7 @@ const refresh = ({ tokens }: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/refresh',
     auth: 'none',
     body: 'json',
+    limit: 'other',
     async handler({ body }) {
       const issued = await tokens.refresh(parse(refreshBody, body).refresh_token);
       return json({

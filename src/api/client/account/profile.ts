@@ -65,6 +65,7 @@ const put = ({ profileChanges }: AccountServices): Endpoint =>
     alsoAt: [oldFieldPath],
     auth: 'user',
     body: 'json',
+    limit: 'other',
     maxBody,
     async handler({ requester, params: { userId, keyName }, body }) {
       const value = Object.hasOwn(body, keyName) ? body[keyName] : undefined;
@@ -87,6 +88,7 @@ const remove = ({ profileChanges }: AccountServices): Endpoint =>
     alsoAt: [oldFieldPath],
     auth: 'user',
     body: 'none',
+    limit: 'other',
     async handler({ requester, params: { userId, keyName } }) {
       await profileChanges.remove(requester, userId, keyName);
       return empty();

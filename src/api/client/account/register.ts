@@ -28,6 +28,7 @@ const register = ({ registration, uia, server }: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/register',
     auth: 'none',
     body: 'json',
+    limit: 'registration',
     async handler(request) {
       registration.checkOpen(request.query.get('kind') ?? 'user');
       const body = parse(registerBody, request.body);
@@ -62,6 +63,7 @@ const available = ({ accounts }: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/register/available',
     auth: 'none',
     body: 'none',
+    limit: 'other',
     handler({ query }) {
       accounts.freeUserId(query.required('username'));
       return json({ available: true });
@@ -80,6 +82,7 @@ const tokenValidity = ({ registration }: AccountServices): Endpoint =>
     path: '/_matrix/client/v1/register/m.login.registration_token/validity',
     auth: 'none',
     body: 'none',
+    limit: 'other',
     handler: ({ query, ip }) => json({ valid: registration.isTokenValid(query.required('token'), ip) }),
   });
 

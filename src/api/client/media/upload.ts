@@ -30,6 +30,7 @@ const upload = ({ media }: Services): Endpoint =>
     path: '/_matrix/media/v3/upload',
     auth: 'user',
     body: 'stream',
+    limit: 'media',
     async handler(request) {
       const meta = announced(request, media.maxUpload);
       const uri = await media.upload(request.requester.user, request.stream, meta);
@@ -49,6 +50,7 @@ const create = ({ media }: Services): Endpoint =>
     path: '/_matrix/media/v1/create',
     auth: 'user',
     body: 'none',
+    limit: 'media',
     async handler({ requester }) {
       const { uri, expires } = await media.create(requester.user);
       return json({ content_uri: uri, unused_expires_at: expires });
@@ -68,6 +70,7 @@ const uploadReserved = ({ media }: Services): Endpoint =>
     path: '/_matrix/media/v3/upload/{serverName}/{mediaId}',
     auth: 'user',
     body: 'stream',
+    limit: 'media',
     async handler(request) {
       const meta = announced(request, media.maxUpload);
       const { serverName, mediaId } = request.params;

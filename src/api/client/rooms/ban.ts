@@ -17,6 +17,7 @@ export const ban = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/ban',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     async handler({ requester, params, body }) {
       const target = parse(targetBody, body);
       await rooms.membership.ban(requester, params.roomId, target.user_id, withReason(target));
@@ -37,6 +38,7 @@ export const unban = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/unban',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     async handler({ requester, params, body }) {
       const target = parse(targetBody, body);
       await rooms.membership.unban(requester, params.roomId, target.user_id, withReason(target));

@@ -40,6 +40,7 @@ export const createRoom = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/createRoom',
     auth: 'user',
     body: 'json',
+    limit: 'rooms',
     numbers: 'strict',
     async handler({ requester, body: given }) {
       const options = optionsOf(given, rooms.creation.defaultVersion);

@@ -20,6 +20,7 @@ export const invite = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/invite',
     auth: 'user',
     body: 'json',
+    limit: 'invites',
     async handler({ requester, params, body }) {
       if (body['user_id'] === undefined && body['medium'] !== undefined) {
         throw new MatrixError(400, 'M_SERVER_NOT_TRUSTED', 'This server uses no identity server: invite by user ID');

@@ -18,6 +18,7 @@ export const join = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/join/{roomIdOrAlias}',
     auth: 'user',
     body: 'optional-json',
+    limit: 'joins',
     async handler({ requester, params, body }) {
       const reason = withReason(parse(reasonBody, body));
       return json({ room_id: await rooms.membership.join(requester, params.roomIdOrAlias, reason) });
@@ -36,6 +37,7 @@ export const joinById = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/join',
     auth: 'user',
     body: 'optional-json',
+    limit: 'joins',
     async handler({ requester, params, body }) {
       const reason = withReason(parse(reasonBody, body));
       return json({ room_id: await rooms.membership.join(requester, params.roomId, reason) });

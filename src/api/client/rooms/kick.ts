@@ -17,6 +17,7 @@ export const kick = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/kick',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     async handler({ requester, params, body }) {
       const target = parse(targetBody, body);
       await rooms.membership.kick(requester, params.roomId, target.user_id, withReason(target));

@@ -18,6 +18,7 @@ export const knock = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/knock/{roomIdOrAlias}',
     auth: 'user',
     body: 'optional-json',
+    limit: 'joins',
     async handler({ requester, params, body }) {
       const reason = withReason(parse(reasonBody, body));
       return json({ room_id: await rooms.membership.knock(requester, params.roomIdOrAlias, reason) });

@@ -17,6 +17,7 @@ export const leave = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/leave',
     auth: 'user',
     body: 'optional-json',
+    limit: 'other',
     async handler({ requester, params, body }) {
       await rooms.membership.leave(requester, params.roomId, withReason(parse(reasonBody, body)));
       return empty();
@@ -35,6 +36,7 @@ export const forget = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/forget',
     auth: 'user',
     body: 'none',
+    limit: 'other',
     async handler({ requester, params }) {
       await rooms.membership.forget(requester, params.roomId);
       return empty();

@@ -18,6 +18,7 @@ export const redact = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}',
     auth: 'user',
     body: 'optional-json',
+    limit: 'messages',
     numbers: 'strict',
     async handler({ requester, params: { roomId, eventId, txnId }, body }) {
       parse(reasonBody, body);

@@ -17,6 +17,7 @@ export const send = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}',
     auth: 'user',
     body: 'json',
+    limit: 'messages',
     numbers: 'strict',
     async handler({ requester, params: { roomId, eventType, txnId }, body }) {
       const draft = { type: eventType, content: body };

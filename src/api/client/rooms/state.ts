@@ -29,6 +29,7 @@ export const setState = ({ rooms }: Services): Endpoint =>
     alsoAt,
     auth: 'user',
     body: 'json',
+    limit: 'messages',
     numbers: 'strict',
     async handler({ requester, params, body }) {
       const draft = { ...keyOf(params), content: body };

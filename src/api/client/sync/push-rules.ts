@@ -125,6 +125,7 @@ const putRule = ({ pushRules }: Services): Endpoint =>
     path,
     auth: 'user',
     body: 'json',
+    limit: 'other',
     handler({ requester, params, query, body }) {
       const kind = kindOf(params.kind);
       const place = { before: query.get('before'), after: query.get('after') };

@@ -41,6 +41,7 @@ const receipt = ({ receipts }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}',
     auth: 'user',
     body: 'optional-json',
+    limit: 'other',
     handler({ requester, params, body }) {
       receipts.mark(requester, params.roomId, marksOf(params.receiptType, params.eventId, threadOf(body)));
       return empty();
@@ -65,6 +66,7 @@ const readMarkers = ({ receipts }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/read_markers',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     handler({ requester, params, body }) {
       const markers = parse(markersSchema, body);
       const kinds = ['m.read', 'm.read.private'] as const;

@@ -27,6 +27,7 @@ const typing = (services: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/typing/{userId}',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     handler({ requester, params, body }) {
       if (params.userId !== requester.userId) throw forbidden('You cannot type for somebody else');
       const state = parse(typingSchema, body);
