@@ -67,11 +67,12 @@ export class Streams {
 
   /**
    * "Now" for readers: every change up to this position is there to be read, and nothing can still appear at or below
-   * it. A rollback leaves positions behind that mean nothing.
+   * it. A rollback leaves positions behind that mean nothing; those that it has left beyond the reservation, which it
+   * took back, nobody is told of, as they would be given out again after a restart.
    */
   now(): StreamPos {
     const drawing = this.#db.inTransaction && this.#drawing === this.#db.transactionCount;
-    return (drawing ? this.#beforeDrawing : this.#last) as StreamPos;
+    return (drawing ? this.#beforeDrawing : Math.min(this.#last, this.#reserved)) as StreamPos;
   }
 
   /** Something changed for all who are in the room. Inside a write: told after the COMMIT, forgotten on a rollback. */

@@ -137,8 +137,81 @@ describe('Streams', () => {
     assert.ok(streams.now() > before + 25_000 && safe >= streams.now());
   });
 
+  it('tells nobody a position that a power cut could have given out again, however slow the disk is', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.infiniteStream(fc.nat({ max: 9_999 })), async (numbers) => {
+        const below = (end: number) => Number(numbers.next().value) % end;
+        const disk = new ReservingDisk();
+        await using store = openTestStore({ syncCalls: disk });
+        const { db, streams } = store;
+        disk.begin(() => store.stores.positions.reserved());
+        const draw = (count: number) => {
+          for (let i = 0; i < count; i++) streams.next();
+        };
+        for (let step = 0; step < 12; step++) {
+          const count = below(7_000);
+          const action = below(4);
+          if (action === 0) draw(count);
+          if (action === 1) db.write<void>(() => draw(count));
+          if (action === 2) {
+            assert.throws(() =>
+              db.write<void>(() => {
+                draw(count);
+                boom();
+              }),
+            );
+          }
+          if (action === 3) await turn();
+          if (below(2) === 0) disk.finish();
+          assert.ok(streams.now() <= disk.safe, `${streams.now()} was told, ${disk.safe} is safe`);
+        }
+        disk.release();
+      }),
+      { seed: 11, numRuns: 40 },
+    );
+  });
+
   it('keeps its epoch over restarts', async () => {
     await using store = openTestStore();
     assert.equal(store.streams.epoch, 1);
   });
 });
+
+/** Lets everything that is ready run. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A disk that syncs when it is told to, and knows which reservation has survived. */
+class ReservingDisk {
+  safe = Number.POSITIVE_INFINITY;
+  #reserved: () => number = () => Number.POSITIVE_INFINITY;
+  readonly #pending: (() => void)[] = [];
+  #quick = false;
+
+  begin(reserved: () => number): void {
+    this.#reserved = reserved;
+    this.safe = reserved();
+  }
+
+  fdatasync(_fd: number, done: (error: Error | null) => void): void {
+    const reserved = this.#reserved();
+    const finish = () => {
+      this.safe = Math.max(this.safe, reserved);
+      done(null);
+    };
+    if (this.#quick) finish();
+    else this.#pending.push(finish);
+  }
+
+  fdatasyncSync(_fd: number): void {
+    this.safe = Math.max(this.safe, this.#reserved());
+  }
+
+  finish(): void {
+    this.#pending.shift()?.();
+  }
+
+  release(): void {
+    this.#quick = true;
+    for (const finish of this.#pending.splice(0)) finish();
+  }
+}
