@@ -54,30 +54,42 @@ console.log(`${members} joins as whole events: ${(((performance.now() - start) /
 const nid = room?.nid;
 if (nid === undefined) throw new Error('no room');
 
-const before = bytes();
-const changes = 5000;
-const points: StatePoint[] = [];
+// Before anything is written that no event has caused.
 start = performance.now();
-for (let i = 0; i < changes; i += 50) {
-  db.write<void>(() => {
-    for (let k = 0; k < 50; k++) {
-      const at = random.below(keys.length);
-      const pos = streams.next();
-      const key = keys[at] as StateKeyNid;
-      if (k % 10 < 3) {
-        const line = stateLog.createLine(nid, 'fork', roomState.tip(nid));
-        stateLog.append(line, pos, [[key, events[(at + 1) % events.length] as EventNid]]);
-        points.push({ line, pos });
-      } else {
-        const other = events[(at + 7) % events.length] as EventNid;
-        stateLog.append(roomState.tip(nid).line, pos, [[key, other]]);
-        points.push(roomState.tip(nid));
+const problems = checkConsistency(db, asServerName('localhost'));
+console.log(
+  `consistency check of ${members} events: ${(performance.now() - start).toFixed(0)} ms, ${problems.length} findings`,
+);
+
+const points: StatePoint[] = [];
+const changes = 5000;
+for (const forks of [0, 3]) {
+  points.length = 0;
+  const before = bytes();
+  start = performance.now();
+  for (let i = 0; i < changes; i += 50) {
+    db.write<void>(() => {
+      for (let k = 0; k < 50; k++) {
+        const at = random.below(keys.length);
+        const pos = streams.next();
+        const key = keys[at] as StateKeyNid;
+        if (k % 10 < forks) {
+          const line = stateLog.createLine(nid, 'fork', roomState.tip(nid));
+          stateLog.append(line, pos, [[key, events[(at + 1) % events.length] as EventNid]]);
+          points.push({ line, pos });
+        } else {
+          const other = events[(at + 7) % events.length] as EventNid;
+          stateLog.append(roomState.tip(nid).line, pos, [[key, other]]);
+          points.push(roomState.tip(nid));
+        }
       }
-    }
-  });
+    });
+  }
+  const took = ((performance.now() - start) / changes) * 1000;
+  console.log(
+    `a change, ${forks * 10} % forks: ${took.toFixed(0)} µs, ${((bytes() - before) / changes).toFixed(1)} bytes (base: ${before})`,
+  );
 }
-console.log(`a change (30 % forks): ${(((performance.now() - start) / changes) * 1000).toFixed(0)} µs`);
-console.log(`bytes for each change: ${((bytes() - before) / changes).toFixed(1)}, base: ${before} bytes`);
 const pick = () => random.pick(points);
 time('one key at a random point', 20_000, () => stateLog.at(pick(), random.pick(keys)));
 time('difference of two points some 100 changes apart', 2000, () => {
@@ -127,25 +139,37 @@ function stray(sender: string, type: string, stateKey: string, content: JsonObje
   return [key, event];
 }
 
-for (const conflicts of [1, 10, 100, 1000]) {
+/** Two forks of the current state, each with these changes. */
+function fork(list: (side: number) => StateChange[]): StatePoint[] {
+  return [0, 1].map((side) => {
+    const line = stateLog.createLine(nid as RoomNid, 'fork', roomState.tip(nid as RoomNid));
+    const pos = streams.next();
+    stateLog.append(line, pos, list(side));
+    return { line, pos };
+  });
+}
+
+let strays = 1_000_000;
+for (const conflicts of [1, 10, 10, 100, 1000]) {
   db.write<void>(() => {
-    const sides = [0, 1].map((side) => {
-      const line = stateLog.createLine(nid, 'fork', roomState.tip(nid));
-      const pos = streams.next();
-      const list = Array.from({ length: conflicts }, (_, i) => {
+    const sides = fork((side) =>
+      Array.from({ length: conflicts }, () => {
         const who = user(random.below(members));
-        const content = { membership: 'join', displayname: `${side}` };
-        return stray(who, 'm.room.member', who, content, conflicts * 10_000 + i * 2 + side);
-      });
-      stateLog.append(line, pos, list);
-      return { line, pos };
-    });
+        return stray(who, 'm.room.member', who, { membership: 'join', displayname: `${side}` }, strays++);
+      }),
+    );
     time(`merging two forks with ${conflicts} changed members each`, 1, () => engine.merge({ nid, rules }, sides));
   });
 }
+for (const attempt of ['first', 'second']) {
+  db.write<void>(() => {
+    const sides = fork((side) => [
+      stray(user(0), 'm.room.power_levels', '', { users: { [user(1)]: 50 + side }, invite: side }, strays++),
+    ]);
+    time(`merging two power levels (${attempt})`, 1, () => engine.merge({ nid, rules }, sides));
+  });
+}
 console.log(`RSS ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
-start = performance.now();
-const problems = checkConsistency(db, asServerName('localhost'));
-console.log(
-  `consistency check of ${members} events: ${(performance.now() - start).toFixed(0)} ms, ${problems.length} findings`,
+time('beginning a rejoined room anew: everything derived goes', 1, () =>
+  db.write<void>(() => void roomState.reopenRoom(nid, streams.next())),
 );
