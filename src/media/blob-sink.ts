@@ -3,7 +3,8 @@ export interface BlobSink {
   begin(): Promise<BlobUpload>;
   /** Finished blobs after `nid` and older than `createdBefore` (ms since the epoch), for the sweep. */
   page(nid: number, createdBefore: number, limit: number): Promise<{ nid: number; content: Buffer }[]>;
-  delete(contents: readonly Buffer[]): Promise<void>;
+  /** Deletes those of them that are still older than `createdBefore`. */
+  delete(contents: readonly Buffer[], createdBefore: number): Promise<void>;
 }
 
 export interface BlobUpload {

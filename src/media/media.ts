@@ -140,14 +140,15 @@ export class Media {
   async sweepOrphans(): Promise<number> {
     const { store, sink, clock } = this.#parts;
     const hour = 3_600_000;
+    // Younger ones may belong to an upload whose row is about to be written.
+    const before = clock.now() - hour;
     let deleted = 0;
     for (let after = 0; ; ) {
-      // Younger ones may belong to an upload whose row is about to be written.
-      const page = await sink.page(after, clock.now() - hour, 200);
+      const page = await sink.page(after, before, 200);
       const last = page.at(-1);
       if (last === undefined) return deleted;
       const unused = store.unused(page.map((blob) => blob.content));
-      if (unused.length > 0) await sink.delete(unused);
+      if (unused.length > 0) await sink.delete(unused, before);
       deleted += unused.length;
       after = last.nid;
       await nextTurn();

@@ -36,8 +36,8 @@ export class WorkerBlobSink implements BlobSink {
     return (page ?? []).map((blob) => ({ nid: blob.nid, content: Buffer.from(blob.content) }));
   }
 
-  async delete(contents: readonly Buffer[]): Promise<void> {
-    await this.#run({ op: 'delete', file: this.#file, contents });
+  async delete(contents: readonly Buffer[], createdBefore: number): Promise<void> {
+    await this.#run({ op: 'delete', file: this.#file, contents, createdBefore });
   }
 
   #upload(nid: number, release: () => void): BlobUpload {
@@ -58,7 +58,7 @@ export class WorkerBlobSink implements BlobSink {
         try {
           await Promise.all(pending);
           if (failure !== undefined) throw failure.cause;
-          const { written } = await this.#run({ op: 'finish', file, nid });
+          const { written } = await this.#run({ op: 'finish', file, nid, finished: this.#clock.now() });
           if (written === undefined) throw new Error('the media writer finished no blob');
           return { content: Buffer.from(written.content), size: written.size };
         } finally {

@@ -4,7 +4,7 @@ import { BlobWriter, type WrittenBlob } from '../store/media/blob-writer.ts';
 export type MediaRequest =
   | { readonly op: 'begin'; readonly file: string; readonly created: number }
   | { readonly op: 'append'; readonly file: string; readonly nid: number; readonly data: Uint8Array }
-  | { readonly op: 'finish'; readonly file: string; readonly nid: number }
+  | { readonly op: 'finish'; readonly file: string; readonly nid: number; readonly finished: number }
   | { readonly op: 'abort'; readonly file: string; readonly nid: number }
   | {
       readonly op: 'page';
@@ -13,7 +13,12 @@ export type MediaRequest =
       readonly createdBefore: number;
       readonly limit: number;
     }
-  | { readonly op: 'delete'; readonly file: string; readonly contents: readonly Uint8Array[] };
+  | {
+      readonly op: 'delete';
+      readonly file: string;
+      readonly contents: readonly Uint8Array[];
+      readonly createdBefore: number;
+    };
 
 export interface MediaAnswer {
   readonly nid?: number;
@@ -37,14 +42,14 @@ export function runMediaJob(request: MediaRequest): MediaAnswer {
       writer.append(request.nid, request.data);
       return {};
     case 'finish':
-      return { written: writer.finish(request.nid) };
+      return { written: writer.finish(request.nid, request.finished) };
     case 'abort':
       writer.abort(request.nid);
       return {};
     case 'page':
       return { page: writer.page(request.after, request.createdBefore, request.limit) };
     case 'delete':
-      writer.delete(request.contents);
+      writer.delete(request.contents, request.createdBefore);
       return {};
   }
 }

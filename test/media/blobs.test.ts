@@ -21,7 +21,7 @@ describe('media.db', () => {
       at += piece;
     }
     writer.append(nid, data.subarray(at));
-    return writer.finish(nid).content;
+    return writer.finish(nid, 0).content;
   };
   const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255));
 
@@ -56,10 +56,30 @@ describe('media.db', () => {
     const content = write(writer, bytes(100_000));
     assert.deepEqual(write(writer, bytes(100_000)), content);
     assert.equal(writer.page(0, 1, 10).length, 1);
-    writer.delete([content]);
+    writer.delete([content], 1);
     assert.equal(writer.page(0, 1, 10).length, 0);
     assert.equal(reader.read(content, 0, 1), undefined);
     reader.close();
+    writer.close();
+  });
+
+  it('spares what is handed in again, or took long to hand in, from a sweep that has seen it unused', () => {
+    const file = join(dir, 'again.db');
+    const writer = new BlobWriter(file);
+    const content = write(writer, bytes(1000));
+    const slow = writer.begin(0);
+    writer.append(slow, bytes(2000));
+    const swept = writer.page(0, 50, 10).map((blob) => blob.content);
+    assert.deepEqual(swept, [content]);
+    const again = writer.begin(60);
+    writer.append(again, bytes(1000));
+    assert.deepEqual(writer.finish(again, 61).content, content);
+    writer.finish(slow, 62);
+    assert.deepEqual(writer.page(0, 50, 10), [], 'neither is old');
+    writer.delete(swept, 50);
+    assert.equal(writer.page(0, 100, 10).length, 2);
+    writer.delete(swept, 100);
+    assert.equal(writer.page(0, 100, 10).length, 1);
     writer.close();
   });
 

@@ -20,8 +20,8 @@ export function watchColumns(
   });
   const names: string[] = [];
   for (const { table, column } of columns) {
-    for (const event of ['INSERT', 'UPDATE']) {
-      const name = `column_watch_${table}_${column}_${event}`;
+    for (const event of ['INSERT', `UPDATE OF ${column}`]) {
+      const name = `column_watch_${table}_${column}_${event === 'INSERT' ? 'insert' : 'update'}`;
       connection.exec(
         `CREATE TEMP TRIGGER ${name} AFTER ${event} ON main.${table} BEGIN SELECT column_watch(NEW.${column}); END`,
       );

@@ -26,7 +26,9 @@ export class BlobWriter {
   readonly #insert: Sqlite.Statement;
   readonly #putChunk: Sqlite.Statement;
   readonly #finish: Sqlite.Statement;
+  readonly #renew: Sqlite.Statement;
   readonly #existing: Sqlite.Statement;
+  readonly #older: Sqlite.Statement;
   readonly #dropBlob: Sqlite.Statement;
   readonly #dropChunks: Sqlite.Statement;
   readonly #page: Sqlite.Statement;
@@ -35,8 +37,10 @@ export class BlobWriter {
     this.#db = openForWriting(file);
     this.#insert = this.#db.prepare('INSERT INTO blob (content, size, created) VALUES (NULL, 0, ?)');
     this.#putChunk = this.#db.prepare('INSERT INTO chunk (nid, data) VALUES (?, ?)');
-    this.#finish = this.#db.prepare('UPDATE blob SET content = ?, size = ? WHERE nid = ?');
+    this.#finish = this.#db.prepare('UPDATE blob SET content = ?, size = ?, created = ? WHERE nid = ?');
+    this.#renew = this.#db.prepare('UPDATE blob SET created = ? WHERE nid = ?');
     this.#existing = this.#db.prepare('SELECT nid FROM blob WHERE content = ?').pluck();
+    this.#older = this.#db.prepare('SELECT nid FROM blob WHERE content = ? AND created < ?').pluck();
     this.#dropBlob = this.#db.prepare('DELETE FROM blob WHERE nid = ?');
     this.#dropChunks = this.#db.prepare('DELETE FROM chunk WHERE nid >= ? AND nid < ?');
     this.#page = this.#db.prepare(
@@ -70,15 +74,23 @@ export class BlobWriter {
     blob.rest = Buffer.from(rest);
   }
 
-  /** Ends the blob. The same bytes are kept once: where they are there already, what was just written goes. */
-  finish(nid: number): WrittenBlob {
+  /**
+   * Ends the blob, as created at `finished` (ms since the epoch): however long the upload took, the sweep must not take
+   * it before its row is written. The same bytes are kept once: where they are there already, what was just written
+   * goes, and what is there counts as created now, as a row is about to name it.
+   */
+  finish(nid: number, finished: number): WrittenBlob {
     const blob = this.#blob(nid);
     this.#open.delete(nid);
     const content = blob.hash.digest();
     this.#db.transaction(() => {
-      if (this.#existing.get(content) !== undefined) return this.#drop(nid);
+      const existing = this.#existing.get(content) as number | undefined;
+      if (existing !== undefined) {
+        this.#renew.run(finished, existing);
+        return this.#drop(nid);
+      }
       if (blob.rest.length > 0) this.#putChunk.run(nid * chunksPerBlob + blob.chunks, blob.rest);
-      this.#finish.run(content, blob.size, nid);
+      this.#finish.run(content, blob.size, finished, nid);
     })();
     return { content, size: blob.size };
   }
@@ -94,11 +106,14 @@ export class BlobWriter {
     return this.#page.all(after, createdBefore, limit) as { nid: number; content: Buffer }[];
   }
 
-  /** Deletes blobs by hash and gives their pages back to the file system. */
-  delete(contents: readonly Uint8Array[]): void {
+  /**
+   * Deletes blobs by hash and gives their pages back to the file system. One that was handed in again since the caller
+   * looked is not older than `createdBefore` any more and stays.
+   */
+  delete(contents: readonly Uint8Array[], createdBefore: number): void {
     this.#db.transaction(() => {
       for (const content of contents) {
-        const nid = this.#existing.get(Buffer.from(content)) as number | undefined;
+        const nid = this.#older.get(Buffer.from(content), createdBefore) as number | undefined;
         if (nid !== undefined) this.#drop(nid);
       }
     })();
