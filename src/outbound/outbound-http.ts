@@ -1,0 +1,170 @@
+import type { Agent as HttpAgent } from 'node:http';
+import { isIP } from 'node:net';
+import { millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import { Agent, nodeHttps, request as plainRequest } from '../util/node-http.ts';
+import { version } from '../util/version.ts';
+import type { AddressRanges } from './address-ranges.ts';
+import { exchange, plainHost } from './exchange.ts';
+import type { ResolveDns } from './resolve-dns.ts';
+import { Slots } from './slots.ts';
+import { failure, type OutboundFailure, type OutboundRequest, type OutboundResult } from './types.ts';
+
+export interface OutboundHttpOptions {
+  readonly ranges: AddressRanges;
+  readonly resolveDns: ResolveDns;
+  readonly clock: Clock;
+  /** Requests at once; with those kept open between requests this bounds the sockets. */
+  readonly slots?: number;
+  /** Certificate authorities (PEM) in place of the system's. */
+  readonly ca?: string;
+}
+
+/** Requests under way: a board's memory and its router's table allow for about so many. */
+const defaultSlots = 32;
+/** Requests that wait for a place: a few hundred bytes each. More of them would only time out at their callers. */
+const longestQueue = 1024;
+/** Connections kept open for the next request to the same host. */
+const maxIdle = 8;
+const idleTime = 15_000;
+/** Addresses of a name that are tried; names with more exist to annoy. */
+const maxAddresses = 8;
+
+const redirects = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * HTTP to hosts that others have named: it connects to public addresses only, and to those that the admin allows.
+ * The address that is checked is the one connected to, also after redirects. What goes wrong is a value.
+ */
+export class OutboundHttp {
+  readonly #options: OutboundHttpOptions;
+  readonly #slots: Slots;
+  readonly #closing = new AbortController();
+  readonly #plain: HttpAgent;
+  #secure: HttpAgent | undefined;
+
+  constructor(options: OutboundHttpOptions) {
+    this.#options = options;
+    this.#slots = new Slots(options.slots ?? defaultSlots, longestQueue);
+    this.#plain = new Agent({ keepAlive: true, timeout: idleTime });
+  }
+
+  /** Never rejects. */
+  async request(request: OutboundRequest): Promise<OutboundResult> {
+    if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
+    const abort = new AbortController();
+    const cancel = this.#options.clock.after(request.timeout, () => abort.abort('timeout'));
+    const callers = request.signal === undefined ? [] : [request.signal];
+    try {
+      return await this.#follow(request, AbortSignal.any([abort.signal, this.#closing.signal, ...callers]));
+    } finally {
+      cancel();
+      this.#slots.giveBack();
+    }
+  }
+
+  /** Breaks off what is under way and closes all connections. */
+  close(): void {
+    this.#closing.abort('closed');
+    this.#plain.destroy();
+    this.#secure?.destroy();
+  }
+
+  async #follow(request: OutboundRequest, signal: AbortSignal): Promise<OutboundResult> {
+    let url = parseUrl(request.url);
+    let { method, body } = request;
+    let headers: Readonly<Record<string, string>> = {
+      'User-Agent': `Hearth/${version}`,
+      'Accept-Encoding': 'identity',
+      ...request.headers,
+    };
+    for (let left = request.maxRedirects ?? 0; ; left--) {
+      if (url === undefined) return failure('url', 'this is no URL of a web server');
+      const addresses = await this.#addresses(url, request, signal);
+      if (!Array.isArray(addresses)) return addresses;
+      const secure = url.protocol === 'https:';
+      const result = await exchange({
+        url,
+        method,
+        headers,
+        body,
+        addresses,
+        signal,
+        maxBytes: request.maxBytes,
+        request: secure ? nodeHttps().request : plainRequest,
+        agent: this.#agent(secure),
+      });
+      const target = result.ok && redirects.has(result.status) ? result.headers.location : undefined;
+      if (!result.ok || target === undefined || (request.maxRedirects ?? 0) === 0) return result;
+      if (left <= 0) return failure('redirects', 'it redirects too often');
+      const next = parseUrl(target, url);
+      if (secure && next?.protocol === 'http:') return failure('redirects', 'it redirects from TLS to none');
+      // Secrets were meant for the first host only.
+      if (next?.host !== url.host) headers = withoutSecrets(headers);
+      if (result.status < 307 && method !== 'GET') [method, body] = ['GET', undefined];
+      url = next;
+    }
+  }
+
+  /** The addresses of the host that may be connected to. */
+  async #addresses(url: URL, request: OutboundRequest, signal: AbortSignal): Promise<string[] | OutboundFailure> {
+    const host = plainHost(url);
+    let found: readonly string[] = [host];
+    if (isIP(host) === 0) {
+      try {
+        found = await untilAborted(this.#options.resolveDns(host), signal);
+      } catch (error) {
+        if (signal.aborted) return failure(signal.reason === 'timeout' ? 'timeout' : 'aborted', 'while looking it up');
+        return failure('dns', error instanceof Error ? error.message : String(error));
+      }
+    }
+    const { ranges } = this.#options;
+    const isPlain = url.protocol === 'http:';
+    if (isPlain && request.plainHttp === 'nowhere') return failure('url', 'it would not be encrypted');
+    const onlyAllowed = isPlain && request.plainHttp === 'allowed-ranges';
+    const may = found.filter((address) => (onlyAllowed ? ranges.isAllowed(address) : ranges.mayConnect(address)));
+    if (may.length > 0) return may.slice(0, maxAddresses);
+    const why = onlyAllowed ? 'it is not encrypted' : 'the address is not public';
+    return failure('denied', `${why}, and network.allow_ip_ranges does not name ${host}`);
+  }
+
+  #agent(secure: boolean): HttpAgent {
+    if (secure && this.#secure === undefined) {
+      const { ca } = this.#options;
+      this.#secure = new (nodeHttps().Agent)({
+        keepAlive: true,
+        timeout: idleTime,
+        ...(ca === undefined ? {} : { ca }),
+      });
+    }
+    const agent = secure && this.#secure !== undefined ? this.#secure : this.#plain;
+    // The agent bounds what it keeps for each host; hosts there are any number of.
+    const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
+    for (const socket of idle.slice(0, Math.max(0, idle.length - maxIdle + 1))) socket.destroy();
+    return agent;
+  }
+}
+
+/** The longest time that any request may ask for is the caller's; this is a usual one. */
+export const usualTimeout = millis(10_000);
+
+function parseUrl(text: string, base?: URL): URL | undefined {
+  if (!URL.canParse(text, base?.href)) return undefined;
+  const url = new URL(text, base);
+  const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
+  return isWeb && url.username === '' && url.password === '' ? url : undefined;
+}
+
+function withoutSecrets(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const secret = new Set(['authorization', 'cookie']);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.has(name.toLowerCase())));
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new Error('aborted'));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
