@@ -118,7 +118,7 @@ const kinds: readonly SweptKind[] = ['user', 'server', 'room', 'state_key', 'eve
 
 /** NIDs looked at in one go: a bit each, 128 KiB. A kind with more of them takes several goes. */
 const WINDOW = 1 << 20;
-/** Rows deleted in a slice. */
+/** Rows looked at in a slice when it comes to deleting. */
 const DELETES = 500;
 /**
  * From the first mark to the first deletion. A NID that was looked up before the go began and is not written down yet
@@ -273,16 +273,19 @@ export class Sweep {
     }
   }
 
-  /** Deletes a slice of what has no mark; false when all is done. */
+  /** Deletes what has no mark among the next rows; false when all is done. */
   #delete(go: Go): boolean {
     const end = Math.min(go.until, go.from + WINDOW);
-    const unused: number[] = [];
-    let nid = go.deleteFrom;
-    for (; nid < end && unused.length < DELETES; nid++) {
+    const nids = this.#db
+      .prepare<[number, number, number], number>(
+        `SELECT nid FROM ${go.kind} WHERE nid >= ? AND nid < ? ORDER BY nid LIMIT ?`,
+      )
+      .pluck()
+      .all(go.deleteFrom, end, DELETES);
+    const unused = nids.filter((nid) => {
       const bit = nid - go.from;
-      if (((go.marks[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0) unused.push(nid);
-    }
-    go.deleteFrom = nid;
+      return ((go.marks[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0;
+    });
     if (unused.length > 0) {
       const statement = this.#db.prepare<[string], never>(
         `DELETE FROM ${go.kind} WHERE nid IN (SELECT value FROM json_each(?))`,
@@ -290,7 +293,8 @@ export class Sweep {
       this.#db.write<void>(() => void statement.run(JSON.stringify(unused)));
       this.#interning.clearCache(go.kind);
     }
-    return nid < end;
+    go.deleteFrom = (nids.at(-1) ?? end) + 1;
+    return nids.length === DELETES;
   }
 
   #finish(go: Go): void {

@@ -130,6 +130,24 @@ describe('the sweep', () => {
     assert.equal(names('user', 'localpart')[0], 'u500');
   });
 
+  it('takes numbers beyond a million in a go of their own', async () => {
+    const { store, db, intern, use, wholeGo, names } = opened();
+    await using _ = store;
+    const [low] = intern('@low:x', '@gone-low:x');
+    db.write<void>(
+      () => void db.prepare<[], never>("UPDATE sqlite_sequence SET seq = 1 << 20 WHERE name = 'user'").run(),
+    );
+    const [border, , high] = intern('@border:x', '@gone-high:x', '@high:x');
+    assert.ok(low && border === (1 << 20) + 1 && high);
+    for (const nid of [low, border, high]) use(nid);
+    const before = db.transactionCount;
+    wholeGo();
+    assert.deepEqual(names('user', 'localpart'), ['low', 'border', 'gone-high', 'high']);
+    assert.equal(db.transactionCount, before + 2, 'one that deletes, one that keeps the place');
+    wholeGo();
+    assert.deepEqual(names('user', 'localpart'), ['low', 'border', 'high']);
+  });
+
   it('begins the present kind again after a restart, not the first', async () => {
     const { store, db, interning, clock, sweep, wholeGo, untilWaiting, names } = opened();
     await using _ = store;
@@ -227,7 +245,7 @@ describe('the sweep', () => {
       ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread)$/],
     ];
     // Of the same name, but text or another number.
-    const texts = new Set(['meta.key', 'account_data.type', 'line.parent']);
+    const texts = new Set(['meta.key', 'account_data.type', 'line.parent', 'relation.key']);
     for (const [kind, pattern] of words) {
       const found = columns.filter((column) => pattern.test(column) && !texts.has(column));
       assert.deepEqual([...references[kind]].sort(), found.sort(), kind);
