@@ -8,6 +8,8 @@ import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
 import type { Services } from './api/services.ts';
 import type { Config } from './config/config.ts';
+import { createDirectory } from './directory/create-directory.ts';
+import { UserDirectory } from './directory/user-directory.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
@@ -104,8 +106,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
 
   const { mode, sharedSecret } = config.registration;
   const deviceObservers: DeviceObserver[] = [];
+  const userDirectory = new UserDirectory({ ...stores, serverName });
   const users = createUsers({
     ...base,
+    peopleObservers: [userDirectory],
     deviceObservers,
     registration: { mode, sharedSecret },
     ...(passwordCost === undefined ? {} : { passwordCost }),
@@ -120,6 +124,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     knownRooms: rooms.known,
     memberships: rooms.membership,
   };
+  const directory = createDirectory({ ...shared, userDirectory });
   const pushRules = new PushRules(shared);
   users.accountData.observe(pushRules);
   users.accountData.provideDefault('m.push_rules', (user) => pushRules.content(user));
@@ -133,6 +138,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const push = createPush({ ...shared, config, outbound });
   deviceObservers.push(push.pushers);
+  observers.push(directory.openRooms);
   const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   const mediaServices = createMedia({ ...base, workers, config });
@@ -142,7 +148,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     ...users,
     ...lifecycle,
     server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
+    turn: config.turn,
+    clock,
     rooms,
+    directory,
     sync: createSync({ ...shared, pushRules, typing }),
     receipts: new Receipts(shared),
     typing: typingService,

@@ -1,13 +1,18 @@
+import type { Config } from '../config/config.ts';
+import type { Directory } from '../directory/create-directory.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { TypingService } from '../ephemeral/typing-service.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
 import type { Media } from '../media/media.ts';
 import type { Thumbnails } from '../media/thumbnails.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
+import type { Notifications } from '../push/notifications.ts';
 import type { PushRules } from '../push/push-rules.ts';
+import type { Pushers } from '../push/pushers.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Users } from '../users/users.ts';
+import type { Clock } from '../util/clock.ts';
 
 /** What endpoints tell of the server itself. */
 export interface ServerInfo {
@@ -22,13 +27,22 @@ export interface AccountServices extends Users, Lifecycle {
   readonly server: ServerInfo;
 }
 
+/** What concerns services beside this server: calls, other networks. */
+export interface ElsewhereServices {
+  readonly turn: Config['turn'];
+  readonly clock: Clock;
+}
+
 /** The domain services that endpoints are given; never stores. Each domain adds its own. */
-export interface Services extends AccountServices {
+export interface Services extends AccountServices, ElsewhereServices {
   readonly rooms: Rooms;
+  readonly directory: Directory;
   readonly sync: Sync;
   readonly receipts: Receipts;
   readonly typing: TypingService;
   readonly pushRules: PushRules;
+  readonly pushers: Pushers;
+  readonly notifications: Notifications;
   readonly media: Media;
   readonly thumbnails: Thumbnails;
 }

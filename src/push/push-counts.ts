@@ -35,22 +35,32 @@ export class PushCounts implements EventObserver {
 
   onEvent(event: CommittedEvent): void {
     const { row, pdu } = event;
-    const { pushCounts, roomState } = this.#uses;
+    const { pushCounts } = this.#uses;
     const { pos } = row;
     if (pos === null) return;
-    this.#endMembership(event);
+    this.#endMembership(event, pos);
     if (row.type === wellKnown.types.redaction) this.#redacted(event, pos);
     const root = threadRootOf(this.#uses, row.room, pdu.content);
     const thread = root === undefined ? mainTimeline : this.#uses.interning.event(root);
     pushCounts.markRead(row.sender, row.room, pos, thread, pos);
     let context: PushContext | undefined;
-    for (const user of roomState.localJoined(row.room)) {
-      if (user === row.sender) continue;
+    for (const user of this.#hearers(event)) {
       context ??= this.#context(event);
       const outcome = this.#evaluate(user, row.room, row.sender, context);
       if (outcome?.notify !== true) continue;
-      pushCounts.add({ user, room: row.room, pos, event: row.nid, thread, highlight: outcome.highlight });
+      const { highlight } = outcome;
+      pushCounts.add({ user, room: row.room, pos, event: row.nid, thread, highlight, actions: outcome.actions });
     }
+  }
+
+  /** Whom the event may notify: our users in the room, and one who is invited by it. */
+  #hearers({ row, pdu }: CommittedEvent): UserNid[] {
+    const { roomState, interning } = this.#uses;
+    const hearers = roomState.localJoined(row.room).filter((user) => user !== row.sender);
+    if (row.membership !== memberships.invite) return hearers;
+    const invited = interning.findUser(pdu.state_key ?? '');
+    if (invited === undefined || roomState.localMember(invited, row.room) === undefined) return hearers;
+    return [...hearers.filter((user) => user !== invited), invited];
   }
 
   /** Unread counts of a user in a room, by thread; see `PushCountStore.unread`. */
@@ -95,10 +105,10 @@ export class PushCounts implements EventObserver {
   }
 
   /** Whoever leaves has nothing unread there; whoever comes back begins anew. */
-  #endMembership({ row, pdu }: CommittedEvent): void {
+  #endMembership({ row, pdu }: CommittedEvent, pos: StreamPos): void {
     if (row.membership !== memberships.leave && row.membership !== memberships.ban) return;
     const user = this.#uses.interning.findUser(pdu.state_key ?? '');
-    if (user !== undefined) this.#uses.pushCounts.clear(user, row.room);
+    if (user !== undefined) this.#uses.pushCounts.clear(user, row.room, pos);
   }
 
   /** What a redacted event said highlights nothing any more. */

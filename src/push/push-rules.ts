@@ -17,7 +17,8 @@ import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, UserNid } from '../store/nids.ts';
 import type { AccountData, AccountDataObserver } from '../users/account-data.ts';
-import { isJsonObject, type JsonObject } from '../util/json.ts';
+import { ignoredUsers } from '../users/ignored-users.ts';
+import type { JsonObject } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
 
 /** What decides whether an event notifies a user. */
@@ -40,8 +41,6 @@ const maxProfiles = 1024;
 const maxOwnRules = 1000;
 /** All rules together, as JSON: a bound on what one user can make of every message's evaluation. */
 const maxRulesLength = 128 * 1024;
-
-const nobody: ReadonlySet<UserNid> = new Set();
 
 /**
  * The push rules of users: reading, changing, and ready for evaluation. They are kept as account data, of which this
@@ -78,10 +77,7 @@ export class PushRules implements AccountDataObserver {
 
   /** The users that a user ignores. */
   ignored(user: UserNid): ReadonlySet<UserNid> {
-    const list = this.#accountData.get(user, 'm.ignored_user_list')?.['ignored_users'];
-    if (!isJsonObject(list)) return nobody;
-    const ids = Object.keys(list).map((id) => this.#interning.findUser(id));
-    return new Set(ids.filter((nid) => nid !== undefined && nid !== user)) as ReadonlySet<UserNid>;
+    return ignoredUsers(this.#accountData, this.#interning, user);
   }
 
   ruleset(user: UserNid): PushRuleset {

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 1;
+PRAGMA user_version = 4;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -244,10 +244,28 @@ CREATE TABLE merged_point (
   PRIMARY KEY (room, inputs)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE message_edit (
+  target INTEGER NOT NULL,
+  edit   INTEGER NOT NULL,
+  PRIMARY KEY (target, edit)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE message_text USING fts5(
+  words,
+  content = '',
+  contentless_delete = 1,
+  detail = none,
+  tokenize = 'ascii'
+);
+
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE open_room (
+  room INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE pending_redaction (
   target    INTEGER NOT NULL,
@@ -268,9 +286,52 @@ CREATE TABLE push_action (
   pos       INTEGER NOT NULL,
   event     INTEGER NOT NULL,
   thread    INTEGER NOT NULL,
-  highlight INTEGER NOT NULL,
+  highlight INTEGER NOT NULL, actions ANY NOT NULL DEFAULT 0,
   PRIMARY KEY (user, room, pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX push_action_pos ON push_action (user, pos);
+
+CREATE TABLE push_read (
+  user      INTEGER NOT NULL,
+  pos       INTEGER NOT NULL,
+  room      INTEGER NOT NULL,
+  event     INTEGER NOT NULL,
+  highlight INTEGER NOT NULL,
+  actions   ANY NOT NULL,
+  PRIMARY KEY (user, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX push_read_room ON push_read (user, room);
+
+CREATE TABLE pusher (
+  nid                 INTEGER PRIMARY KEY AUTOINCREMENT,
+  user                INTEGER NOT NULL,
+  device              INTEGER NOT NULL,
+  app_id              TEXT NOT NULL,
+  pushkey             TEXT NOT NULL,
+  app_display_name    TEXT NOT NULL,
+  device_display_name TEXT NOT NULL,
+  profile_tag         TEXT,
+  lang                TEXT NOT NULL,
+  data                TEXT NOT NULL,     -- a JSON object
+  enabled             INTEGER NOT NULL,
+  updated             INTEGER NOT NULL,  -- milliseconds since the epoch
+  cursor              INTEGER NOT NULL,  -- what notifies up to this position has been told, or need not be
+  badge               INTEGER,           -- the unread count that was told last
+  ready               INTEGER,
+  retry_at            INTEGER,           -- milliseconds since the epoch
+  failures            INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (app_id, pushkey, user)
+) STRICT;
+
+CREATE INDEX pusher_device ON pusher (device);
+
+CREATE INDEX pusher_ready ON pusher (ready) WHERE ready IS NOT NULL;
+
+CREATE INDEX pusher_retry ON pusher (retry_at) WHERE retry_at IS NOT NULL;
+
+CREATE INDEX pusher_user ON pusher (user);
 
 CREATE TABLE receipt (
   room   INTEGER NOT NULL,
@@ -312,6 +373,21 @@ CREATE TABLE registration_token (
   created   INTEGER NOT NULL,
   expires   INTEGER
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE relation (
+  target  INTEGER NOT NULL,
+  segment INTEGER NOT NULL,       -- of the event that relates to `target`, as in `event`
+  idx     INTEGER NOT NULL,
+  event   INTEGER NOT NULL,
+  rel     INTEGER NOT NULL,       -- rel_type, interned like an event type
+  type    INTEGER NOT NULL,
+  sender  INTEGER NOT NULL,
+  ts      INTEGER NOT NULL,
+  key     INTEGER NOT NULL,       -- of an annotation: 31 bits of its digest; 0 without
+  PRIMARY KEY (target, segment, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX relation_kind ON relation (target, rel, sender, type, ts);
 
 CREATE TABLE room (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -395,6 +471,16 @@ CREATE TABLE stream_event (
   event INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE thread (
+  root    INTEGER PRIMARY KEY,
+  room    INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  idx     INTEGER NOT NULL,
+  count   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX thread_room ON thread (room, segment, idx);
+
 CREATE TABLE thumbnail (
   content   BLOB NOT NULL,        -- sha256 of the original
   width     INTEGER NOT NULL,
@@ -445,3 +531,11 @@ CREATE TABLE user (
   localpart TEXT NOT NULL,
   UNIQUE (server, localpart)
 ) STRICT;
+
+CREATE TABLE user_word (
+  word TEXT NOT NULL,
+  user INTEGER NOT NULL,
+  PRIMARY KEY (word, user)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_word_user ON user_word (user);

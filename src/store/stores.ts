@@ -2,6 +2,8 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraph } from './auth/auth-graph.ts';
 import { BodyPacker } from './bodies/body-packer.ts';
 import type { Database } from './db.ts';
+import { RoomDirectoryStore } from './directory/rooms.ts';
+import { UserDirectoryStore } from './directory/users.ts';
 import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
@@ -10,6 +12,9 @@ import { LocalUsers } from './local-users.ts';
 import { MediaStore } from './media/media-store.ts';
 import { PositionStore } from './positions.ts';
 import { PushCountStore } from './push/push-counts.ts';
+import { PusherStore } from './push/pushers.ts';
+import { RelationStore } from './relations/relations.ts';
+import { ThreadStore } from './relations/threads.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
 import { RedactionStore } from './rooms/redactions.ts';
@@ -46,10 +51,13 @@ export interface Stores {
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly redactions: RedactionStore;
+  readonly relations: RelationStore;
+  readonly threads: ThreadStore;
   readonly transactions: TransactionStore;
   readonly segments: Segments;
   readonly receipts: ReceiptStore;
   readonly pushCounts: PushCountStore;
+  readonly pushers: PusherStore;
   readonly syncChanges: SyncChanges;
   readonly accounts: AccountStore;
   readonly devices: DeviceStore;
@@ -59,6 +67,8 @@ export interface Stores {
   readonly profiles: ProfileStore;
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
+  readonly roomDirectory: RoomDirectoryStore;
+  readonly userDirectory: UserDirectoryStore;
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
 }
@@ -82,10 +92,13 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),
     redactions: new RedactionStore(db),
+    relations: new RelationStore(db),
+    threads: new ThreadStore(db),
     transactions: new TransactionStore(db),
     segments: new Segments(db),
     receipts: new ReceiptStore(db),
     pushCounts: new PushCountStore(db),
+    pushers: new PusherStore(db),
     syncChanges: new SyncChanges(db),
     accounts: new AccountStore(db),
     devices: new DeviceStore(db),
@@ -95,6 +108,8 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     profiles: new ProfileStore(db),
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
+    roomDirectory: new RoomDirectoryStore(db),
+    userDirectory: new UserDirectoryStore(db),
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
   };

@@ -96,7 +96,7 @@ describe('unread counts', () => {
     const at = (pos: number) => pos as StreamPos;
     store.db.write<void>(() => {
       for (let pos = 1; pos <= maxActions + 20; pos++) {
-        pushCounts.add({ user, room, pos: at(pos), event: pos as EventNid, thread: 0, highlight: false });
+        pushCounts.add({ user, room, pos: at(pos), event: pos as EventNid, thread: 0, highlight: false, actions: [] });
       }
     });
     const total = () => pushCounts.unread(user, room)[0]?.notify;

@@ -1,8 +1,14 @@
 import type { Endpoint } from '../http/types.ts';
 import type { Services } from '../services.ts';
 import { accountApiEndpoints } from './account/endpoints.ts';
+import { adminEndpoints } from './admin/accounts.ts';
+import { directoryEndpoints } from './directory/endpoints.ts';
+import { thirdPartyEndpoints } from './elsewhere/third-party-networks.ts';
+import { turnServer } from './elsewhere/turn-server.ts';
 import { downloadEndpoints } from './media/download.ts';
 import { uploadEndpoints } from './media/upload.ts';
+import { notificationEndpoint } from './push/notifications.ts';
+import { pusherEndpoints } from './push/pushers.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
 import { pushRuleEndpoints } from './sync/push-rules.ts';
 import { receiptEndpoints } from './sync/receipts.ts';
@@ -13,11 +19,17 @@ import { typingEndpoints } from './sync/typing.ts';
 export function clientEndpoints(services: Services): Endpoint[] {
   return [
     ...accountApiEndpoints(services),
+    ...adminEndpoints(services),
+    turnServer(services),
+    ...thirdPartyEndpoints(),
     ...roomEndpoints(services),
+    ...directoryEndpoints(services),
     ...syncEndpoints(services),
     ...receiptEndpoints(services),
     ...typingEndpoints(services),
     ...pushRuleEndpoints(services),
+    ...pusherEndpoints(services),
+    notificationEndpoint(services),
     ...uploadEndpoints(services),
     ...downloadEndpoints(services),
   ];

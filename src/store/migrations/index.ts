@@ -1,4 +1,7 @@
 import foundation from './0001_foundation.sql' with { type: 'text' };
+import relations from './0002_relations.sql' with { type: 'text' };
+import pushers from './0003_pushers.sql' with { type: 'text' };
+import search from './0004_search.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -9,4 +12,9 @@ export interface Migration {
 }
 
 /** All migrations, oldest first. One that has been in a release is never edited. */
-export const migrations: readonly Migration[] = [{ version: 1, name: 'foundation', sql: foundation, compat: 1 }];
+export const migrations: readonly Migration[] = [
+  { version: 1, name: 'foundation', sql: foundation, compat: 1 },
+  { version: 2, name: 'relations', sql: relations, compat: 1 },
+  { version: 3, name: 'pushers', sql: pushers, compat: 1 },
+  { version: 4, name: 'search', sql: search, compat: 1 },
+];

@@ -1,5 +1,7 @@
+import type { JsonValue } from '../../util/json.ts';
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
+import { packActions, unpackActions } from './action-lists.ts';
 
 /** The thread column for events that are in no thread. */
 export const mainTimeline = 0;
@@ -12,7 +14,30 @@ export interface PushActionRow {
   readonly event: EventNid;
   readonly thread: EventNid | typeof mainTimeline;
   readonly highlight: boolean;
+  /** Of the push rule that matched. */
+  readonly actions: readonly JsonValue[];
 }
+
+/** One of a user's notifications, read or not. */
+export interface Notification {
+  readonly room: RoomNid;
+  readonly pos: StreamPos;
+  readonly event: EventNid;
+  readonly highlight: boolean;
+  readonly actions: readonly JsonValue[];
+  readonly read: boolean;
+}
+
+interface StoredNotification {
+  readonly room: RoomNid;
+  readonly pos: StreamPos;
+  readonly event: EventNid;
+  readonly highlight: 0 | 1;
+  readonly actions: number | string;
+}
+
+/** Notifications of each user that are kept when they have been read: as many as anybody looks back at. */
+export const maxRead = 500;
 
 /** The newest unread events that notified each user, one by one. Writing methods belong inside a write. */
 export class PushActions {
@@ -25,10 +50,18 @@ export class PushActions {
   readonly #count;
   readonly #at;
   readonly #lower;
+  readonly #keepRead;
+  readonly #keepReadThread;
+  readonly #trimRead;
+  readonly #dropRead;
+  readonly #lowerRead;
+  readonly #after;
+  readonly #unreadBefore;
+  readonly #readBefore;
 
   constructor(db: Database) {
-    this.#insert = db.prepare<number[], never>(
-      'INSERT INTO push_action (user, room, pos, event, thread, highlight) VALUES (?, ?, ?, ?, ?, ?)',
+    this.#insert = db.prepare<(number | bigint | string)[], never>(
+      'INSERT INTO push_action (user, room, pos, event, thread, highlight, actions) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
     this.#size = db.prepare<[user: number, room: number], { count: number }>(
       'SELECT count(*) AS count FROM push_action WHERE user = ? AND room = ?',
@@ -55,10 +88,52 @@ export class PushActions {
     this.#lower = db.prepare<[user: number, room: number, pos: number], never>(
       'UPDATE push_action SET highlight = 0 WHERE user = ? AND room = ? AND pos = ?',
     );
+    const keep =
+      'INSERT OR REPLACE INTO push_read (user, pos, room, event, highlight, actions)' +
+      ' SELECT user, pos, room, event, highlight, actions FROM push_action WHERE user = ? AND room = ? AND pos <= ?';
+    this.#keepRead = db.prepare<[user: number, room: number, upTo: number], never>(keep);
+    this.#keepReadThread = db.prepare<[user: number, room: number, upTo: number, thread: number], never>(
+      `${keep} AND thread = ?`,
+    );
+    this.#trimRead = db.prepare<[user: number, user: number, keep: number], never>(
+      'DELETE FROM push_read WHERE user = ? AND pos <=' +
+        ' (SELECT pos FROM push_read WHERE user = ? ORDER BY pos DESC LIMIT 1 OFFSET ?)',
+    );
+    this.#dropRead = db.prepare<[user: number, room: number], never>(
+      'DELETE FROM push_read WHERE user = ? AND room = ?',
+    );
+    this.#lowerRead = db.prepare<[user: number, pos: number], never>(
+      'UPDATE push_read SET highlight = 0 WHERE user = ? AND pos = ?',
+    );
+    const columns = 'room, pos, event, highlight, actions';
+    this.#after = db.prepare<[user: number, pos: number], StoredNotification>(
+      `SELECT ${columns} FROM push_action WHERE user = ? AND pos > ? ORDER BY pos LIMIT 1`,
+    );
+    this.#unreadBefore = db.prepare<[user: number, pos: number, limit: number], StoredNotification>(
+      `SELECT ${columns} FROM push_action WHERE user = ? AND pos < ? ORDER BY pos DESC LIMIT ?`,
+    );
+    this.#readBefore = db.prepare<[user: number, pos: number, limit: number], StoredNotification>(
+      `SELECT ${columns} FROM push_read WHERE user = ? AND pos < ? ORDER BY pos DESC LIMIT ?`,
+    );
   }
 
-  insert({ user, room, pos, event, thread, highlight }: PushActionRow): void {
-    this.#insert.run(user, room, pos, event, thread, highlight ? 1 : 0);
+  insert({ user, room, pos, event, thread, highlight, actions }: PushActionRow): void {
+    const packed = packActions(actions);
+    const stored = typeof packed === 'number' ? BigInt(packed) : packed;
+    this.#insert.run(user, room, pos, event, thread, highlight ? 1 : 0, stored);
+  }
+
+  /** The oldest unread notification after a position. */
+  after(user: UserNid, pos: StreamPos): Notification | undefined {
+    const row = this.#after.get(user, pos);
+    return row && read(row, false);
+  }
+
+  /** Notifications before a position, newest first. */
+  before(user: UserNid, pos: StreamPos, limit: number): Notification[] {
+    const unread = this.#unreadBefore.all(user, pos, limit).map((row) => read(row, false));
+    const old = this.#readBefore.all(user, pos, limit).map((row) => read(row, true));
+    return [...unread, ...old].sort((a, b) => b.pos - a.pos).slice(0, limit);
   }
 
   size(user: UserNid, room: RoomNid): number {
@@ -69,6 +144,15 @@ export class PushActions {
     return this.#oldest.get(user, room)?.pos;
   }
 
+  /** Takes what is read out of what is unread. */
+  markRead(user: UserNid, room: RoomNid, upTo: StreamPos, thread: number | 'all'): void {
+    const { changes } =
+      thread === 'all' ? this.#keepRead.run(user, room, upTo) : this.#keepReadThread.run(user, room, upTo, thread);
+    if (changes === 0) return;
+    this.#trimRead.run(user, user, maxRead);
+    this.drop(user, room, upTo, thread);
+  }
+
   drop(user: UserNid, room: RoomNid, upTo: StreamPos, thread: number | 'all'): void {
     if (thread === 'all') this.#drop.run(user, room, upTo);
     else this.#dropThread.run(user, room, upTo, thread);
@@ -76,6 +160,7 @@ export class PushActions {
 
   dropAll(user: UserNid, room: RoomNid): void {
     this.#dropAll.run(user, room);
+    this.#dropRead.run(user, room);
   }
 
   count(user: UserNid, room: RoomNid, thread: number): { readonly notify: number; readonly highlight: number } {
@@ -84,9 +169,14 @@ export class PushActions {
 
   /** Makes an event no highlight any more; answers its thread if it was one. */
   lower(user: UserNid, room: RoomNid, pos: StreamPos): number | undefined {
+    this.#lowerRead.run(user, pos);
     const row = this.#at.get(user, room, pos);
     if (row === undefined || row.highlight === 0) return undefined;
     this.#lower.run(user, room, pos);
     return row.thread;
   }
+}
+
+function read({ room, pos, event, highlight, actions }: StoredNotification, isRead: boolean): Notification {
+  return { room, pos, event, highlight: highlight === 1, actions: unpackActions(actions), read: isRead };
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
-import { mainTimeline, type PushActionRow, PushActions } from './push-actions.ts';
+import { mainTimeline, type Notification, type PushActionRow, PushActions } from './push-actions.ts';
 
 /** Events kept one by one for each user and room; older unread ones are only counted. */
 export const maxActions = 1000;
@@ -29,6 +29,8 @@ export class PushCountStore {
   readonly #dropAll;
   readonly #roomsChanged;
   readonly #lower;
+  readonly #wakePushers;
+  readonly #total;
 
   constructor(db: Database) {
     this.#actions = new PushActions(db);
@@ -57,6 +59,12 @@ export class PushCountStore {
     this.#lower = db.prepare<number[], never>(
       'UPDATE unread SET highlight = max(0, highlight - 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
     );
+    this.#wakePushers = db.prepare<[pos: number, user: number], never>(
+      'UPDATE pusher SET ready = ? WHERE user = ? AND ready IS NULL AND retry_at IS NULL AND enabled = 1',
+    );
+    this.#total = db
+      .prepare<[user: number], number>('SELECT coalesce(sum(notify), 0) FROM unread WHERE user = ?')
+      .pluck();
   }
 
   /** Counts an event for a user, and keeps it unless that makes too many: then the oldest kept one goes. */
@@ -65,6 +73,7 @@ export class PushCountStore {
     this.#actions.insert(action);
     const { notify } = this.#increase.get(user, room, thread, action.highlight ? 1 : 0, pos) as { notify: number };
     if (thread !== mainTimeline) this.#touch.run(user, room, pos);
+    this.#wakePushers.run(pos, user);
     // Only when the counts are high need the rows be counted.
     if (notify > maxActions || thread !== mainTimeline) this.#trim(user, room);
   }
@@ -87,7 +96,7 @@ export class PushCountStore {
     if (counts.length === 0) return false;
     const oldest = this.#actions.oldest(user, room);
     if (oldest !== undefined && upTo < oldest) return false;
-    this.#actions.drop(user, room, upTo, thread);
+    this.#actions.markRead(user, room, upTo, thread);
     let changed = false;
     for (const before of counts) {
       const left = this.#actions.count(user, room, before.thread);
@@ -96,14 +105,17 @@ export class PushCountStore {
       if (left.notify === 0 && before.thread !== mainTimeline) this.#drop.run(user, room, before.thread);
       else this.#set.run(left.notify, left.highlight, pos, user, room, before.thread);
     }
-    if (changed) this.#touch.run(user, room, pos);
+    if (changed) {
+      this.#touch.run(user, room, pos);
+      this.#wakePushers.run(pos, user);
+    }
     return changed;
   }
 
-  /** Forgets everything about a user's unread events in a room: the user has left it. */
-  clear(user: UserNid, room: RoomNid): void {
+  /** Forgets everything about what notified a user in a room: the user has left it, at `pos`. */
+  clear(user: UserNid, room: RoomNid, pos: StreamPos): void {
     this.#actions.dropAll(user, room);
-    this.#dropAll.run(user, room);
+    if (this.#dropAll.run(user, room).changes > 0) this.#wakePushers.run(pos, user);
   }
 
   /** An event that is redacted highlights nothing any more. */
@@ -122,5 +134,20 @@ export class PushCountStore {
   /** Rooms in which the user's counts changed after a position, once for each thread. */
   roomsChanged(user: UserNid, after: StreamPos): RoomNid[] {
     return this.#roomsChanged.all(user, after);
+  }
+
+  /** Everything that is unread, over all rooms: what the badge of an app shows. */
+  total(user: UserNid): number {
+    return this.#total.get(user) ?? 0;
+  }
+
+  /** The oldest unread notification after a position, if it is kept. */
+  notificationAfter(user: UserNid, pos: StreamPos): Notification | undefined {
+    return this.#actions.after(user, pos);
+  }
+
+  /** A user's notifications before a position, newest first: unread ones and the newest that were read. */
+  notificationsBefore(user: UserNid, pos: StreamPos, limit: number): Notification[] {
+    return this.#actions.before(user, pos, limit);
   }
 }

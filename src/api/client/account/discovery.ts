@@ -9,6 +9,13 @@ import type { AccountServices, ServerInfo } from '../../services.ts';
 /** Old bots look for an `r0`; what was removed since then is served in its old form too, so these are no lie. */
 const oldVersions = ['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'];
 const newestMinor = 19;
+/** Features under the names of their proposals, which clients in use look for although they stand in the specification. */
+const unstableFeatures = {
+  'uk.half-shot.msc2666.query_mutual_rooms': true,
+  'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
+  // Pushers can be turned off, and say which device they are of.
+  'org.matrix.msc3881': true,
+};
 const versionList = [...oldVersions, ...Array.from({ length: newestMinor }, (_, i) => `v1.${i + 1}`)];
 
 /** `/.well-known/matrix/client`; `undefined` if the server has not been told its public address. */
@@ -28,8 +35,11 @@ const versions = (): Endpoint =>
     path: '/_matrix/client/versions',
     auth: 'none',
     body: 'none',
-    handler: () => json({ versions: versionList, unstable_features: {} }),
+    handler: () => json({ versions: versionList, unstable_features: unstableFeatures }),
   });
+
+/** Whoever may not do it is told nothing of it. */
+const forAdmins = { 'm.account_moderation': { suspend: true, lock: true } };
 
 /**
  * `GET /_matrix/client/v3/capabilities`
@@ -58,7 +68,8 @@ const capabilities = ({ server }: AccountServices): Endpoint => {
     path: '/_matrix/client/v3/capabilities',
     auth: 'user',
     body: 'none',
-    handler: () => json(answer),
+    handler: ({ requester }) =>
+      json(requester.admin ? { capabilities: { ...answer.capabilities, ...forAdmins } } : answer),
   });
 };
 

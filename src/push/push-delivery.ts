@@ -1,0 +1,197 @@
+import type { Database } from '../store/db.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { eventFlags } from '../store/events/flags.ts';
+import type { StreamPos } from '../store/nids.ts';
+import type { PushCountStore } from '../store/push/push-counts.ts';
+import type { Pusher, PusherStore } from '../store/push/pushers.ts';
+import type { Notifier, Unsubscribe } from '../streams/notifier.ts';
+import type { Streams } from '../streams/streams.ts';
+import { millis } from '../util/brand.ts';
+import type { Cancel, Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
+import type { Log } from '../util/log.ts';
+import type { PushGateway, PushOutcome } from './push-gateway.ts';
+import type { PushMessages } from './push-message.ts';
+
+export interface PushDeliveryUses {
+  readonly db: Database;
+  readonly streams: Streams;
+  readonly notifier: Notifier;
+  readonly events: EventStore;
+  readonly pushers: PusherStore;
+  readonly pushCounts: PushCountStore;
+  readonly messages: PushMessages;
+  readonly gateway: PushGateway;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What a pusher has to tell next, and what will be told with it. */
+interface Step {
+  readonly url: string;
+  readonly message: JsonObject;
+  readonly cursor: StreamPos;
+  readonly badge: number;
+}
+
+/** Requests at once, each of another pusher: a gateway that answers in 200 ms takes forty a second. */
+const atOnce = 8;
+const firstWait = 1000;
+const longestWait = 60 * 60 * 1000;
+/** How long a stop waits for answers: what is broken off may ring once more after the start. */
+const grace = millis(3000);
+/** Notifications that need not be told (redacted ones), passed over in one go. */
+const maxPassed = 50;
+
+/**
+ * Tells push gateways what notifies users. Every pusher has its own cursor in the database, moved on when the gateway
+ * has answered: what must ring rings once, also after a restart and a gateway's outage, unless the server dies between
+ * the answer and the next line. What is read meanwhile does not ring. Pushers take turns, one request each.
+ */
+export class PushDelivery {
+  readonly #uses: PushDeliveryUses;
+  readonly #log: Log;
+  readonly #underWay = new Map<number, Promise<void>>();
+  #unsubscribe: Unsubscribe = () => {};
+  #cancelTimer: Cancel = () => {};
+  #woken = false;
+  #stopped = false;
+
+  constructor(uses: PushDeliveryUses) {
+    this.#uses = uses;
+    this.#log = uses.log.child('push');
+  }
+
+  /** Goes on where the last process stopped. */
+  start(): void {
+    this.#unsubscribe = this.#uses.notifier.subscribe(() => this.#wake());
+    this.#endWaits();
+  }
+
+  /** Begins nothing new; waits a moment for what is under way, then has it broken off. */
+  async stop(breakOff: () => void): Promise<void> {
+    this.#stopped = true;
+    this.#unsubscribe();
+    this.#cancelTimer();
+    const settled = Promise.all(this.#underWay.values());
+    let cancel: Cancel = () => {};
+    await Promise.race([
+      settled,
+      new Promise<void>((resolve) => {
+        cancel = this.#uses.clock.after(grace, resolve);
+      }),
+    ]);
+    cancel();
+    breakOff();
+    await settled;
+  }
+
+  /** Called for each commit: once for many of them is enough, and not inside of them. */
+  #wake(): void {
+    if (this.#woken || this.#stopped) return;
+    this.#woken = true;
+    setImmediate(() => {
+      this.#woken = false;
+      this.#fill();
+    });
+  }
+
+  #fill(): void {
+    if (this.#stopped || this.#underWay.size >= atOnce) return;
+    for (const nid of this.#uses.pushers.ready(2 * atOnce)) {
+      if (this.#underWay.size >= atOnce) return;
+      if (this.#underWay.has(nid)) continue;
+      this.#underWay.set(nid, this.#serve(nid));
+    }
+  }
+
+  async #serve(nid: number): Promise<void> {
+    try {
+      // Idle ones cost a millisecond each: others come between.
+      await new Promise((resolve) => setImmediate(resolve));
+      const step = this.#next(nid);
+      if (step !== undefined) this.#settle(nid, step, await this.#uses.gateway.notify(step.url, step.message));
+      this.#wake();
+    } catch (problem) {
+      // It stays ready, and is tried when something happens next.
+      this.#log.error('push.failed', { pusher: nid, cause: problem });
+    } finally {
+      this.#underWay.delete(nid);
+    }
+  }
+
+  /** What a pusher has to tell; with nothing it is idle from now on, until something changes for its user. */
+  #next(nid: number): Step | undefined {
+    const { db, pushers, streams } = this.#uses;
+    const pusher = pushers.get(nid);
+    if (pusher === undefined) return undefined;
+    const now = streams.now();
+    const step = this.#nextStep(pusher, now);
+    if (step === undefined) db.write<void>(() => pushers.makeIdle(nid, now));
+    return step;
+  }
+
+  #nextStep(pusher: Pusher, now: StreamPos): Step | undefined {
+    const { pushCounts, events, messages } = this.#uses;
+    const { user } = pusher;
+    const badge = pushCounts.total(user);
+    const { url } = JSON.parse(pusher.data) as { url: string };
+    let { cursor } = pusher;
+    for (let passed = 0; passed < maxPassed; passed++) {
+      const notification = pushCounts.notificationAfter(user, cursor);
+      if (notification === undefined) {
+        // Counts that have risen were told with what raised them.
+        if (pusher.badge === null || badge >= pusher.badge) return undefined;
+        return { url, cursor: now, badge, message: messages.badge(pusher, badge) };
+      }
+      cursor = notification.pos;
+      const row = events.row(notification.event);
+      if (row === undefined || (row.flags & eventFlags.REDACTED) !== 0) continue;
+      return { url, cursor, badge, message: messages.event(pusher, row, notification, badge) };
+    }
+    return { url, cursor, badge, message: messages.badge(pusher, badge) };
+  }
+
+  #settle(nid: number, { cursor, badge }: Step, outcome: PushOutcome): void {
+    const { db, pushers, streams, clock } = this.#uses;
+    // Meanwhile it may have been changed or deleted.
+    const pusher = pushers.get(nid);
+    if (pusher === undefined) return;
+    if (outcome.kind === 'delivered' && outcome.rejected.includes(pusher.pushkey)) {
+      this.#log.info('push.rejected', { pusher: nid, appId: pusher.appId });
+      db.write<void>(() => pushers.remove(nid));
+      return;
+    }
+    if (outcome.kind === 'failed') {
+      const failures = pusher.failures + 1;
+      const wait = Math.min(longestWait, firstWait * 2 ** Math.min(failures - 1, 30));
+      this.#log.info('push.waits', { pusher: nid, failures, wait, detail: outcome.detail });
+      if (pusher.enabled) db.write<void>(() => pushers.wait(nid, failures, clock.now() + wait));
+      else db.write<void>(() => pushers.makeIdle(nid, pusher.cursor));
+      this.#setTimer();
+      return;
+    }
+    if (outcome.kind === 'refused') this.#log.warn('push.refused', { pusher: nid, detail: outcome.detail });
+    // A position of its own sends it to the end of the line.
+    if (pusher.enabled) db.write<void>(() => pushers.told(nid, cursor, badge, streams.next()));
+    else db.write<void>(() => pushers.makeIdle(nid, cursor));
+  }
+
+  #endWaits(): void {
+    const { db, pushers, streams, clock } = this.#uses;
+    const now = clock.now();
+    db.write<void>(() => pushers.endWaits(streams.now(), now, now + longestWait));
+    this.#setTimer();
+    this.#wake();
+  }
+
+  #setTimer(): void {
+    this.#cancelTimer();
+    if (this.#stopped) return;
+    const { pushers, clock } = this.#uses;
+    const next = pushers.nextRetry();
+    if (next === undefined) return;
+    const delay = Math.min(longestWait, Math.max(0, next - clock.now()));
+    this.#cancelTimer = clock.after(millis(delay), () => this.#endWaits());
+  }
+}
