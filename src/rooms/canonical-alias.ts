@@ -21,6 +21,10 @@ export class CanonicalAliasCheck {
    * M_BAD_ALIAS for one that does not exist or points to another room.
    */
   check(room: KnownRoom, content: JsonObject): void {
+    const { alt_aliases: others } = content;
+    if (others !== undefined && others !== null && !Array.isArray(others)) {
+      throw invalidParam('alt_aliases must be a list');
+    }
     const present = new Set(aliasesIn(currentState(this.#uses, room.nid)('m.room.canonical_alias', '')?.content ?? {}));
     for (const alias of aliasesIn(content)) {
       if (present.has(alias)) continue;

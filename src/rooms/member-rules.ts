@@ -1,4 +1,4 @@
-import { forbidden, MatrixError, notFound } from '../protocol/errors.ts';
+import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { UserNid } from '../store/nids.ts';
@@ -47,7 +47,7 @@ export class MemberRules {
     const { join_authorised_via_users_server: _claimed, ...said } = content;
     const target = parseUserId(stateKey);
     const membership = said['membership'];
-    if (target === undefined) return said;
+    if (target === undefined) throw invalidParam('The state key of a member event must be a user ID');
     if (membership === 'invite') this.checkInvitee(target);
     if (membership === 'join' && target === requester.userId) {
       if (requester.guest) this.#checkGuest(room);

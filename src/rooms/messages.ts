@@ -9,7 +9,7 @@ import type { StateLog } from '../store/state/state-log.ts';
 import type { Boundary, Direction } from '../store/timeline.ts';
 import type { Requester } from '../users/requester.ts';
 import type { ClientEvents, EventAudience } from './client-events.ts';
-import type { RoomHistory } from './history.ts';
+import type { RoomHistory, Stretch, Walked } from './history.ts';
 import type { RoomReading } from './reading.ts';
 import type { RoomTokens } from './tokens.ts';
 
@@ -64,7 +64,7 @@ export class RoomMessages {
     if (from === undefined) throw notFound('The room has no history here');
     const to = query.to === undefined ? undefined : tokens.boundary('to', query.to, nid);
     const limit = limitOf(query.limit, filter);
-    const { rows, next } = history.walk({ view: opened.view, from, to, direction, limit, filter });
+    const { rows, next } = this.#walk(roomId, { view: opened.view, from, to, direction, limit, filter });
     const audience = reading.audience(opened, requester);
     const members = [text(`"start":${JSON.stringify(query.from ?? tokens.text(from))}`)];
     if (next !== undefined) members.push(text(`"end":${JSON.stringify(tokens.text(next))}`));
@@ -90,10 +90,10 @@ export class RoomMessages {
     const limit = limitOf(query.limit, filter);
     const after: Boundary = { segment: row.segment, idx: row.idx };
     const before: Boundary = { segment: row.segment, idx: row.idx - 1 };
-    const earlier = history.walk({ view, from: before, direction: 'b', limit: Math.ceil(limit / 2), filter });
-    const later = history.walk({ view, from: after, direction: 'f', limit: Math.floor(limit / 2), filter });
+    const earlier = this.#walk(roomId, { view, from: before, direction: 'b', limit: Math.ceil(limit / 2), filter });
+    const later = this.#walk(roomId, { view, from: after, direction: 'f', limit: Math.floor(limit / 2), filter });
     const audience: EventAudience = { view, device: requester.device, withRoomId: true };
-    const point = history.pointAfter(later.rows.at(-1) ?? row);
+    const point = filter.rooms.allows(roomId) ? history.pointAfter(later.rows.at(-1) ?? row) : undefined;
     return object([
       text(`"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`),
       text(`"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`),
@@ -102,6 +102,11 @@ export class RoomMessages {
       this.#array('events_after', later.rows, audience),
       this.#state(point, [...earlier.rows, row, ...later.rows], filter, audience),
     ]);
+  }
+
+  /** A filter for other rooms lets nothing of this one pass. */
+  #walk(roomId: string, stretch: Stretch): Walked {
+    return stretch.filter.rooms.allows(roomId) ? this.#uses.history.walk(stretch) : { rows: [], next: undefined };
   }
 
   *#array(key: string, rows: readonly EventRow[], audience: EventAudience): Generator<string> {

@@ -135,10 +135,17 @@ export class RoomReading {
     return around('{"chunk":', chunk, '}');
   }
 
-  #stateAtToken({ room, state, until }: Opened, at: string): StatePoint {
-    const pos = this.#uses.tokens.position('at', at, room.nid);
+  /** The state of then is for who may see what happened last by then. */
+  #stateAtToken({ room, view, state, until }: Opened, at: string): StatePoint {
+    const { events, timeline, tokens } = this.#uses;
+    const pos = tokens.position('at', at, room.nid);
     if (pos === undefined) throw invalidParam('at lies before what is known of the room');
-    return pos >= until ? state : this.#mainAt(room.nid, pos);
+    if (pos >= until) return state;
+    const { segment, idx } = tokens.boundary('at', at, room.nid);
+    const newest = timeline.page(segment, idx, 'b', 1).events[0]?.event;
+    const row = newest === undefined ? undefined : events.row(newest);
+    if (row !== undefined && !view.mayRead(row)) throw forbidden('You may not see the room as it was then');
+    return this.#mainAt(room.nid, pos);
   }
 
   /** `{"joined":{…}}` with names and pictures, in pieces. 403 M_FORBIDDEN unless the requester is in the room */

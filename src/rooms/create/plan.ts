@@ -2,7 +2,7 @@ import type { RoomAlias, UserId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { JsonArray, JsonObject } from '../../util/json.ts';
 import type { StateDraft } from '../draft.ts';
-import type { CreateRoomOptions, Preset } from './options.ts';
+import type { CreateRoomOptions, InitialState, Preset } from './options.ts';
 import { initialPowerLevels } from './power-levels.ts';
 
 /** What the users of a new room look like in their member events. */
@@ -22,7 +22,8 @@ export interface PlanContext {
  * same options give the same events.
  *
  * A preset's event that `initial_state` sets too is left out, and so is an entry of `initial_state` that `name` or
- * `topic` replaces: nobody could ever see it as current.
+ * `topic` replaces: nobody could ever see it as current. Power levels in `initial_state` take the place of the usual
+ * ones at once, as they may give what could not be given later.
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
 export function createRoomPlan(options: CreateRoomOptions, context: PlanContext): StateDraft[] {
@@ -38,20 +39,23 @@ export function createRoomPlan(options: CreateRoomOptions, context: PlanContext)
       ),
   );
   const overridden = new Set(initialState.filter(({ stateKey }) => stateKey === '').map(({ type }) => type));
+  const ownLevels = initialState.findLast(isPowerLevels)?.content;
 
   const drafts: StateDraft[] = [
     state('m.room.create', createContent(options, context, preset, invited)),
     state('m.room.member', { membership: 'join', ...context.profile(creator) }, creator),
     state(
       'm.room.power_levels',
-      initialPowerLevels({ rules, preset, creator, invited, override: options.powerLevelOverride }),
+      ownLevels ?? initialPowerLevels({ rules, preset, creator, invited, override: options.powerLevelOverride }),
     ),
   ];
   if (context.alias !== undefined && !overridden.has('m.room.canonical_alias')) {
     drafts.push(state('m.room.canonical_alias', { alias: context.alias }));
   }
   drafts.push(...presetEvents(preset).filter(({ type }) => !overridden.has(type)));
-  for (const { type, stateKey, content } of initialState) drafts.push(state(type, content, stateKey));
+  for (const entry of initialState) {
+    if (!isPowerLevels(entry)) drafts.push(state(entry.type, entry.content, entry.stateKey));
+  }
   if (options.name !== undefined) drafts.push(state('m.room.name', { name: options.name }));
   if (options.topic !== undefined) drafts.push(state('m.room.topic', topicContent(options.topic)));
   for (const user of invited) {
@@ -60,6 +64,10 @@ export function createRoomPlan(options: CreateRoomOptions, context: PlanContext)
     drafts.push(state('m.room.member', content, user));
   }
   return drafts;
+}
+
+function isPowerLevels({ type, stateKey }: InitialState): boolean {
+  return type === 'm.room.power_levels' && stateKey === '';
 }
 
 /** The content of `m.room.topic`: the plain key and the block that newer clients read. */

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { JsonObject } from '../../../src/util/json.ts';
+import { World } from '../../support/world.ts';
+
+const client = '/_matrix/client/v3';
+
+/** A world with people in it, each with an access token. */
+async function worldOf<Name extends string>(...names: Name[]): Promise<{ world: World; tokens: Record<Name, string> }> {
+  const world = await World.open();
+  const tokens = {} as Record<Name, string>;
+  for (const name of names) tokens[name] = await world.register(name);
+  return { world, tokens };
+}
+
+/** Makes a room; answers its path below `/_matrix/client/v3`. */
+async function newRoom(world: World, token: string, options: JsonObject): Promise<string> {
+  const { room_id: roomId } = await world.ok('POST', `${client}/createRoom`, token, options);
+  return `${client}/rooms/${encodeURIComponent(roomId)}`;
+}
+
+describe('member events that clients write themselves', () => {
+  it('have a user ID for a state key', async () => {
+    const { world, tokens } = await worldOf('alice');
+    await using _ = world;
+    const room = await newRoom(world, tokens.alice, {});
+    const cases = ['', 'foo', '@', '@x', 'alice:localhost', '@a:b c'].flatMap((stateKey) =>
+      ['join', 'invite', 'leave', 'ban', 'knock'].map((membership) => [stateKey, membership] as const),
+    );
+    for (const [stateKey, membership] of cases) {
+      const path = `${room}/state/m.room.member/${encodeURIComponent(stateKey)}`;
+      const answer = await world.call('PUT', path, { token: tokens.alice, body: { membership } });
+      assert.equal(answer.status, 400, `${membership} of "${stateKey}": ${answer.text}`);
+      assert.equal(answer.json.errcode, 'M_INVALID_PARAM');
+    }
+    const { chunk } = await world.ok('GET', `${room}/members`, tokens.alice);
+    assert.equal(chunk.length, 1, 'nothing has changed');
+  });
+});
+
+describe('power levels in initial_state', () => {
+  it('take the place of the usual ones, also where they give more than could be given later', async () => {
+    const { world, tokens } = await worldOf('alice');
+    await using _ = world;
+    const levels = { users: { '@alice:localhost': 150 } };
+    const room = await newRoom(world, tokens.alice, {
+      room_version: '10',
+      name: 'x',
+      initial_state: [{ type: 'm.room.power_levels', content: levels }],
+    });
+    const { chunk } = await world.ok('GET', `${room}/messages?dir=f`, tokens.alice);
+    const sent = chunk.filter(({ type }: { type: string }) => type === 'm.room.power_levels');
+    assert.deepEqual(
+      sent.map(({ content }: { content: JsonObject }) => content),
+      [levels],
+    );
+  });
+});
+
+describe('GET /members?at=', () => {
+  it('does not tell who was in a room at a time that the reader may not see', async () => {
+    const { world, tokens } = await worldOf('alice', 'bob', 'carol');
+    await using _ = world;
+    for (const [visibility, status] of [
+      ['joined', 403],
+      ['invited', 403],
+      ['shared', 200],
+      ['world_readable', 200],
+    ] as const) {
+      const room = await newRoom(world, tokens.alice, {
+        preset: 'public_chat',
+        initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: visibility } }],
+      });
+      await world.ok('POST', `${room}/join`, tokens.carol, {});
+      const { start: before } = await world.ok('GET', `${room}/messages?dir=b&limit=1`, tokens.alice);
+      await world.ok('POST', `${room}/leave`, tokens.carol, {});
+      await world.ok('POST', `${room}/join`, tokens.bob, {});
+      const { start: after } = await world.ok('GET', `${room}/messages?dir=b&limit=1`, tokens.bob);
+      await world.ok('PUT', `${room}/send/m.room.message/1`, tokens.bob, { body: 'x' });
+      const then = await world.call('GET', `${room}/members?at=${before}`, { token: tokens.bob });
+      assert.equal(then.status, status, `${visibility}: ${then.text}`);
+      assert.equal((await world.call('GET', `${room}/members?at=${after}`, { token: tokens.bob })).status, 200);
+      assert.equal((await world.call('GET', `${room}/members?at=${before}`, { token: tokens.alice })).status, 200);
+    }
+  });
+});
+
+describe('rooms and not_rooms of a filter', () => {
+  it('let no event of another room pass in /messages and /context', async () => {
+    const { world, tokens } = await worldOf('alice');
+    await using _ = world;
+    const room = await newRoom(world, tokens.alice, {});
+    const roomId = decodeURIComponent(room.slice(room.lastIndexOf('/') + 1));
+    const sent = await world.ok('PUT', `${room}/send/m.room.message/1`, tokens.alice, { body: 'x' });
+    for (const [filter, passes] of [
+      [{ rooms: [roomId] }, true],
+      [{ rooms: ['!other:localhost'] }, false],
+      [{ rooms: [] }, false],
+      [{ not_rooms: [roomId] }, false],
+      [{ not_rooms: ['!other:localhost'] }, true],
+    ] as const) {
+      const query = `limit=3&filter=${encodeURIComponent(JSON.stringify(filter))}`;
+      const page = await world.ok('GET', `${room}/messages?dir=b&${query}`, tokens.alice);
+      assert.equal(page.chunk.length, passes ? 3 : 0, JSON.stringify(filter));
+      assert.equal('end' in page, passes, 'a page that nothing can follow says so');
+      const context = await world.ok('GET', `${room}/context/${sent.event_id}?${query}`, tokens.alice);
+      assert.equal(context.event.event_id, sent.event_id);
+      assert.equal(context.events_before.length, passes ? 2 : 0);
+      assert.equal(context.state.length > 0, passes);
+    }
+  });
+});
+
+describe('m.room.canonical_alias', () => {
+  it('lists other aliases in an array', async () => {
+    const { world, tokens } = await worldOf('alice');
+    await using _ = world;
+    const room = await newRoom(world, tokens.alice, { room_alias_name: 'one' });
+    for (const others of ['#one:localhost', {}, 1, false]) {
+      const body = { alias: '#one:localhost', alt_aliases: others };
+      const answer = await world.call('PUT', `${room}/state/m.room.canonical_alias`, { token: tokens.alice, body });
+      assert.equal(answer.status, 400, JSON.stringify(others));
+      assert.equal(answer.json.errcode, 'M_INVALID_PARAM');
+    }
+  });
+});
