@@ -167,6 +167,10 @@ export const limitExceeded = (retryAfterMs: number, message = 'Too many requests
 export const resourceLimitExceeded = (message: string, adminContact: string, fields: JsonObject = {}): MatrixError =>
   new MatrixError(403, 'M_RESOURCE_LIMIT_EXCEEDED', message, { fields: { ...fields, admin_contact: adminContact } });
 
+/** 403: what a suspended account may not do. */
+export const userSuspended = (): MatrixError =>
+  new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended: it can read, but not write');
+
 /** 400: this server does not know the room version. */
 export const unsupportedRoomVersion = (version: string): MatrixError =>
   new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `Room version ${JSON.stringify(version)} is not supported`);

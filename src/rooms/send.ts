@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { forbidden, notFound } from '../protocol/errors.ts';
+import { forbidden, notFound, userSuspended } from '../protocol/errors.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { parseEventId } from '../protocol/ids/event-id.ts';
 import type { EventId, UserId } from '../protocol/ids/types.ts';
@@ -18,6 +18,7 @@ import type { EventDraft, StateDraft } from './draft.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
 import type { LocalInput } from './local-input.ts';
 import type { MemberRules } from './member-rules.ts';
+import type { RelationChecks } from './relations/relation-checks.ts';
 import { transactionKey } from './transactions.ts';
 
 export interface SendUses extends StateSources {
@@ -29,6 +30,7 @@ export interface SendUses extends StateSources {
   readonly localInput: LocalInput;
   readonly memberRules: MemberRules;
   readonly canonicalAlias: CanonicalAliasCheck;
+  readonly relationChecks: RelationChecks;
 }
 
 /**
@@ -44,7 +46,8 @@ export class Sending {
 
   /**
    * Sends a message event. A transaction ID that the device has used for the same path answers the first event.
-   * 403 M_FORBIDDEN not in the room or too little power · 400 M_BAD_JSON · 413 M_TOO_LARGE
+   * 403 M_FORBIDDEN not in the room or too little power · 400 M_BAD_JSON, M_DUPLICATE_ANNOTATION, M_UNKNOWN a thread on
+   * what relates to another event · 413 M_TOO_LARGE
    */
   async send(
     requester: Requester,
@@ -95,7 +98,9 @@ export class Sending {
 
   /** Inside a write: checks what only concerns our own users, and commits. */
   append(requester: Requester, room: KnownRoom, draft: EventDraft): EventId {
+    checkNotSuspended(requester, draft);
     if (draft.type === 'm.room.redaction') this.#checkRedaction(requester, room, draft);
+    if (draft.stateKey === undefined) this.#uses.relationChecks.check(requester, room, draft);
     return this.#uses.localInput.append(room, requester.userId, draft).eventId;
   }
 
@@ -118,6 +123,7 @@ export class Sending {
 
   /** Inside a write: the draft as this server lets its users send it. Throws what `sendState` throws. */
   prepareState(requester: Requester, room: KnownRoom, draft: StateDraft): StateDraft {
+    checkNotSuspended(requester, draft);
     if (draft.type === 'm.room.member') {
       const content = this.#uses.memberRules.prepare(requester, room, draft.stateKey, draft.content);
       return { ...draft, content };
@@ -136,11 +142,14 @@ export class Sending {
     return isDeepStrictEqual(present.content, draft.content) ? present.eventId : undefined;
   }
 
-  #checkRedaction({ userId, admin }: Requester, room: KnownRoom, draft: EventDraft): void {
+  #checkRedaction({ userId, admin, suspended }: Requester, room: KnownRoom, draft: EventDraft): void {
     const { events, interning } = this.#uses;
     const redacts = draft.redacts ?? draft.content['redacts'];
     // A redaction that names no target is an event like any other.
-    if (redacts === undefined) return;
+    if (redacts === undefined) {
+      if (suspended === true) throw userSuspended();
+      return;
+    }
     const nid: EventNid | undefined = typeof redacts === 'string' ? interning.findEvent(redacts) : undefined;
     const target = nid === undefined ? undefined : events.row(nid);
     if (target?.room !== room.nid) throw notFound('There is no such event in this room');
@@ -148,10 +157,22 @@ export class Sending {
     if (target.type === wellKnown.types.serverAcl) throw forbidden('A server ACL cannot be redacted: send another');
     const sender = interning.userId(target.sender);
     if (sender === userId) return;
+    if (suspended === true) throw userSuspended();
     if (admin && serverOf(sender) === serverOf(userId)) return;
     const levels = PowerLevels.of(room.rules, currentState(this.#uses, room.nid));
     if (!(levels.userLevel(userId) >= levels.level('redact'))) {
       throw forbidden("You don't have the power to redact others' events");
     }
   }
+}
+
+/**
+ * 403 M_USER_SUSPENDED. A suspended user may still leave, and redact what is their own.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#account-suspension
+ */
+function checkNotSuspended({ suspended, userId }: Requester, { type, stateKey, content }: EventDraft): void {
+  if (suspended !== true) return;
+  const leaves = type === 'm.room.member' && stateKey === userId && content['membership'] === 'leave';
+  const redacts = type === 'm.room.redaction' && stateKey === undefined;
+  if (!leaves && !redacts) throw userSuspended();
 }

@@ -1,4 +1,4 @@
-import { MatrixError } from '../protocol/errors.ts';
+import { MatrixError, userSuspended } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { localpartOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
@@ -10,6 +10,7 @@ import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
 import type { Devices } from './devices.ts';
 import type { Passwords } from './passwords.ts';
+import type { PeopleObserver } from './people-observer.ts';
 import type { Tokens } from './tokens.ts';
 import { meantUserIds, wantedUserId } from './usernames.ts';
 
@@ -37,6 +38,7 @@ export interface AccountsUses {
   readonly clock: Clock;
   readonly random: Random;
   readonly serverName: ServerName;
+  readonly observers: readonly PeopleObserver[];
 }
 
 /** The accounts of this server. */
@@ -82,7 +84,9 @@ export class Accounts {
     const { interning, store, clock } = this.#uses;
     const user = interning.user(userId);
     const made = store.insert(user, { kind: 'person', password: hashedPassword, admin: isAdmin, created: clock.now() });
-    return made ? user : undefined;
+    if (!made) return undefined;
+    this.#tell(user);
+    return user;
   }
 
   find(userId: UserId): AccountSummary | undefined {
@@ -163,28 +167,39 @@ export class Accounts {
   }
 
   /** A locked account can only log out, until it is unlocked. */
-  setLocked(userId: UserId, isLocked: boolean): void {
+  setLocked(userId: UserId, isLocked: boolean): Promise<void> {
     const user = this.#existing(userId);
-    this.#change(() => this.#uses.store.setLocked(user, isLocked));
+    return this.#restrict(() => this.#uses.store.setLocked(user, isLocked));
   }
 
   /** A suspended account can read, but neither write nor join. */
-  setSuspended(userId: UserId, isSuspended: boolean): void {
+  setSuspended(userId: UserId, isSuspended: boolean): Promise<void> {
     const user = this.#existing(userId);
-    this.#change(() => this.#uses.store.setSuspended(user, isSuspended));
+    return this.#restrict(() => this.#uses.store.setSuspended(user, isSuspended));
   }
 
   /** 403 M_USER_SUSPENDED: for what a suspended account may not do. */
   checkNotSuspended(user: UserNid): void {
-    if (this.#uses.store.find(user)?.suspended === true) {
-      throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended');
-    }
+    if (this.#uses.store.find(user)?.suspended === true) throw userSuspended();
   }
 
   /** Inside a write: takes password, admin rights, devices and tokens away for good. Rooms are not left here. */
   close(user: UserNid, erase: boolean): void {
     this.#uses.store.deactivate(user, erase);
     this.#uses.devices.removeAll(user);
+    this.#tell(user);
+  }
+
+  #tell(user: UserNid): void {
+    for (const observer of this.#uses.observers) observer.onPerson(user);
+  }
+
+  /** Survives a power cut once it resolves. */
+  #restrict(change: () => void): Promise<void> {
+    return this.#uses.db.durable<void>(() => {
+      change();
+      this.#uses.tokens.forget();
+    });
   }
 
   #change(change: () => void): void {

@@ -10,6 +10,8 @@ export interface Requester {
   /** Admin of this server. */
   readonly admin: boolean;
   readonly guest: boolean;
+  /** May read, but neither write nor join. */
+  readonly suspended?: boolean;
   /** SHA-256 of the access token. */
   readonly tokenHash: Buffer;
 }

@@ -155,6 +155,7 @@ export class Tokens {
         deviceId: device.deviceId,
         admin: account.admin,
         guest: account.kind === 'guest',
+        suspended: account.suspended,
         tokenHash: hash,
       },
       expires: row.expires ?? undefined,

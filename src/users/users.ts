@@ -10,9 +10,11 @@ import { type DeviceObserver, Devices } from './devices.ts';
 import { Filters } from './filters.ts';
 import { Guessing } from './guessing.ts';
 import { Logins } from './logins.ts';
+import { Moderation } from './moderation.ts';
 import { defaultPasswordCost, type PasswordCost } from './password-hash.ts';
 import { Passwords } from './passwords.ts';
 import { People } from './people.ts';
+import type { PeopleObserver } from './people-observer.ts';
 import { Profiles } from './profiles.ts';
 import { Registration, type RegistrationMode } from './registration.ts';
 import { RegistrationTokens } from './registration-tokens.ts';
@@ -41,6 +43,7 @@ export interface UsersUses {
   readonly serverName: ServerName;
   readonly registration: { readonly mode: RegistrationMode; readonly sharedSecret: string | undefined };
   readonly deviceObservers?: readonly DeviceObserver[];
+  readonly peopleObservers?: readonly PeopleObserver[];
   /** Tests take a cheaper one. */
   readonly passwordCost?: PasswordCost;
 }
@@ -60,6 +63,7 @@ export interface Users {
   readonly accountData: AccountData;
   readonly filters: Filters;
   readonly people: People;
+  readonly moderation: Moderation;
 }
 
 /** Builds them bottom-up. */
@@ -72,12 +76,13 @@ export function createUsers(uses: UsersUses): Users {
   const tokens = new Tokens({ ...shared, store: stores.tokens, accounts: stores.accounts, devices: stores.devices });
   const observers = uses.deviceObservers ?? [];
   const devices = new Devices({ ...shared, store: stores.devices, tokens, observers });
-  const accounts = new Accounts({ ...shared, store: stores.accounts, tokens, devices });
+  const peopleObservers = uses.peopleObservers ?? [];
+  const accounts = new Accounts({ ...shared, store: stores.accounts, tokens, devices, observers: peopleObservers });
   const logins = new Logins({ ...shared, accounts, devices, tokens, store: stores.tokens });
   const registrationTokens = new RegistrationTokens({ ...shared, store: stores.registrationTokens });
   const people = { ...shared, accounts, devices, logins, registrationTokens };
   const uia = new Uia({ ...people, store: stores.uiaSessions, stages: new UiaStages(people) });
-  const profiles = new Profiles({ ...shared, store: stores.profiles, accounts });
+  const profiles = new Profiles({ ...shared, store: stores.profiles, accounts, observers: peopleObservers });
   const accountData = new AccountData({ ...shared, store: stores.accountData, streams });
   const { mode, sharedSecret: secret } = uses.registration;
   return {
@@ -93,6 +98,7 @@ export function createUsers(uses: UsersUses): Users {
     profiles,
     accountData,
     filters: new Filters({ db, store: stores.filters }),
-    people: new People({ accounts, profiles, accountData }),
+    people: new People({ accounts, profiles, accountData, interning }),
+    moderation: new Moderation({ accounts, devices, serverName }),
   };
 }

@@ -42,23 +42,19 @@ const userId = parsed('a user ID such as "@admin:example.org"', parseUserId);
 
 /** Tables of features that come in a later release. */
 export const laterTables = {
-  turn: table(
-    'A TURN server for calls.',
-    {
-      uris: preset(list(text('a TURN URI')), [], 'The addresses that clients are told.', {
-        example: ['turn:turn.example.org?transport=udp'],
-      }),
-      shared_secret: optional(
-        text(),
-        'The secret shared with the TURN server, from which short-lived passwords are made.',
-        { secret: true, example: 'a long random text' },
-      ),
-      username: optional(text(), 'A fixed user name, for a TURN server without shared secret.', { example: 'hearth' }),
-      password: optional(text(), 'The fixed password that goes with it.', { secret: true, example: 'a password' }),
-      lifetime: preset(duration, '24h', 'How long the passwords are good for.'),
-    },
-    later,
-  ),
+  turn: table('A TURN server for calls.', {
+    uris: preset(list(text('a TURN URI')), [], 'The addresses that clients are told.', {
+      example: ['turn:turn.example.org?transport=udp'],
+    }),
+    shared_secret: optional(
+      text(),
+      'The secret shared with the TURN server, from which short-lived passwords are made.',
+      { secret: true, example: 'a long random text' },
+    ),
+    username: optional(text(), 'A fixed user name, for a TURN server without shared secret.', { example: 'hearth' }),
+    password: optional(text(), 'The fixed password that goes with it.', { secret: true, example: 'a password' }),
+    lifetime: preset(duration, '24h', 'How long the passwords are good for.'),
+  }),
   smtp: table(
     'Sending mail.',
     {

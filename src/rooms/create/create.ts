@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { invalidParam, MatrixError } from '../../protocol/errors.ts';
+import { invalidParam, MatrixError, userSuspended } from '../../protocol/errors.ts';
 import { asRoomId, parseRoomAlias, roomIdOfCreate } from '../../protocol/ids/room-id.ts';
 import type { RoomAlias, RoomId, ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
@@ -59,6 +59,7 @@ export class RoomCreation {
    * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
    */
   async createRoom(requester: Requester, options: CreateRoomOptions): Promise<RoomId> {
+    if (requester.suspended === true) throw userSuspended();
     const rules = roomVersionRules(options.version);
     if (rules === undefined) {
       throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', 'This server does not support the room version');

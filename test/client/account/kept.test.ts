@@ -103,7 +103,7 @@ describe('profiles', () => {
         [403, 'M_FORBIDDEN'],
       );
     }
-    server.services.accounts.setSuspended(alice.userId as never, true);
+    await server.services.accounts.setSuspended(alice.userId as never, true);
     for (const method of ['PUT', 'DELETE']) {
       assert.equal((await call(method, alice.token)).json.errcode, 'M_USER_SUSPENDED');
     }

@@ -94,7 +94,7 @@ describe('POST /login with a password', () => {
     const gone = await server.user('gone');
     const locked = await server.user('locked');
     await server.services.accountAdministration.deactivate(gone.userId as never, false);
-    server.services.accounts.setLocked(locked.userId as never, true);
+    await server.services.accounts.setLocked(locked.userId as never, true);
     const first = await server.call('POST', login, { body: byPassword('gone', gone.password) });
     assert.deepEqual([first.status, first.json.errcode], [403, 'M_USER_DEACTIVATED']);
     const second = await server.call('POST', login, { body: byPassword('locked', locked.password) });
@@ -197,7 +197,7 @@ describe('POST /login with a token', () => {
     const carol = await server.user('carol');
     const tokens = [await tokenOf(server, bob), await tokenOf(server, carol)];
     await server.services.accountAdministration.deactivate(bob.userId as never, false);
-    server.services.accounts.setLocked(carol.userId as never, true);
+    await server.services.accounts.setLocked(carol.userId as never, true);
     const over = await tokenOf(server, alice);
     const expected = ['M_USER_DEACTIVATED', 'M_USER_LOCKED'];
     for (const [i, token] of tokens.entries()) {
@@ -224,12 +224,12 @@ describe('an access token', () => {
     await using server = new AccountServer();
     const alice = await server.user('alice');
     assert.equal((await server.call('GET', whoami, { token: alice.token })).status, 200);
-    server.services.accounts.setLocked(alice.userId as never, true);
+    await server.services.accounts.setLocked(alice.userId as never, true);
     const answer = await server.call('GET', whoami, { token: alice.token });
     assert.deepEqual([answer.status, answer.json.errcode, answer.json.soft_logout], [401, 'M_USER_LOCKED', true]);
-    server.services.accounts.setLocked(alice.userId as never, false);
+    await server.services.accounts.setLocked(alice.userId as never, false);
     assert.equal((await server.call('GET', whoami, { token: alice.token })).status, 200);
-    server.services.accounts.setLocked(alice.userId as never, true);
+    await server.services.accounts.setLocked(alice.userId as never, true);
     assert.equal((await server.call('POST', '/_matrix/client/v3/logout', { token: alice.token })).status, 200);
   });
 
@@ -315,7 +315,7 @@ describe('POST /refresh', () => {
   it('is refused to a locked account', async () => {
     await using server = new AccountServer();
     const first = await start(server);
-    server.services.accounts.setLocked(first.user_id, true);
+    await server.services.accounts.setLocked(first.user_id, true);
     assert.equal((await trade(server, first.refresh_token)).json.errcode, 'M_USER_LOCKED');
   });
 
