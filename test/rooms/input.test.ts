@@ -8,6 +8,7 @@ import type { EventDraft } from '../../src/rooms/draft.ts';
 import type { Outcome } from '../../src/rooms/input.ts';
 import type { KnownRoom } from '../../src/rooms/known-rooms.ts';
 import { type LocalEvent, LocalEvents } from '../../src/rooms/local-events.ts';
+import { wellKnown } from '../../src/store/interning/well-known.ts';
 import type { EventNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { millis } from '../../src/util/brand.ts';
@@ -286,6 +287,25 @@ describe('the state log, by the commit of events', () => {
       { lines: 0, changes: 1, onMain: 1 },
     );
     assert.equal(graph.topic(), undefined);
+  });
+
+  it('gets nothing from a redaction, which changes what a state event says and not which one it is', async () => {
+    await using world = openRoomWorld();
+    const graph = await Graph.grow(world);
+    const { stores } = world.store;
+    const event = graph.build(topic('secret'), graph.ends);
+    const target = graph.put(event);
+    assert.equal(graph.topic(), 'secret');
+    while (stores.bodyPacker.packSome(100) > 0);
+    assert.deepEqual(
+      graph.added(() =>
+        graph.put(graph.build({ type: 'm.room.redaction', content: {}, redacts: event.eventId }, graph.ends)),
+      ),
+      nothing,
+    );
+    assert.equal(graph.topic(), undefined);
+    assert.doesNotMatch(stores.events.canonical(target), /secret/);
+    assert.equal(stores.roomState.current(graph.room.nid, wellKnown.stateKeys.topic), target);
   });
 
   it('gets nothing from a rejected state event', async () => {
