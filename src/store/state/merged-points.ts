@@ -2,9 +2,13 @@ import { sha256 } from '../../util/hash.ts';
 import type { Database } from '../db.ts';
 import type { RoomNid, StatePoint } from '../nids.ts';
 
+/** Remembered of one room. Asked for are the newest; without them the same is resolved once more. */
+const remembered = 128;
+
 /** Remembers what unequal states were resolved to: several events often cite the same ones. */
 export class MergedPoints {
   readonly #find;
+  readonly #count;
   readonly #insert;
   readonly #forget;
 
@@ -12,6 +16,7 @@ export class MergedPoints {
     this.#find = db.prepare<[number, Buffer], StatePoint>(
       'SELECT line, line_pos AS pos FROM merged_point WHERE room = ? AND inputs = ?',
     );
+    this.#count = db.prepare<[number], { count: number }>('SELECT count(*) AS count FROM merged_point WHERE room = ?');
     this.#insert = db.prepare<[number, Buffer, number, number], never>(
       'INSERT OR REPLACE INTO merged_point (room, inputs, line, line_pos) VALUES (?, ?, ?, ?)',
     );
@@ -24,6 +29,7 @@ export class MergedPoints {
 
   /** Inside a write. */
   set(room: RoomNid, points: readonly StatePoint[], result: StatePoint): void {
+    if ((this.#count.get(room)?.count ?? 0) >= remembered) this.forget(room);
     this.#insert.run(room, digest(points), result.line, result.pos);
   }
 
