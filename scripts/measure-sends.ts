@@ -36,7 +36,13 @@ const rooms = createRooms({
   clock: systemClock,
   random: systemRandom,
   signer: { serverName, key },
-  people: { exists: () => true, profile: () => ({}), blocksInvites: () => false, isErased: () => false },
+  people: {
+    exists: () => true,
+    profile: () => ({}),
+    blocksInvites: () => false,
+    isErased: () => false,
+    ignored: () => new Set(),
+  },
   settings: { defaultVersion: '12', publicDirectory: 'members' },
   observers: [],
 });

@@ -26,6 +26,10 @@ export interface EventAudience {
   readonly withRoomId: boolean;
   /** `federation`: as it came over federation, with its ID and `unsigned`; what a filter's `event_format` may ask for. */
   readonly format?: 'client' | 'federation';
+  /** What is told of the events that relate to an event: its `m.relations` as JSON text. */
+  readonly relations?: ReadonlyMap<EventNid, string>;
+  /** Users whose events are shown redacted. */
+  readonly hidden?: ReadonlySet<UserNid>;
 }
 
 /** The part of an event that is the same for every reader, as JSON text. */
@@ -62,7 +66,8 @@ export class ClientEvents {
   /** The event as JSON text. Whether the reader may see it has been decided before. */
   text(row: EventRow, audience: EventAudience): string {
     const membership = audience.view.membershipAt(row);
-    const erased = membership !== 'join' && this.#stores.isErased(row.sender);
+    const isHidden = audience.hidden?.has(row.sender) === true;
+    const erased = isHidden || (membership !== 'join' && this.#stores.isErased(row.sender));
     const shared = this.#shared(row);
     const whole = audience.format === 'federation';
     let text = whole ? this.#pdu(row, erased) : erased ? this.#head(row, 'redacted') : shared.head;
@@ -73,6 +78,8 @@ export class ClientEvents {
       text += `,"prev_content":${shared.replaced.content}`;
     }
     if (row.sender === audience.view.user) text += this.#transaction(row, audience);
+    const relations = audience.relations?.get(row.nid);
+    if (relations !== undefined) text += `,"m.relations":${relations}`;
     return `${text}}}`;
   }
 

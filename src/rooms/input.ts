@@ -17,6 +17,7 @@ import type { Streams } from '../streams/streams.ts';
 import type { AuthEvents } from './auth-events.ts';
 import type { CommittedEvent, EventObserver } from './observer.ts';
 import type { RedactionEffects } from './redaction-effects.ts';
+import type { RelationIndex } from './relations/relation-index.ts';
 import type { StateEngine } from './state-engine.ts';
 
 /** What became of an event. Only an accepted one has a place in the room; an outlier waits for one. */
@@ -62,6 +63,7 @@ export interface InputUses {
   readonly authEvents: AuthEvents;
   readonly redactions: RedactionEffects;
   readonly stateEngine: StateEngine;
+  readonly relationIndex: RelationIndex;
 }
 
 /**
@@ -80,7 +82,7 @@ export class RoomInput {
 
   /** Inside a write. Where the event comes from, and whether it may be, was decided before. */
   commit(input: EventInput): CommittedEvent {
-    const { db, events, roomState, streams, authEvents, redactions } = this.#uses;
+    const { db, events, roomState, streams, authEvents, redactions, relationIndex } = this.#uses;
     const isLive = input.outcome === 'accepted';
     const pos = isLive ? (input.pos ?? streams.next()) : undefined;
     const row = this.#row(input, pos);
@@ -105,6 +107,7 @@ export class RoomInput {
     const committed: CommittedEvent = { row, rules: input.rules, ...input.event };
     if (!isLive) return committed;
     redactions.apply(committed, redactsOf(input.event.pdu, input.rules));
+    relationIndex.onEvent(committed);
     for (const observer of this.#observers) observer.onEvent(committed);
     this.#touch(committed);
     return committed;

@@ -16,6 +16,8 @@ export interface LocalPeople {
   profile(user: UserId): { readonly displayname?: string; readonly avatar_url?: string };
   /** Whether the user's events are shown redacted to who was not in the room when they were sent. */
   isErased(user: UserNid): boolean;
+  /** Whom the user ignores. */
+  ignored(user: UserNid): ReadonlySet<UserNid>;
   /** Whether the user wants no invites (`m.invite_permission_config`). */
   blocksInvites(user: UserId): boolean;
 }

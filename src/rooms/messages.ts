@@ -11,6 +11,7 @@ import type { Requester } from '../users/requester.ts';
 import type { ClientEvents, EventAudience } from './client-events.ts';
 import type { RoomHistory, Stretch, Walked } from './history.ts';
 import type { RoomReading } from './reading.ts';
+import type { Bundles } from './relations/bundles.ts';
 import type { RoomTokens } from './tokens.ts';
 
 export interface MessagesUses {
@@ -21,6 +22,7 @@ export interface MessagesUses {
   readonly history: RoomHistory;
   readonly tokens: RoomTokens;
   readonly clientEvents: ClientEvents;
+  readonly bundles: Bundles;
 }
 
 export interface MessagesQuery {
@@ -83,7 +85,7 @@ export class RoomMessages {
    * 404 M_NOT_FOUND, at once
    */
   context(requester: Requester, roomId: string, eventId: string, query: ContextQuery): Generator<string> {
-    const { reading, history, tokens, clientEvents } = this.#uses;
+    const { reading, history, tokens, bundles } = this.#uses;
     const { view, row } = reading.visibleEvent(requester, roomId, eventId);
     if (row.segment === null || row.idx === null) throw notFound('Event not found');
     const { filter } = query;
@@ -97,7 +99,7 @@ export class RoomMessages {
     return object([
       text(`"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`),
       text(`"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`),
-      text(`"event":${clientEvents.text(row, audience)}`),
+      text(`"event":${bundles.text(row, audience)}`),
       this.#array('events_before', earlier.rows, audience),
       this.#array('events_after', later.rows, audience),
       this.#state(point, [...earlier.rows, row, ...later.rows], filter, audience),
@@ -112,7 +114,9 @@ export class RoomMessages {
   *#array(key: string, rows: readonly EventRow[], audience: EventAudience): Generator<string> {
     yield `"${key}":[`;
     for (let at = 0; at < rows.length; at += piece) {
-      const events = rows.slice(at, at + piece).map((row) => this.#uses.clientEvents.text(row, audience));
+      const part = rows.slice(at, at + piece);
+      const shown = this.#uses.bundles.with(part, audience);
+      const events = part.map((row) => this.#uses.clientEvents.text(row, shown));
       yield (at === 0 ? '' : ',') + events.join(',');
     }
     yield ']';

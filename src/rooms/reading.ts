@@ -11,6 +11,7 @@ import { isJsonObject, type JsonValue } from '../util/json.ts';
 import type { ClientEvents, EventAudience } from './client-events.ts';
 import type { StateSources } from './current-state.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { Bundles } from './relations/bundles.ts';
 import type { RoomTokens } from './tokens.ts';
 import type { RoomView, Visibility } from './visibility.ts';
 
@@ -21,6 +22,7 @@ export interface ReadingUses extends StateSources {
   readonly rooms: KnownRooms;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
+  readonly bundles: Bundles;
   readonly tokens: RoomTokens;
 }
 
@@ -84,7 +86,7 @@ export class RoomReading {
   /** One event as JSON text. 404 M_NOT_FOUND no such event in the room, or not to be seen */
   event(requester: Requester, roomId: string, eventId: string): string {
     const { view, row } = this.visibleEvent(requester, roomId, eventId);
-    return this.#uses.clientEvents.text(row, { view, device: requester.device, withRoomId: true });
+    return this.#uses.bundles.text(row, { view, device: requester.device, withRoomId: true });
   }
 
   /** The row of an event that the requester may see. 404 M_NOT_FOUND */

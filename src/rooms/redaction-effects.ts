@@ -10,15 +10,18 @@ import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { eventFlags, isAccepted } from '../store/events/flags.ts';
 import type { RedactionStore } from '../store/rooms/redactions.ts';
+import type { JsonObject } from '../util/json.ts';
 import type { ClientEvents } from './client-events.ts';
 import { type StateSources, stateAt } from './current-state.ts';
 import type { CommittedEvent } from './observer.ts';
+import type { RelationIndex } from './relations/relation-index.ts';
 
 export interface RedactionUses extends StateSources {
   readonly db: Database;
   readonly events: EventStore;
   readonly redactions: RedactionStore;
   readonly clientEvents: ClientEvents;
+  readonly relationIndex: RelationIndex;
 }
 
 /** Applies redactions, whichever of the two events comes first. Inside a write. */
@@ -50,7 +53,7 @@ export class RedactionEffects {
   }
 
   #redact(target: EventRow, redaction: EventRow, rules: RoomVersionRules): void {
-    const { db, events, redactions } = this.#uses;
+    const { db, events, redactions, relationIndex } = this.#uses;
     if (target.room !== redaction.room || !isAccepted(redaction.flags)) return;
     if ((target.flags & eventFlags.REDACTED) !== 0) return;
     if (!this.#mayRedact(target, redaction, rules)) return;
@@ -59,6 +62,7 @@ export class RedactionEffects {
     events.replaceBody(target.nid, canonicalJson(redact(exact, rules), canonicalForm(rules)));
     events.setFlags(target.nid, eventFlags.REDACTED, 0);
     redactions.apply(target.nid, redaction.nid);
+    relationIndex.remove(target, exact['content'] as JsonObject);
     this.forget(target);
     db.afterRollback(() => this.forget(target));
   }

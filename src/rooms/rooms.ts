@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { Database } from '../store/db.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
@@ -21,6 +22,11 @@ import { RoomMessages } from './messages.ts';
 import type { EventObserver } from './observer.ts';
 import { RoomReading } from './reading.ts';
 import { RedactionEffects } from './redaction-effects.ts';
+import { Bundles } from './relations/bundles.ts';
+import { RelatedEvents } from './relations/related-events.ts';
+import { RelationChecks } from './relations/relation-checks.ts';
+import { RelationIndex } from './relations/relation-index.ts';
+import { ThreadList } from './relations/thread-list.ts';
 import { Sending } from './send.ts';
 import { ownSignatures } from './signatures.ts';
 import { StateEngine } from './state-engine.ts';
@@ -35,6 +41,9 @@ export interface Rooms {
   readonly aliases: Aliases;
   readonly reading: RoomReading;
   readonly messages: RoomMessages;
+  readonly relatedEvents: RelatedEvents;
+  readonly threadList: ThreadList;
+  readonly bundles: Bundles;
   readonly known: KnownRooms;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
@@ -84,16 +93,20 @@ export function createRooms({
     clock,
   );
   const stateEngine = new StateEngine(base);
-  const redactions = new RedactionEffects({ ...base, clientEvents });
-  const input = new RoomInput({ ...base, redactions, stateEngine }, observers);
+  const relationIndex = new RelationIndex(base);
+  const redactions = new RedactionEffects({ ...base, clientEvents, relationIndex });
+  const input = new RoomInput({ ...base, redactions, stateEngine, relationIndex }, observers);
   const localEvents = new LocalEvents({ ...base, signer });
   const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
   const memberRules = new MemberRules({ ...base, people });
   const canonicalAlias = new CanonicalAliasCheck(base);
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
-  const sending = new Sending({ ...base, rooms: known, localInput, memberRules, canonicalAlias });
+  const relationChecks = new RelationChecks({ ...base, relationIndex });
+  const sending = new Sending({ ...base, rooms: known, localInput, memberRules, canonicalAlias, relationChecks });
   const tokens = new RoomTokens(base);
-  const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, tokens });
+  const ignored = (user: UserNid) => people.ignored(user);
+  const bundles = new Bundles({ ...base, clientEvents, ignored });
+  const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, bundles, tokens });
   const history = new RoomHistory({ ...base, clientEvents });
   return {
     creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, sending, directory: aliases }),
@@ -101,7 +114,10 @@ export function createRooms({
     membership: new Memberships({ ...base, rooms: known, sending, aliases }),
     aliases,
     reading,
-    messages: new RoomMessages({ ...base, reading, history, tokens, clientEvents }),
+    messages: new RoomMessages({ ...base, reading, history, tokens, clientEvents, bundles }),
+    relatedEvents: new RelatedEvents({ ...base, reading, tokens, clientEvents, bundles, ignored }),
+    threadList: new ThreadList({ ...base, reading, tokens, clientEvents, bundles, ignored }),
+    bundles,
     known,
     visibility,
     clientEvents,

@@ -1,9 +1,9 @@
-import { isEventId } from '../protocol/ids/event-id.ts';
 import type { EventId } from '../protocol/ids/types.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid } from '../store/nids.ts';
-import { isJsonObject, type JsonValue } from '../util/json.ts';
+import type { JsonValue } from '../util/json.ts';
+import { relationIn } from './relations/relation.ts';
 
 /** How many relations are followed to find a thread. */
 const maxHops = 3;
@@ -18,26 +18,13 @@ export function threadRootOf(
   room: RoomNid,
   content: JsonValue | undefined,
 ): EventId | undefined {
-  let relation = relationOf(content);
+  let relation = relationIn(content);
   for (let hop = 0; relation !== undefined && hop <= maxHops; hop++) {
     const nid = stores.interning.findEvent(relation.eventId);
     const row = nid === undefined ? undefined : stores.events.row(nid);
     if (row !== undefined && row.room !== room) return undefined;
-    if (relation.isThread) return relation.eventId;
-    relation = row === undefined ? undefined : relationOf(stores.events.bare(row.nid)['content']);
+    if (relation.rel === 'm.thread') return relation.eventId;
+    relation = row === undefined ? undefined : relationIn(stores.events.bare(row.nid)['content']);
   }
   return undefined;
-}
-
-interface Relation {
-  readonly eventId: EventId;
-  readonly isThread: boolean;
-}
-
-function relationOf(content: JsonValue | undefined): Relation | undefined {
-  const relation = isJsonObject(content) ? content['m.relates_to'] : undefined;
-  if (!isJsonObject(relation)) return undefined;
-  const { rel_type: type, event_id: eventId } = relation;
-  if (typeof type !== 'string' || typeof eventId !== 'string' || !isEventId(eventId)) return undefined;
-  return { eventId, isThread: type === 'm.thread' };
 }

@@ -4,6 +4,7 @@ import { BodyCheck } from './check/bodies.ts';
 import { authRules, eventRules } from './check/event-rules.ts';
 import { MemberCheck } from './check/members.ts';
 import { broken } from './check/queries.ts';
+import { relationRules } from './check/relation-rules.ts';
 import { stateRules } from './check/state-rules.ts';
 import type { Database } from './db.ts';
 
@@ -14,7 +15,7 @@ import type { Database } from './db.ts';
  */
 export function checkConsistency(db: Database, serverName: ServerName): string[] {
   return [
-    ...broken(db, [...eventRules, ...stateRules, ...authRules]),
+    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules]),
     ...asFarAsPossible('members', () => new MemberCheck(db, serverName).run()),
     ...asFarAsPossible('event bodies', () => new BodyCheck(db).run()),
     ...asFarAsPossible('auth graph', () => new AuthGraphCheck(db).run()),

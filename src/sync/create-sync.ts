@@ -1,6 +1,7 @@
 import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
+import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Database } from '../store/db.ts';
 import type { ReceiptStore } from '../store/ephemeral/receipts.ts';
@@ -42,6 +43,7 @@ export interface CreateSyncUses {
   readonly accountDataStore: AccountDataStore;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
+  readonly bundles: Bundles;
   readonly pushRules: PushRules;
   readonly typing: Typing;
 }

@@ -1,4 +1,5 @@
 import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
+import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid } from '../store/nids.ts';
@@ -22,6 +23,7 @@ export interface RoomSections {
   readonly stateLog: StateLog;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
+  readonly bundles: Bundles;
   readonly accountData: AccountDataStore;
   readonly pushCounts: PushCountStore;
   readonly timelines: RoomTimelines;
@@ -119,9 +121,11 @@ export class JoinedRooms {
 
   /** The `timeline` object. */
   timeline(batch: TimelineBatch, audience: EventAudience, broken = false): string {
-    const { epoch, clientEvents } = this.#uses;
+    const { epoch, bundles, clientEvents } = this.#uses;
+    // A client that has everything from here on has also seen what relates to it.
+    const shown = batch.limited || broken ? bundles.with(batch.events, audience) : audience;
     let events = '';
-    for (const row of batch.events) events += `${events === '' ? '' : ','}${clientEvents.text(row, audience)}`;
+    for (const row of batch.events) events += `${events === '' ? '' : ','}${clientEvents.text(row, shown)}`;
     const prev = pageToken(epoch, batch.prev.segment, batch.prev.idx);
     return `{"events":[${events}],"limited":${batch.limited || broken},"prev_batch":"${prev}"}`;
   }

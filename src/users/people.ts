@@ -1,7 +1,9 @@
 import type { UserId } from '../protocol/ids/types.ts';
+import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { AccountData } from './account-data.ts';
 import type { Accounts } from './accounts.ts';
+import { ignoredUsers } from './ignored-users.ts';
 import type { MemberProfile, Profiles } from './profiles.ts';
 
 /** What rooms want to know of this server's users. */
@@ -9,11 +11,13 @@ export class People {
   readonly #accounts: Accounts;
   readonly #profiles: Profiles;
   readonly #accountData: AccountData;
+  readonly #interning: Interning;
 
-  constructor(uses: { accounts: Accounts; profiles: Profiles; accountData: AccountData }) {
+  constructor(uses: { accounts: Accounts; profiles: Profiles; accountData: AccountData; interning: Interning }) {
     this.#accounts = uses.accounts;
     this.#profiles = uses.profiles;
     this.#accountData = uses.accountData;
+    this.#interning = uses.interning;
   }
 
   /** Whether somebody of this name can be reached: has an account that is not deactivated. */
@@ -27,6 +31,10 @@ export class People {
 
   profile(userId: UserId): MemberProfile {
     return this.#profiles.forMember(userId);
+  }
+
+  ignored(user: UserNid): ReadonlySet<UserNid> {
+    return ignoredUsers(this.#accountData, this.#interning, user);
   }
 
   /** @see https://spec.matrix.org/v1.19/client-server-api/#invite-permission */

@@ -10,7 +10,7 @@ import type { LocalPeople } from '../../src/rooms/member-rules.ts';
 import type { CommittedEvent } from '../../src/rooms/observer.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import { checkConsistency } from '../../src/store/check.ts';
-import type { DeviceNid } from '../../src/store/nids.ts';
+import type { DeviceNid, UserNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
@@ -23,6 +23,8 @@ export interface RoomWorld extends AsyncDisposable {
   /** Called for each of them: what it throws undoes the transaction. */
   onEvent: (event: CommittedEvent) => void;
   readonly blocking: Set<UserId>;
+  /** Whom each user ignores. */
+  readonly ignored: Map<UserNid, Set<UserNid>>;
   /** A user with a device; the same name gives the same user, another device number another device. */
   person(
     name: string,
@@ -49,6 +51,7 @@ export function openRoomWorld(
   const names = new Map<UserId, string | undefined>();
   const observed: CommittedEvent[] = [];
   const blocking = new Set<UserId>();
+  const ignored = new Map<UserNid, Set<UserNid>>();
   const people: LocalPeople = {
     exists: (user) => names.has(user),
     profile: (user) => {
@@ -56,6 +59,7 @@ export function openRoomWorld(
       return displayname === undefined ? {} : { displayname };
     },
     isErased: () => false,
+    ignored: (user) => ignored.get(user) ?? new Set(),
     blocksInvites: (user) => blocking.has(user),
   };
   const rooms = createRooms({
@@ -78,6 +82,7 @@ export function openRoomWorld(
     observed,
     onEvent: () => {},
     blocking,
+    ignored,
     person(name, { device = 1, admin = false, guest = false, displayname } = {}) {
       const userId = asUserId(`@${name}:localhost`);
       if (!names.has(userId) || displayname !== undefined) names.set(userId, displayname);

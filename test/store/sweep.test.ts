@@ -241,11 +241,11 @@ describe('the sweep', () => {
       ['server', /\.server$/],
       ['room', /\.room$/],
       ['state_key', /\.(state_key|key)$/],
-      ['event_type', /\.type$/],
-      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread)$/],
+      ['event_type', /\.(type|rel)$/],
+      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread|root)$/],
     ];
     // Of the same name, but text or another number.
-    const texts = new Set(['meta.key', 'account_data.type', 'line.parent', 'relation.key']);
+    const texts = new Set(['meta.key', 'account_data.type', 'line.parent']);
     for (const [kind, pattern] of words) {
       const found = columns.filter((column) => pattern.test(column) && !texts.has(column));
       assert.deepEqual([...references[kind]].sort(), found.sort(), kind);

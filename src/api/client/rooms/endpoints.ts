@@ -15,8 +15,10 @@ import { forget, leave } from './leave.ts';
 import { joinedMembers, members } from './members.ts';
 import { messages } from './messages.ts';
 import { redact } from './redact.ts';
+import { relations, relationsOfKind, relationsOfKindAndType } from './relations.ts';
 import { send } from './send.ts';
 import { getState, getStateEvent, setState } from './state.ts';
+import { threads } from './threads.ts';
 
 /** Every endpoint that makes, changes or reads rooms. */
 export function roomEndpoints(services: Services): Endpoint[] {
@@ -42,11 +44,15 @@ export function roomEndpoints(services: Services): Endpoint[] {
     members,
     messages,
     redact,
+    relations,
+    relationsOfKind,
+    relationsOfKindAndType,
     removeAlias,
     resolveAlias,
     send,
     setDirectoryVisibility,
     setState,
+    threads,
     unban,
   ].map((make) => make(services));
 }
