@@ -32,6 +32,14 @@ const maxAddresses = 8;
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 
+/** One request on the way to an answer. */
+interface Hop {
+  readonly url: URL | undefined;
+  readonly method: OutboundRequest['method'];
+  readonly body: OutboundRequest['body'] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /**
  * HTTP to hosts that others have named: it connects to public addresses only, and to those that the admin allows.
  * The address that is checked is the one connected to, also after redirects. What goes wrong is a value.
@@ -71,39 +79,39 @@ export class OutboundHttp {
   }
 
   async #follow(request: OutboundRequest, signal: AbortSignal): Promise<OutboundResult> {
-    let url = parseUrl(request.url);
-    let { method, body } = request;
-    let headers: Readonly<Record<string, string>> = {
-      'User-Agent': `Hearth/${version}`,
-      'Accept-Encoding': 'identity',
-      ...request.headers,
+    const maxRedirects = request.maxRedirects ?? 0;
+    let hop: Hop = {
+      url: parseUrl(request.url),
+      method: request.method,
+      body: request.body,
+      headers: { 'User-Agent': `Hearth/${version}`, 'Accept-Encoding': 'identity', ...request.headers },
     };
-    for (let left = request.maxRedirects ?? 0; ; left--) {
+    for (let followed = 0; ; followed++) {
+      const { url }: Hop = hop;
       if (url === undefined) return failure('url', 'this is no URL of a web server');
-      const addresses = await this.#addresses(url, request, signal);
-      if (!Array.isArray(addresses)) return addresses;
-      const secure = url.protocol === 'https:';
-      const result = await exchange({
-        url,
-        method,
-        headers,
-        body,
-        addresses,
-        signal,
-        maxBytes: request.maxBytes,
-        request: secure ? nodeHttps().request : plainRequest,
-        agent: this.#agent(secure),
-      });
+      const result = await this.#ask({ ...hop, url }, request, signal);
       const target = result.ok && redirects.has(result.status) ? result.headers.location : undefined;
-      if (!result.ok || target === undefined || (request.maxRedirects ?? 0) === 0) return result;
-      if (left <= 0) return failure('redirects', 'it redirects too often');
-      const next = parseUrl(target, url);
-      if (secure && next?.protocol === 'http:') return failure('redirects', 'it redirects from TLS to none');
-      // Secrets were meant for the first host only.
-      if (next?.host !== url.host) headers = withoutSecrets(headers);
-      if (result.status < 307 && method !== 'GET') [method, body] = ['GET', undefined];
-      url = next;
+      if (!result.ok || target === undefined || maxRedirects === 0) return result;
+      if (followed >= maxRedirects) return failure('redirects', 'it redirects too often');
+      hop = redirected({ ...hop, url }, result.status, target);
+      if (url.protocol === 'https:' && hop.url?.protocol === 'http:') {
+        return failure('redirects', 'it redirects from TLS to none');
+      }
     }
+  }
+
+  async #ask(hop: Hop & { url: URL }, request: OutboundRequest, signal: AbortSignal): Promise<OutboundResult> {
+    const addresses = await this.#addresses(hop.url, request, signal);
+    if (!Array.isArray(addresses)) return addresses;
+    const secure = hop.url.protocol === 'https:';
+    return exchange({
+      ...hop,
+      addresses,
+      signal,
+      maxBytes: request.maxBytes,
+      request: secure ? nodeHttps().request : plainRequest,
+      agent: this.#agent(secure),
+    });
   }
 
   /** The addresses of the host that may be connected to. */
@@ -145,7 +153,16 @@ export class OutboundHttp {
   }
 }
 
-/** The longest time that any request may ask for is the caller's; this is a usual one. */
+/** Where a redirect leads, and with what. Secrets were meant for the first host only. */
+function redirected(hop: Hop & { url: URL }, status: number, target: string): Hop {
+  const url = parseUrl(target, hop.url);
+  const headers = url?.host === hop.url.host ? hop.headers : withoutSecrets(hop.headers);
+  return status < 307 && hop.method !== 'GET'
+    ? { url, headers, method: 'GET', body: undefined }
+    : { ...hop, url, headers };
+}
+
+/** For a request to a server that is well, on a slow line. */
 export const usualTimeout = millis(10_000);
 
 function parseUrl(text: string, base?: URL): URL | undefined {
