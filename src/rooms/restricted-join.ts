@@ -46,10 +46,10 @@ function isRestricted({ rules }: KnownRoom, { content }: AuthEvent<EventNid>): b
 }
 
 /** Whether the user is in one of the rooms that the rule names. Conditions of unknown types do not count. */
-function meetsCondition(
-  { interning, roomState }: StateSources,
-  { content }: AuthEvent<EventNid>,
-  { user }: Requester,
+export function meetsCondition(
+  { interning, roomState }: Pick<StateSources, 'interning' | 'roomState'>,
+  { content }: Pick<AuthEvent<EventNid>, 'content'>,
+  { user }: Pick<Requester, 'user'>,
 ): boolean {
   const allow = own(content, 'allow');
   if (!Array.isArray(allow)) return false;

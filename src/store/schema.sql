@@ -244,12 +244,6 @@ CREATE TABLE merged_point (
   PRIMARY KEY (room, inputs)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE message_edit (
-  target INTEGER NOT NULL,
-  edit   INTEGER NOT NULL,
-  PRIMARY KEY (target, edit)
-) STRICT, WITHOUT ROWID;
-
 CREATE VIRTUAL TABLE message_text USING fts5(
   words,
   content = '',
@@ -383,7 +377,7 @@ CREATE TABLE relation (
   type    INTEGER NOT NULL,
   sender  INTEGER NOT NULL,
   ts      INTEGER NOT NULL,
-  key     INTEGER NOT NULL,       -- of an annotation: 31 bits of its digest; 0 without
+  digest  INTEGER NOT NULL,       -- of an annotation's key: 31 bits; 0 without
   PRIMARY KEY (target, segment, idx)
 ) STRICT, WITHOUT ROWID;
 

@@ -5,7 +5,9 @@ export function schemaText(db: Database): string {
   const version = db.prepare<[], number>('PRAGMA user_version').pluck().get() ?? 0;
   const objects = db
     .prepare<[], string>(
-      "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY tbl_name, type DESC, name",
+      "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'" +
+        // What a virtual table keeps its content in is made by itself.
+        " AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY tbl_name, type DESC, name",
     )
     .pluck()
     .all();

@@ -64,8 +64,6 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
   event_id: [
     'event.nid',
     'event_after.event',
-    'message_edit.target',
-    'message_edit.edit',
     'event_raw.nid',
     'event_body.nid',
     'event_edge.child',

@@ -7,6 +7,7 @@ import type { UserNid } from '../store/nids.ts';
 import type { ProfileStore } from '../store/users/profiles.ts';
 import type { JsonObject, JsonValue } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
+import type { PeopleObserver } from './people-observer.ts';
 import type { Requester } from './requester.ts';
 
 /** What of a profile goes into member events. */
@@ -34,11 +35,18 @@ export class Profiles {
   readonly #db: Database;
   readonly #store: ProfileStore;
   readonly #accounts: Accounts;
+  readonly #observers: readonly PeopleObserver[];
 
-  constructor(uses: { db: Database; store: ProfileStore; accounts: Accounts }) {
+  constructor(uses: {
+    db: Database;
+    store: ProfileStore;
+    accounts: Accounts;
+    observers: readonly PeopleObserver[];
+  }) {
     this.#db = uses.db;
     this.#store = uses.store;
     this.#accounts = uses.accounts;
+    this.#observers = uses.observers;
   }
 
   /** All fields. 404 M_NOT_FOUND no such user here. */
@@ -97,13 +105,23 @@ export class Profiles {
   /** Inside a write: nothing is left. */
   erase(user: UserNid): void {
     this.#store.removeAll(user);
+    this.#tell(user);
   }
 
   #change(user: UserNid, field: string, value: JsonValue | undefined): boolean {
-    if (value === undefined) return this.#store.remove(user, field);
+    if (value === undefined) {
+      if (!this.#store.remove(user, field)) return false;
+      this.#tell(user);
+      return true;
+    }
     if (JSON.stringify(this.#store.field(user, field)) === JSON.stringify(value)) return false;
     this.#store.put(user, field, value);
+    this.#tell(user);
     return true;
+  }
+
+  #tell(user: UserNid): void {
+    for (const observer of this.#observers) observer.onPerson(user);
   }
 
   #checkOwn(requester: Requester, userId: string, field: string): void {
