@@ -242,7 +242,7 @@ describe('the sweep', () => {
       ['room', /\.room$/],
       ['state_key', /\.(state_key|key)$/],
       ['event_type', /\.(type|rel)$/],
-      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread|root)$/],
+      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread|root|edit)$/],
     ];
     // Of the same name, but text or another number.
     const texts = new Set(['meta.key', 'account_data.type', 'line.parent']);
