@@ -49,7 +49,7 @@ export function tryParseJson(data: string | Uint8Array, limits: JsonLimits = def
     return undefined;
   }
   // Every level takes two characters, so most texts need no walk.
-  if (text.length >= 2 * limits.maxDepth && isDeeper(value, limits.maxDepth)) return undefined;
+  if (text.length >= 2 * limits.maxDepth && nestsDeeper(value, limits.maxDepth)) return undefined;
   return value;
 }
 
@@ -59,14 +59,15 @@ export function decodeUtf8(data: Uint8Array): string | undefined {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
 }
 
-function isDeeper(value: JsonValue, levels: number): boolean {
+/** Whether arrays and objects lie in each other more than so many levels deep. */
+export function nestsDeeper(value: JsonValue, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;
   if (Array.isArray(value)) {
-    for (const item of value) if (isDeeper(item, levels - 1)) return true;
+    for (const item of value) if (nestsDeeper(item, levels - 1)) return true;
     return false;
   }
-  for (const key in value) if (isDeeper(value[key] as JsonValue, levels - 1)) return true;
+  for (const key in value) if (nestsDeeper(value[key] as JsonValue, levels - 1)) return true;
   return false;
 }
 

@@ -55,9 +55,9 @@ export class LocalEvents {
     this.#random = uses.random;
   }
 
-  /** Throws 400 M_BAD_JSON for what cannot be an event, 413 M_TOO_LARGE beyond a size limit. */
+  /** Throws 400 M_BAD_JSON, M_INVALID_PARAM for what cannot be an event, 413 M_TOO_LARGE beyond a size limit. */
   build(sender: UserId, draft: EventDraft, place: Place): LocalEvent {
-    checkDraft(draft);
+    checkDraft(draft, this.#signer.serverName);
     const { rules, roomId, prevEvents, state } = place;
     const { type, content, stateKey, redacts } = withRedacts(draft);
     const selectable = { type, sender, content, ...(stateKey === undefined ? {} : { stateKey }) };
