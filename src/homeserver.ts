@@ -10,6 +10,7 @@ import type { Services } from './api/services.ts';
 import type { Config } from './config/config.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { UserDirectory } from './directory/user-directory.ts';
+import { createE2ee } from './e2ee/create-e2ee.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
@@ -25,6 +26,7 @@ import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import type { EventObserver } from './rooms/observer.ts';
+import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
 import { Database } from './store/db.ts';
 import type { SyncCalls } from './store/durability/wal-sync.ts';
@@ -105,8 +107,9 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName };
 
   const { mode, sharedSecret } = config.registration;
-  const deviceObservers: DeviceObserver[] = [];
   const userDirectory = new UserDirectory({ ...stores, serverName });
+  const e2ee = createE2ee(base);
+  const deviceObservers: DeviceObserver[] = [e2ee.keys];
   const users = createUsers({
     ...base,
     peopleObservers: [userDirectory],
@@ -139,11 +142,18 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const push = createPush({ ...shared, config, outbound });
   deviceObservers.push(push.pushers);
   observers.push(directory.openRooms);
-  const lifecycle = createLifecycle({ db, stores, users, rooms: new UserRooms(shared) });
+  const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   const mediaServices = createMedia({ ...base, workers, config });
   const { media, thumbnails } = mediaServices;
 
+  const reports = new Reports({
+    ...base,
+    store: stores.reports,
+    rooms: rooms.known,
+    reading: rooms.reading,
+    exists: (userId) => users.accounts.isTaken(userId),
+  });
   const services: Services = {
     ...users,
     ...lifecycle,
@@ -151,8 +161,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     turn: config.turn,
     clock,
     rooms,
+    reports,
     directory,
-    sync: createSync({ ...shared, pushRules, typing }),
+    e2ee,
+    sync: createSync({ ...shared, pushRules, typing, e2ee }),
     receipts: new Receipts(shared),
     typing: typingService,
     pushRules,
@@ -168,7 +180,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const app = createApp(clientEndpoints(services), { gate, log: log.child('http'), random });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
-  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia }), {
+  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee }), {
     clock,
     log,
   });
@@ -180,6 +192,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       serverName,
       accounts: lifecycle.accountAdministration,
       registrationTokens: users.registrationTokens,
+      reports,
       signingKeys,
     },
     services,

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { MatrixError } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { localpartOf, newUserId, parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import type { Report } from '../rooms/reports.ts';
 import type { AccountSummary } from '../users/accounts.ts';
 import type { RegistrationTokenInfo } from '../users/registration-tokens.ts';
 import { millis } from '../util/brand.ts';
@@ -27,6 +28,7 @@ function operation<Input, Output>(
 }
 
 const pageSize = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
+const reportId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const passwordText = v.pipe(v.string(), v.minLength(1, 'a password must not be empty'), v.maxLength(512));
 const tokenText = v.pipe(
   v.string(),
@@ -105,6 +107,16 @@ export const operations = {
   'token/revoke': operation(v.strictObject({ token: v.string() }), ({ registrationTokens }, { token }) => {
     if (!registrationTokens.revoke(token)) throw new AdminError('not_found', 'there is no such token');
     return { token };
+  }),
+
+  'report/list': operation(
+    v.strictObject({ before: v.optional(reportId), limit: v.optional(pageSize, 100) }),
+    ({ reports }, { before, limit }) => ({ reports: reports.list(before, limit).map(showReport) }),
+  ),
+
+  'report/remove': operation(v.strictObject({ id: reportId }), ({ reports }, { id }) => {
+    if (!reports.remove(id)) throw new AdminError('not_found', 'there is no such report');
+    return { id };
   }),
 
   'key/show': operation(v.strictObject({}), ({ signingKeys }) => ({ keys: signingKeys.list().map(showKey) })),
@@ -187,6 +199,18 @@ function showToken(token: RegistrationTokenInfo) {
     used: token.used,
     created: Number(token.created),
     expires: token.expires === undefined ? null : Number(token.expires),
+  };
+}
+
+function showReport(report: Report) {
+  return {
+    id: report.id,
+    time: Number(report.time),
+    reporter: report.reporter,
+    user_id: report.user ?? null,
+    room_id: report.room ?? null,
+    event_id: report.event ?? null,
+    reason: report.reason,
   };
 }
 

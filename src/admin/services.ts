@@ -1,4 +1,5 @@
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import type { Reports } from '../rooms/reports.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
@@ -10,6 +11,8 @@ export interface AccountAdmin extends Pick<Accounts, 'create' | 'list' | 'find' 
 }
 
 export type RegistrationTokenAdmin = Pick<RegistrationTokens, 'create' | 'list' | 'revoke'>;
+
+export type ReportAdmin = Pick<Reports, 'list' | 'remove'>;
 
 export interface SigningKeyInfo {
   readonly keyId: string;
@@ -32,5 +35,6 @@ export interface AdminServices {
   readonly serverName: ServerName;
   readonly accounts: AccountAdmin;
   readonly registrationTokens: RegistrationTokenAdmin;
+  readonly reports: ReportAdmin;
   readonly signingKeys: SigningKeyAdmin;
 }

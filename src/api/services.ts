@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Directory } from '../directory/create-directory.ts';
+import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { TypingService } from '../ephemeral/typing-service.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
@@ -9,6 +10,7 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import type { Notifications } from '../push/notifications.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
+import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Users } from '../users/users.ts';
@@ -36,8 +38,10 @@ export interface ElsewhereServices {
 /** The domain services that endpoints are given; never stores. Each domain adds its own. */
 export interface Services extends AccountServices, ElsewhereServices {
   readonly rooms: Rooms;
+  readonly reports: Reports;
   readonly directory: Directory;
   readonly sync: Sync;
+  readonly e2ee: E2ee;
   readonly receipts: Receipts;
   readonly typing: TypingService;
   readonly pushRules: PushRules;

@@ -3,6 +3,7 @@ import { version } from '../util/version.ts';
 import { CommandFailed, type ExitCode, exit, WrongUsage } from './arguments.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addKeyCommands } from './commands/key.ts';
+import { addReportCommands } from './commands/report.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { addUserCommands } from './commands/user.ts';
@@ -36,6 +37,7 @@ function createProgram(): Command {
   addServeCommand(program);
   addUserCommands(program);
   addTokenCommands(program);
+  addReportCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);
   addVersionCommand(program);

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 4;
+PRAGMA user_version = 6;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -62,11 +62,37 @@ CREATE TABLE auth_node (
 
 CREATE UNIQUE INDEX auth_node_chain ON auth_node (chain, seq);
 
+CREATE TABLE backup_session (
+  store     INTEGER NOT NULL,
+  room      INTEGER NOT NULL,
+  session   TEXT NOT NULL,
+  first     INTEGER NOT NULL,     -- first_message_index
+  forwarded INTEGER NOT NULL,
+  verified  INTEGER NOT NULL,
+  data      TEXT NOT NULL,
+  PRIMARY KEY (store, room, session)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE backup_store (
+  nid     INTEGER PRIMARY KEY AUTOINCREMENT,
+  dropped INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX backup_store_dropped ON backup_store (nid) WHERE dropped = 1;
+
 CREATE TABLE backward_extremity (
   room   INTEGER NOT NULL,
   parent INTEGER NOT NULL,
   child  INTEGER NOT NULL,
   PRIMARY KEY (room, parent, child)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cross_signing_key (
+  user   INTEGER NOT NULL,
+  usage  INTEGER NOT NULL,
+  public TEXT NOT NULL,
+  key    TEXT NOT NULL,
+  PRIMARY KEY (user, usage)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE current_state (
@@ -88,6 +114,18 @@ CREATE TABLE device (
   seen_agent   TEXT,
   UNIQUE (user, device_id)
 ) STRICT;
+
+CREATE TABLE device_keys (
+  device INTEGER PRIMARY KEY,
+  keys   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE device_list (
+  user INTEGER PRIMARY KEY,
+  pos  INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX device_list_pos ON device_list (pos);
 
 CREATE TABLE event (
   nid        INTEGER PRIMARY KEY,
@@ -151,6 +189,15 @@ CREATE TABLE event_type (
   name TEXT NOT NULL UNIQUE
 ) STRICT;
 
+CREATE TABLE fallback_key (
+  device    INTEGER NOT NULL,
+  algorithm TEXT NOT NULL,
+  key_id    TEXT NOT NULL,
+  key       TEXT NOT NULL,
+  used      INTEGER NOT NULL,
+  PRIMARY KEY (device, algorithm)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE filter (
   user   INTEGER NOT NULL,
   id     INTEGER NOT NULL,
@@ -166,6 +213,36 @@ CREATE TABLE forward_extremity (
   event INTEGER NOT NULL,
   PRIMARY KEY (room, event)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key_backup (
+  user      INTEGER NOT NULL,
+  version   INTEGER NOT NULL,
+  algorithm TEXT NOT NULL,
+  auth_data TEXT,
+  store     INTEGER NOT NULL,
+  count     INTEGER NOT NULL,
+  etag      INTEGER NOT NULL,
+  PRIMARY KEY (user, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key_count (
+  device   INTEGER PRIMARY KEY,
+  counts   TEXT NOT NULL,
+  fallback TEXT NOT NULL,
+  pos      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE key_signature (
+  user      INTEGER NOT NULL,
+  target    TEXT NOT NULL,
+  signer    INTEGER NOT NULL,
+  key_id    TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  pos       INTEGER NOT NULL,
+  PRIMARY KEY (user, target, signer, key_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX key_signature_signer ON key_signature (signer, pos);
 
 CREATE TABLE line (
   nid        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -236,6 +313,8 @@ CREATE TABLE member (
 
 CREATE INDEX member_membership ON member (room, membership, user);
 
+CREATE INDEX member_pos ON member (room, pos);
+
 CREATE TABLE merged_point (
   room     INTEGER NOT NULL,
   inputs   BLOB NOT NULL,
@@ -257,9 +336,30 @@ CREATE TABLE meta (
   value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE one_time_key (
+  device    INTEGER NOT NULL,
+  algorithm TEXT NOT NULL,
+  key_id    TEXT NOT NULL,
+  n         INTEGER NOT NULL,     -- in the order of the uploads
+  key       TEXT,
+  PRIMARY KEY (device, algorithm, key_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX one_time_key_claimed ON one_time_key (device, algorithm, n) WHERE key IS NULL;
+
+CREATE INDEX one_time_key_order ON one_time_key (device, algorithm, n) WHERE key IS NOT NULL;
+
 CREATE TABLE open_room (
   room INTEGER PRIMARY KEY
 ) STRICT;
+
+CREATE TABLE openid_token (
+  hash    BLOB PRIMARY KEY,     -- SHA-256 of the token
+  user    INTEGER NOT NULL,
+  expires INTEGER NOT NULL      -- milliseconds since the epoch
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX openid_token_expires ON openid_token (expires);
 
 CREATE TABLE pending_redaction (
   target    INTEGER NOT NULL,
@@ -383,6 +483,16 @@ CREATE TABLE relation (
 
 CREATE INDEX relation_kind ON relation (target, rel, sender, type, ts);
 
+CREATE TABLE report (
+  nid      INTEGER PRIMARY KEY AUTOINCREMENT,
+  ts       INTEGER NOT NULL,    -- milliseconds since the epoch
+  reporter INTEGER NOT NULL,
+  room     INTEGER,
+  event    INTEGER,
+  reported INTEGER,
+  reason   TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE room (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,
   room_id TEXT NOT NULL UNIQUE
@@ -495,6 +605,25 @@ CREATE TABLE timeline (
   event   INTEGER NOT NULL,
   PRIMARY KEY (segment, idx)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE to_device (
+  device  INTEGER NOT NULL,
+  pos     INTEGER NOT NULL,
+  total   INTEGER NOT NULL,       -- bytes of all messages that this queue ever took: two rows tell how long it is
+  sender  INTEGER NOT NULL,
+  type    TEXT NOT NULL,
+  content TEXT NOT NULL,
+  PRIMARY KEY (device, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE to_device_txn (
+  device INTEGER NOT NULL,
+  txn    TEXT NOT NULL,
+  ts     INTEGER NOT NULL,
+  PRIMARY KEY (device, txn)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX to_device_txn_ts ON to_device_txn (ts);
 
 CREATE TABLE uia_session (
   id         TEXT PRIMARY KEY,

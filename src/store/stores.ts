@@ -4,6 +4,12 @@ import { BodyPacker } from './bodies/body-packer.ts';
 import type { Database } from './db.ts';
 import { RoomDirectoryStore } from './directory/rooms.ts';
 import { UserDirectoryStore } from './directory/users.ts';
+import { BackupStore } from './e2ee/backups.ts';
+import { CrossSigningStore } from './e2ee/cross-signing.ts';
+import { DeviceKeyStore } from './e2ee/device-keys.ts';
+import { DeviceListStore } from './e2ee/device-lists.ts';
+import { OneTimeKeyStore } from './e2ee/one-time-keys.ts';
+import { ToDeviceStore } from './e2ee/to-device.ts';
 import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
@@ -18,6 +24,7 @@ import { ThreadStore } from './relations/threads.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
 import { RedactionStore } from './rooms/redactions.ts';
+import { ReportStore } from './rooms/reports.ts';
 import { TransactionStore } from './rooms/transactions.ts';
 import { Segments } from './segments.ts';
 import { ServerKeyStore } from './server-keys.ts';
@@ -30,6 +37,7 @@ import { AccountDataStore } from './users/account-data.ts';
 import { AccountStore } from './users/accounts.ts';
 import { DeviceStore } from './users/devices.ts';
 import { FilterStore } from './users/filters.ts';
+import { OpenIdTokenStore } from './users/openid-tokens.ts';
 import { ProfileStore } from './users/profiles.ts';
 import { RegistrationTokenStore } from './users/registration-tokens.ts';
 import { TokenStore } from './users/tokens.ts';
@@ -65,10 +73,18 @@ export interface Stores {
   readonly registrationTokens: RegistrationTokenStore;
   readonly uiaSessions: UiaSessionStore;
   readonly profiles: ProfileStore;
+  readonly openIdTokens: OpenIdTokenStore;
+  readonly reports: ReportStore;
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
   readonly roomDirectory: RoomDirectoryStore;
   readonly userDirectory: UserDirectoryStore;
+  readonly deviceLists: DeviceListStore;
+  readonly deviceKeys: DeviceKeyStore;
+  readonly oneTimeKeys: OneTimeKeyStore;
+  readonly crossSigning: CrossSigningStore;
+  readonly toDevice: ToDeviceStore;
+  readonly backups: BackupStore;
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
 }
@@ -106,10 +122,18 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     registrationTokens: new RegistrationTokenStore(db),
     uiaSessions: new UiaSessionStore(db),
     profiles: new ProfileStore(db),
+    openIdTokens: new OpenIdTokenStore(db),
+    reports: new ReportStore(db),
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
     roomDirectory: new RoomDirectoryStore(db),
     userDirectory: new UserDirectoryStore(db),
+    deviceLists: new DeviceListStore(db),
+    deviceKeys: new DeviceKeyStore(db),
+    oneTimeKeys: new OneTimeKeyStore(db),
+    crossSigning: new CrossSigningStore(db),
+    toDevice: new ToDeviceStore(db),
+    backups: new BackupStore(db),
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
   };

@@ -11,6 +11,7 @@ import { Filters } from './filters.ts';
 import { Guessing } from './guessing.ts';
 import { Logins } from './logins.ts';
 import { Moderation } from './moderation.ts';
+import { OpenId } from './openid.ts';
 import { defaultPasswordCost, type PasswordCost } from './password-hash.ts';
 import { Passwords } from './passwords.ts';
 import { People } from './people.ts';
@@ -34,6 +35,7 @@ export interface UsersUses {
     | 'registrationTokens'
     | 'uiaSessions'
     | 'profiles'
+    | 'openIdTokens'
     | 'accountData'
     | 'filters'
   >;
@@ -64,6 +66,7 @@ export interface Users {
   readonly filters: Filters;
   readonly people: People;
   readonly moderation: Moderation;
+  readonly openId: OpenId;
 }
 
 /** Builds them bottom-up. */
@@ -99,6 +102,7 @@ export function createUsers(uses: UsersUses): Users {
     accountData,
     filters: new Filters({ db, store: stores.filters }),
     people: new People({ accounts, profiles, accountData, interning }),
+    openId: new OpenId({ ...shared, store: stores.openIdTokens, accounts }),
     moderation: new Moderation({ accounts, devices, serverName }),
   };
 }

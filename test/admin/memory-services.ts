@@ -1,5 +1,6 @@
 import type { AdminServices } from '../../src/admin/services.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import type { AccountSummary } from '../../src/users/accounts.ts';
 import type { RegistrationTokenInfo } from '../../src/users/registration-tokens.ts';
 import { millis } from '../../src/util/brand.ts';
@@ -49,6 +50,22 @@ export function memoryServices() {
       },
       list: (from, limit) => after(tokens, from, limit),
       revoke: (token) => tokens.delete(token),
+    },
+    reports: {
+      list: (before, limit) =>
+        [3, 2, 1]
+          .filter((id) => before === undefined || id < before)
+          .slice(0, limit)
+          .map((id) => ({
+            id,
+            time: millis(id),
+            reporter: asUserId('@alice:example.org'),
+            room: undefined,
+            event: undefined,
+            user: asUserId('@bob:example.org'),
+            reason: 'spam',
+          })),
+      remove: (id) => id <= 3,
     },
     signingKeys: {
       list: () => [{ keyId: 'ed25519:a', publicKey: 'abc', created: millis(5), expired: undefined }],

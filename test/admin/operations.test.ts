@@ -55,6 +55,26 @@ describe('admin operations', () => {
     assert.equal((result as { users: { admin: boolean }[] }).users[0]?.admin, false);
   });
 
+  it('report/list answers the newest first, report/remove removes one', async () => {
+    const { result } = await runAll(['report/list', { before: 3, limit: 1 }]);
+    assert.deepEqual(result, {
+      reports: [
+        {
+          id: 2,
+          time: 2,
+          reporter: '@alice:example.org',
+          user_id: '@bob:example.org',
+          room_id: null,
+          event_id: null,
+          reason: 'spam',
+        },
+      ],
+    });
+    assert.deepEqual((await runAll(['report/remove', { id: 1 }])).result, { id: 1 });
+    await assert.rejects(runAll(['report/remove', { id: 9 }]), { code: 'not_found' });
+    await assert.rejects(runAll(['report/remove', { id: 0 }]), { code: 'bad_input' });
+  });
+
   it('token/create makes one up or takes it as given', async () => {
     const { result } = await runAll(
       ['token/create', {}],

@@ -3,6 +3,8 @@ import type { Services } from '../services.ts';
 import { accountApiEndpoints } from './account/endpoints.ts';
 import { adminEndpoints } from './admin/accounts.ts';
 import { directoryEndpoints } from './directory/endpoints.ts';
+import { e2eeEndpoints } from './e2ee/endpoints.ts';
+import { openIdEndpoints } from './elsewhere/openid.ts';
 import { thirdPartyEndpoints } from './elsewhere/third-party-networks.ts';
 import { turnServer } from './elsewhere/turn-server.ts';
 import { downloadEndpoints } from './media/download.ts';
@@ -21,10 +23,12 @@ export function clientEndpoints(services: Services): Endpoint[] {
     ...accountApiEndpoints(services),
     ...adminEndpoints(services),
     turnServer(services),
+    ...openIdEndpoints(services),
     ...thirdPartyEndpoints(),
     ...roomEndpoints(services),
     ...directoryEndpoints(services),
     ...syncEndpoints(services),
+    ...e2eeEndpoints(services),
     ...receiptEndpoints(services),
     ...typingEndpoints(services),
     ...pushRuleEndpoints(services),

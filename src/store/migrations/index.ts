@@ -2,6 +2,8 @@ import foundation from './0001_foundation.sql' with { type: 'text' };
 import relations from './0002_relations.sql' with { type: 'text' };
 import pushers from './0003_pushers.sql' with { type: 'text' };
 import search from './0004_search.sql' with { type: 'text' };
+import moderation from './0005_moderation.sql' with { type: 'text' };
+import e2ee from './0006_e2ee.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -17,4 +19,6 @@ export const migrations: readonly Migration[] = [
   { version: 2, name: 'relations', sql: relations, compat: 1 },
   { version: 3, name: 'pushers', sql: pushers, compat: 1 },
   { version: 4, name: 'search', sql: search, compat: 1 },
+  { version: 5, name: 'moderation', sql: moderation, compat: 1 },
+  { version: 6, name: 'e2ee', sql: e2ee, compat: 1 },
 ];
