@@ -1,3 +1,4 @@
+import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Media } from '../media/media.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
@@ -14,6 +15,7 @@ export interface TaskUses {
   readonly media: Media;
   readonly clock: Clock;
   readonly uia: Uia;
+  readonly e2ee: Pick<E2ee, 'toDevice' | 'backups'>;
 }
 
 const second = 1000;
@@ -31,7 +33,7 @@ const rowsPerSlice = 500;
 const sessionsPerSlice = 100;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
-export function backgroundTasks({ db, stores, sweep, media, clock, uia }: TaskUses): BackgroundTask[] {
+export function backgroundTasks({ db, stores, sweep, media, clock, uia, e2ee }: TaskUses): BackgroundTask[] {
   return [
     {
       name: 'pack bodies',
@@ -45,6 +47,7 @@ export function backgroundTasks({ db, stores, sweep, media, clock, uia }: TaskUs
         db.write(() => stores.transactions.expire(millis(clock.now() - transactionLifetime), rowsPerSlice)) ===
         rowsPerSlice,
     },
+    ...e2eeTasks(e2ee),
     {
       name: 'forget interactive authentication that is over',
       every: millis(10 * minute),
@@ -86,6 +89,21 @@ export function backgroundTasks({ db, stores, sweep, media, clock, uia }: TaskUs
         await media.sweepOrphans();
         return false;
       },
+    },
+  ];
+}
+
+function e2eeTasks({ toDevice, backups }: TaskUses['e2ee']): BackgroundTask[] {
+  return [
+    {
+      name: 'forget transaction IDs of messages to devices',
+      every: millis(10 * minute),
+      slice: () => toDevice.forgetTransactions(rowsPerSlice) === rowsPerSlice,
+    },
+    {
+      name: 'sweep deleted backups of room keys',
+      every: millis(10 * minute),
+      slice: () => backups.sweep(rowsPerSlice),
     },
   ];
 }

@@ -1,3 +1,4 @@
+import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { AccountStore } from '../store/users/accounts.ts';
@@ -14,6 +15,7 @@ export interface DeactivationUses {
   readonly profiles: Profiles;
   readonly accountData: AccountData;
   readonly filters: Filters;
+  readonly e2ee: Pick<E2ee, 'crossSigning' | 'backups'>;
   readonly rooms: MembershipPort;
 }
 
@@ -26,14 +28,16 @@ export class Deactivation {
   }
 
   /**
-   * Takes password, tokens and devices away, then leaves all rooms. With `erase` everything that is no event goes too,
+   * Takes password, tokens, devices and keys away, then leaves all rooms. With `erase` everything that is no event goes too,
    * and rooms hide the user's events from whoever joins later. `also` runs in the same transaction.
    */
   async deactivate(user: UserNid, erase: boolean, also: () => void = () => {}): Promise<void> {
-    const { db, accounts, profiles, accountData, filters, rooms } = this.#uses;
+    const { db, accounts, profiles, accountData, filters, e2ee, rooms } = this.#uses;
     await db.durable<void>(() => {
       also();
       accounts.close(user, erase);
+      e2ee.crossSigning.forget(user);
+      e2ee.backups.forget(user);
       if (!erase) return;
       profiles.erase(user);
       accountData.erase(user);

@@ -1,3 +1,4 @@
+import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Users } from '../users/users.ts';
@@ -11,6 +12,7 @@ export interface LifecycleUses {
   readonly db: Database;
   readonly stores: Pick<Stores, 'accounts'>;
   readonly users: Users;
+  readonly e2ee: Pick<E2ee, 'crossSigning' | 'backups'>;
   readonly rooms: MembershipPort;
 }
 
@@ -22,7 +24,7 @@ export interface Lifecycle {
   readonly accountAdministration: AccountAdministration;
 }
 
-export function createLifecycle({ db, stores, users, rooms }: LifecycleUses): Lifecycle {
+export function createLifecycle({ db, stores, users, e2ee, rooms }: LifecycleUses): Lifecycle {
   const { accounts, profiles, accountData, filters, devices } = users;
   const deactivation = new Deactivation({
     db,
@@ -31,6 +33,7 @@ export function createLifecycle({ db, stores, users, rooms }: LifecycleUses): Li
     profiles,
     accountData,
     filters,
+    e2ee,
     rooms,
   });
   return {

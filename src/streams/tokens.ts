@@ -5,6 +5,8 @@ export interface SyncToken {
   readonly kind: 'sync';
   readonly epoch: number;
   readonly pos: StreamPos;
+  /** How far messages to the device go, if not as far as the rest: there were many. */
+  readonly toDevice?: StreamPos;
 }
 
 /**
@@ -20,9 +22,9 @@ export interface PageToken {
 
 export type Token = SyncToken | PageToken;
 
-/** `h1_<epoch>_<position>` */
-export function syncToken(epoch: number, pos: StreamPos): string {
-  return `h1_${epoch}_${pos}`;
+/** `h1_<epoch>_<position>`; with a `d<position>` behind it if messages to the device go only so far. */
+export function syncToken(epoch: number, pos: StreamPos, toDevice?: StreamPos): string {
+  return toDevice === undefined ? `h1_${epoch}_${pos}` : `h1_${epoch}_${pos}d${toDevice}`;
 }
 
 /** `h1p_<epoch>_<segment>_<index>` */
@@ -31,15 +33,17 @@ export function pageToken(epoch: number, segment: number, idx: number): string {
 }
 
 const natural = '(0|[1-9][0-9]{0,15})';
-const syncForm = new RegExp(`^h1_${natural}_${natural}$`);
+const syncForm = new RegExp(`^h1_${natural}_${natural}(?:d${natural})?$`);
 const pageForm = new RegExp(`^h1p_${natural}_${natural}_(-?${natural})$`);
 
 /** A token of either form, as every `from`, `to`, `since` and `at` may have it; `undefined` for anything else. */
 export function parseToken(text: string): Token | undefined {
   const sync = syncForm.exec(text);
   if (sync !== null) {
-    const [epoch, pos] = [Number(sync[1]), Number(sync[2])];
-    return safe(epoch, pos) ? { kind: 'sync', epoch, pos: pos as StreamPos } : undefined;
+    const [epoch, pos, toDevice] = [Number(sync[1]), Number(sync[2]), Number(sync[3] ?? 0)];
+    if (!safe(epoch, pos, toDevice)) return undefined;
+    const token: SyncToken = { kind: 'sync', epoch, pos: pos as StreamPos };
+    return sync[3] === undefined ? token : { ...token, toDevice: toDevice as StreamPos };
   }
   const page = pageForm.exec(text);
   if (page === null) return undefined;

@@ -18,6 +18,8 @@ export interface TurnRooms {
   readonly invite: LocalMember[];
   readonly knock: LocalMember[];
   readonly leave: LocalMember[];
+  /** The same as `join` whatever the client's filter says. */
+  readonly joined: readonly LocalMember[];
   /** Whether global account data changed. */
   readonly accountData: boolean;
 }
@@ -102,13 +104,15 @@ export class ChangedRooms {
       invite: chosen(rooms.invite),
       knock: chosen(rooms.knock),
       leave: chosen(rooms.leave),
+      joined: rooms.join,
       accountData: rooms.accountData,
     };
   }
 }
 
 function newRooms(accountData: boolean): TurnRooms {
-  return { join: [], invite: [], knock: [], leave: [], accountData };
+  const join: LocalMember[] = [];
+  return { join, invite: [], knock: [], leave: [], joined: join, accountData };
 }
 
 function listOf(rooms: TurnRooms, { membership }: LocalMember): LocalMember[] {

@@ -1,9 +1,11 @@
+import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Database } from '../store/db.ts';
+import type { OneTimeKeyStore } from '../store/e2ee/one-time-keys.ts';
 import type { ReceiptStore } from '../store/ephemeral/receipts.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -17,6 +19,7 @@ import type { Notifier } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
 import { ChangedRooms } from './changed-rooms.ts';
+import { DeviceSections } from './device-sections.ts';
 import { InvitedRooms } from './invited-room.ts';
 import { JoinedRooms } from './joined-room.ts';
 import { LeftRooms } from './left-room.ts';
@@ -46,6 +49,8 @@ export interface CreateSyncUses {
   readonly bundles: Bundles;
   readonly pushRules: PushRules;
   readonly typing: Typing;
+  readonly oneTimeKeys: OneTimeKeyStore;
+  readonly e2ee: E2ee;
 }
 
 /** Puts /sync together from its sections. */
@@ -68,6 +73,7 @@ export function createSync(uses: CreateSyncUses): Sync {
     memory,
     joined,
     rooms: new ChangedRooms(shared),
+    devices: new DeviceSections({ ...uses, ...uses.e2ee }),
     left: new LeftRooms({ ...sections, joined }),
     invited: new InvitedRooms(uses),
   });

@@ -2,7 +2,7 @@ import { invalidParam } from '../protocol/errors.ts';
 import type { Filter } from '../protocol/filters/filter.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Database } from '../store/db.ts';
-import type { StreamPos } from '../store/nids.ts';
+import type { StreamPos, UserNid } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import { positionOfIndex, streamStart } from '../store/sync/positions.ts';
 import type { Notifier } from '../streams/notifier.ts';
@@ -12,6 +12,7 @@ import type { Requester } from '../users/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ChangedRooms, TurnRooms } from './changed-rooms.ts';
+import type { DeviceNews, DeviceSections } from './device-sections.ts';
 import type { InvitedRooms } from './invited-room.ts';
 import type { JoinedRooms, RoomSections } from './joined-room.ts';
 import type { LeftRooms } from './left-room.ts';
@@ -50,6 +51,7 @@ export interface SyncUses {
   readonly pushRules: PushRules;
   readonly sections: RoomSections;
   readonly rooms: ChangedRooms;
+  readonly devices: DeviceSections;
   readonly joined: JoinedRooms;
   readonly left: LeftRooms;
   readonly invited: InvitedRooms;
@@ -74,6 +76,7 @@ export class Sync {
     const { requester } = request;
     const start = this.#start(request.since);
     if (start.initial) memory.forget(requester.device);
+    else this.#uses.devices.acknowledge(requester.device, start.toDevice);
     const deadline = clock.monotonic() + Math.min(request.timeout, longestWait);
     let from = start.pos;
     while (true) {
@@ -81,34 +84,50 @@ export class Sync {
       const turn = this.#turn(request, start, from, now);
       const atOnce = start.initial || request.fullState;
       const answer = atOnce
-        ? this.#gathered(this.#pieces(turn, this.#uses.rooms.of(turn)))
+        ? this.#gathered(this.#whole(turn))
         : db.read<SyncAnswer | undefined>(() => this.#news(turn));
       if (answer !== undefined) return answer;
       const left = deadline - clock.monotonic();
-      if (left <= 0) return this.#nothing(now);
+      if (left <= 0) return this.#nothing(turn);
       const reason = await notifier.wait(requester.user, now, millis(Math.ceil(left)), request.signal);
-      if (reason !== 'touched') return this.#nothing(now);
+      if (reason !== 'touched') return this.#nothing(turn);
       // Up to here there was nothing, so it need not be looked at again.
       from = now;
     }
   }
 
-  #start(since: string | undefined): { pos: StreamPos; initial: boolean; broken: boolean } {
+  /** What /keys/changes answers; `undefined` for what is no token of this server. */
+  deviceListChanges(user: UserNid, from: string, to: string): { changed: string[]; left: string[] } | undefined {
+    const { db, streams, devices } = this.#uses;
+    const [begin, end] = [parseToken(from), parseToken(to)];
+    if (begin?.kind !== 'sync' || end?.kind !== 'sync') return undefined;
+    const ages = [begin, end].map((token) => tokenAge(token, streams.epoch));
+    if (ages.includes('unknown')) return undefined;
+    const start = ages[0] === 'older' ? streamStart : begin.pos;
+    return db.read<{ changed: string[]; left: string[] }>(() =>
+      devices.changes({ user, from: start, now: streams.now() }),
+    );
+  }
+
+  #start(since: string | undefined): Start {
     const { streams } = this.#uses;
-    if (since === undefined || since === '') return { pos: streamStart, initial: true, broken: false };
+    if (since === undefined || since === '') return { ...fromNothing, broken: false };
     const token = parseToken(since);
     const age = token && tokenAge(token, streams.epoch);
     if (token === undefined || age === 'unknown') throw invalidParam('since is no token of this server');
-    if (age === 'older') return { pos: streamStart, initial: true, broken: true };
+    if (age === 'older') return { ...fromNothing, broken: true };
     const now = streams.now();
-    if (token.kind === 'page') return { pos: positionOfIndex(token.idx, now), initial: false, broken: false };
+    if (token.kind === 'page') {
+      // It says nothing of messages to the device.
+      return { pos: positionOfIndex(token.idx, now), toDevice: streamStart, initial: false, broken: false };
+    }
     if (token.pos > now) throw invalidParam('since is no token of this server');
-    return { pos: token.pos, initial: false, broken: false };
+    return { pos: token.pos, toDevice: token.toDevice ?? token.pos, initial: false, broken: false };
   }
 
   #turn(
     { requester, filter, fullState, stateSection }: SyncRequest,
-    { pos, initial, broken }: { pos: StreamPos; initial: boolean; broken: boolean },
+    { pos, toDevice, initial, broken }: Start,
     from: StreamPos,
     now: StreamPos,
   ): Turn {
@@ -116,19 +135,20 @@ export class Sync {
     const ignored = this.#uses.pushRules.of(user).ignored;
     const stateAfter = stateSection !== 'state';
     const client = { user, userId, device, filter, fullState, stateSection, stateAfter, ignored };
-    return { ...client, since: pos, from, now, initial, broken };
+    return { ...client, since: pos, toDevice, from, now, initial, broken };
   }
 
   /** An incremental answer, or `undefined` if there is nothing to tell. */
   #news(turn: Turn): SyncAnswer | undefined {
     const rooms = this.#uses.rooms.of(turn);
     const count = rooms.join.length + rooms.invite.length + rooms.knock.length + rooms.leave.length;
-    if (count === 0 && !rooms.accountData) return undefined;
+    const devices = this.#uses.devices.news(turn, rooms.joined);
+    if (count === 0 && !rooms.accountData && devices.isEmpty) return undefined;
     const isLarge = count > fewRooms || rooms.join.some((member) => this.#isLarge(turn, member));
-    if (isLarge) return this.#gathered(this.#pieces(turn, rooms));
+    if (isLarge) return this.#gathered(this.#pieces(turn, rooms, devices));
     let text = '';
-    for (const piece of this.#pieces(turn, rooms)) text += piece;
-    return text === this.#nothing(turn.now) ? undefined : text;
+    for (const piece of this.#pieces(turn, rooms, devices)) text += piece;
+    return devices.isEmpty && text === this.#nothing(turn) ? undefined : text;
   }
 
   #isLarge(turn: Turn, { room, pos }: LocalMember): boolean {
@@ -153,13 +173,24 @@ export class Sync {
     }
   }
 
-  #nothing(now: StreamPos): string {
-    return `{"next_batch":"${syncToken(this.#uses.streams.epoch, now)}"}`;
+  #nothing(turn: Turn): string {
+    return `${this.#head(turn, undefined)}}`;
   }
 
-  *#pieces(turn: Turn, rooms: TurnRooms): Generator<string> {
+  #head({ device, now }: Turn, toDeviceUpTo: StreamPos | undefined): string {
+    const token = syncToken(this.#uses.streams.epoch, now, toDeviceUpTo);
+    return `{"next_batch":"${token}"${this.#uses.devices.counts(device)}`;
+  }
+
+  *#whole(turn: Turn): Generator<string> {
+    const rooms = this.#uses.rooms.of(turn);
+    yield* this.#pieces(turn, rooms, this.#uses.devices.news(turn, rooms.joined));
+  }
+
+  *#pieces(turn: Turn, rooms: TurnRooms, devices: DeviceNews): Generator<string> {
     const { joined, left, invited } = this.#uses;
-    yield this.#nothing(turn.now).slice(0, -1);
+    yield this.#head(turn, devices.toDeviceUpTo);
+    yield* devices.pieces;
     const accountData = rooms.accountData ? this.#accountData(turn) : '';
     if (accountData !== '') yield `,"account_data":{"events":[${accountData}]}`;
     const sections = [
@@ -190,6 +221,16 @@ export class Sync {
     return events.join(',');
   }
 }
+
+/** Where a client stands. */
+interface Start {
+  readonly pos: StreamPos;
+  readonly toDevice: StreamPos;
+  readonly initial: boolean;
+  readonly broken: boolean;
+}
+
+const fromNothing = { pos: streamStart, toDevice: streamStart, initial: true };
 
 const pushRulesType = 'm.push_rules';
 

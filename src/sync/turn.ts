@@ -13,6 +13,8 @@ export interface Turn {
   readonly filter: Filter;
   /** What the client has; 0 in an initial sync. */
   readonly since: StreamPos;
+  /** Up to where the client has messages to its device. */
+  readonly toDevice: StreamPos;
   /** Up to here there is nothing for this client; at or after `since`. */
   readonly from: StreamPos;
   /** Everything is read as of this position. */

@@ -15,7 +15,15 @@ async function opened() {
   const { hs, clock } = world;
   const { db, stores, services } = hs;
   const sweep = new Sweep(db, stores.interning, { clock, serverName: asServerName('localhost') });
-  const tasks = backgroundTasks({ db, stores, sweep, media: services.media, clock, uia: services.uia });
+  const tasks = backgroundTasks({
+    db,
+    stores,
+    sweep,
+    media: services.media,
+    clock,
+    uia: services.uia,
+    e2ee: services.e2ee,
+  });
   /** A whole round of one task, as often as it says that there is more; answers in how many slices. */
   const round = async (name: string) => {
     const task = tasks.find((each) => each.name === name);

@@ -1,6 +1,7 @@
 import { type App, createApp } from '../../src/api/app.ts';
 import { accountApiEndpoints } from '../../src/api/client/account/endpoints.ts';
 import type { AccountServices } from '../../src/api/services.ts';
+import { createE2ee } from '../../src/e2ee/create-e2ee.ts';
 import { createLifecycle } from '../../src/lifecycle/lifecycle.ts';
 import type { MembershipPort } from '../../src/lifecycle/user-rooms.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
@@ -39,6 +40,7 @@ export class AccountServer implements AsyncDisposable {
     this.store = openTestStore();
     const { db, stores, streams, clock, random } = this.store;
     const serverName = asServerName('localhost');
+    const e2ee = createE2ee({ db, streams, clock, stores, serverName });
     const users = createUsers({
       db,
       stores,
@@ -46,6 +48,7 @@ export class AccountServer implements AsyncDisposable {
       clock,
       random,
       serverName,
+      deviceObservers: [e2ee.keys],
       registration: { mode: options.mode ?? 'open', sharedSecret: options.sharedSecret },
       passwordCost: cheapPasswords,
     });
@@ -57,7 +60,7 @@ export class AccountServer implements AsyncDisposable {
       leaveAll: (user) => note('leave', user),
       copyProfile: (user) => note('profile', user),
     };
-    const lifecycle = createLifecycle({ db, stores, users, rooms });
+    const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms });
     const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12' };
     this.services = { ...users, ...lifecycle, server };
     this.app = createApp(accountApiEndpoints(this.services), { gate: users.tokens, log: silentLog, random });

@@ -4,6 +4,7 @@ import { receiptEndpoints } from '../../src/api/client/sync/receipts.ts';
 import { syncEndpoints } from '../../src/api/client/sync/sync.ts';
 import { typingEndpoints } from '../../src/api/client/sync/typing.ts';
 import type { Services } from '../../src/api/services.ts';
+import { createE2ee } from '../../src/e2ee/create-e2ee.ts';
 import { Receipts } from '../../src/ephemeral/receipts.ts';
 import { Typing } from '../../src/ephemeral/typing.ts';
 import { TypingService } from '../../src/ephemeral/typing-service.ts';
@@ -160,6 +161,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       bundles: rooms.bundles,
       pushRules,
       typing: memoryTyping,
+      e2ee: createE2ee({ db, streams, clock, stores, serverName: asServerName('localhost') }),
     }),
   };
   const known = services as unknown as Services;

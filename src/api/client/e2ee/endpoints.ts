@@ -1,0 +1,16 @@
+import type { Endpoint } from '../../http/types.ts';
+import type { Services } from '../../services.ts';
+import { backupKeyEndpoints } from './backup-keys.ts';
+import { backupVersionEndpoints } from './backup-versions.ts';
+import { crossSigningEndpoints } from './cross-signing.ts';
+import { keyEndpoints } from './keys.ts';
+import { toDeviceEndpoints } from './to-device.ts';
+
+/** Everything for end-to-end encryption. */
+export const e2eeEndpoints = (services: Services): Endpoint[] => [
+  ...keyEndpoints(services),
+  ...toDeviceEndpoints(services),
+  ...crossSigningEndpoints(services),
+  ...backupVersionEndpoints(services),
+  ...backupKeyEndpoints(services),
+];

@@ -1,0 +1,4 @@
+import * as v from 'valibot';
+
+/** Any JSON object. */
+export const objectSchema = v.looseObject({});

@@ -1,0 +1,140 @@
+import type { CrossSigningStore } from '../store/e2ee/cross-signing.ts';
+import type { DeviceListStore } from '../store/e2ee/device-lists.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import { memberships } from '../store/events/membership.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { LocalMember } from '../store/state/local-members.ts';
+import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import type { StateLog } from '../store/state/state-log.ts';
+import type { SyncChanges } from '../store/sync/changes.ts';
+import type { Streams } from '../streams/streams.ts';
+
+export interface DeviceListsUses {
+  readonly streams: Streams;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly roomState: RoomStateStore;
+  readonly stateLog: StateLog;
+  readonly syncChanges: SyncChanges;
+  readonly deviceLists: DeviceListStore;
+  readonly crossSigning: CrossSigningStore;
+}
+
+/** A stretch of the stream, as one user sees it. */
+export interface DeviceListStretch {
+  readonly user: UserNid;
+  readonly from: StreamPos;
+  readonly now: StreamPos;
+}
+
+/** Whose keys a client has to ask for again, and whose it need not follow any more. */
+export interface DeviceListNews {
+  readonly changed: ReadonlySet<UserNid>;
+  readonly left: ReadonlySet<UserNid>;
+}
+
+/** Members read at a time. */
+const pageSize = 1000;
+
+/**
+ * Whose devices and cross-signing keys have changed, for those who share a room. Only the newest change of each user is
+ * remembered; who shares rooms is read from the rooms, so nothing grows with pairs of users.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#tracking-the-device-list-for-a-user
+ */
+export class DeviceLists {
+  readonly #uses: DeviceListsUses;
+
+  constructor(uses: DeviceListsUses) {
+    this.#uses = uses;
+  }
+
+  /** Inside a write: tells the user and all who share a room that there is something new about the user's keys. */
+  announce(user: UserNid): void {
+    const { streams, deviceLists } = this.#uses;
+    deviceLists.put(user, streams.next());
+    streams.touchUser(user);
+    for (const room of deviceLists.roomsOf(user)) streams.touchRoom(room);
+  }
+
+  /**
+   * `changed`: whoever shares a room with the user and has changed keys, or did not share that room before; it may name
+   * some who shared another one. `left`: who shared a room at the beginning and shares none now. `rooms`: all the
+   * user's rooms in which something may have happened.
+   */
+  news(stretch: DeviceListStretch, rooms: readonly LocalMember[]): DeviceListNews {
+    const { deviceLists, crossSigning, roomState } = this.#uses;
+    const { user, from, now } = stretch;
+    const changed = new Set<UserNid>();
+    const maybeLeft = new Set<UserNid>();
+    for (const other of deviceLists.changed(from, now)) {
+      if (other === user || deviceLists.share(user, other)) changed.add(other);
+    }
+    for (const other of crossSigning.signedBy(user, from, now)) changed.add(other);
+    const own = roomState.localChanges(user, from, now);
+    for (const member of own) this.#ownChange(stretch, member, changed, maybeLeft);
+    for (const { room, pos } of rooms) if (pos <= from) this.#roomChange(stretch, room, changed, maybeLeft);
+    const left = new Set<UserNid>();
+    for (const other of maybeLeft) if (other !== user && !deviceLists.share(user, other)) left.add(other);
+    return { changed, left };
+  }
+
+  /** The same for a stretch that may be long; each of the user's rooms is looked at. */
+  newsBetween(stretch: DeviceListStretch): DeviceListNews {
+    const { syncChanges, roomState } = this.#uses;
+    const rooms = syncChanges
+      .roomsBehind(stretch.user, stretch.from)
+      .map((room) => roomState.localMember(stretch.user, room))
+      .filter((member) => member !== undefined);
+    return this.news(stretch, rooms);
+  }
+
+  /** The user has come into a room, or out of it. */
+  #ownChange(stretch: DeviceListStretch, member: LocalMember, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
+    const { user, from, now } = stretch;
+    const { room } = member;
+    const isJoined = member.membership === memberships.join;
+    const wasJoined = this.#wasJoined(room, user, from);
+    if (!isJoined && !wasJoined) return;
+    const { deviceLists } = this.#uses;
+    if (wasJoined) {
+      for (const change of deviceLists.memberChanges(room, from, now)) {
+        if (change.membership !== memberships.join) maybeLeft.add(change.user);
+      }
+    }
+    const here = isJoined ? changed : maybeLeft;
+    for (const other of this.#joined(room)) if (other !== user) here.add(other);
+  }
+
+  *#joined(room: RoomNid): Generator<UserNid> {
+    let after: UserNid | 0 = 0;
+    while (true) {
+      const page: UserNid[] = this.#uses.deviceLists.joined(room, after, pageSize);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < pageSize) return;
+      after = last;
+    }
+  }
+
+  /** Others have come into a room where the user is, or out of it. */
+  #roomChange(stretch: DeviceListStretch, room: RoomNid, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
+    const { user, from, now } = stretch;
+    for (const change of this.#uses.deviceLists.memberChanges(room, from, now)) {
+      if (change.user === user) continue;
+      const isJoined = change.membership === memberships.join;
+      // A new name or picture changes nothing.
+      if (this.#wasJoined(room, change.user, from) === isJoined) continue;
+      (isJoined ? changed : maybeLeft).add(change.user);
+    }
+  }
+
+  #wasJoined(room: RoomNid, user: UserNid, pos: StreamPos): boolean {
+    const { interning, roomState, stateLog, events } = this.#uses;
+    const info = roomState.info(room);
+    const key = interning.findStateKey('m.room.member', interning.userId(user));
+    if (info === undefined || key === undefined) return false;
+    const event = stateLog.at({ line: info.line, pos }, key);
+    return event !== undefined && events.row(event)?.membership === memberships.join;
+  }
+}

@@ -1,0 +1,126 @@
+import { tooLarge } from '../protocol/errors.ts';
+import type { Database } from '../store/db.ts';
+import type { QueuedMessage, ToDeviceStore } from '../store/e2ee/to-device.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { DeviceNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { DeviceStore } from '../store/users/devices.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { Requester } from '../users/requester.ts';
+import { type Millis, millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
+
+export interface ToDeviceUses {
+  readonly db: Database;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly interning: Interning;
+  readonly devices: DeviceStore;
+  readonly toDevice: ToDeviceStore;
+}
+
+/** User ID → device ID (or `*`) → content. */
+export type ToDeviceMessages = Readonly<Record<string, Readonly<Record<string, JsonObject>>>>;
+
+/** What one answer hands over. */
+export interface Delivery {
+  readonly messages: readonly QueuedMessage[];
+  /** Where the answer ends, if more is waiting. */
+  readonly upTo: StreamPos | undefined;
+}
+
+/** As long as an event may be. */
+const maxContent = 65_536;
+/** Of a device that does not sync, about 20,000 room keys; then the oldest go, which others can ask for again. */
+const maxQueue = 32 * 1024 * 1024;
+/** How much one answer hands over at most. */
+const maxMessages = 200;
+const maxText = 512 * 1024;
+/** How long a transaction ID is remembered: far longer than any client tries again. */
+const transactionLifetime = 3 * 24 * 60 * 60 * 1000;
+
+/**
+ * Messages straight to devices: kept, in order, until the device says by its token that it has them.
+ * @see https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
+ */
+export class ToDevice {
+  readonly #uses: ToDeviceUses;
+
+  constructor(uses: ToDeviceUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * Resolves when all messages are safe. Devices that do not exist get nothing; a transaction ID that the device has
+   * used for this type does nothing. 413 M_TOO_LARGE.
+   */
+  send(sender: Requester, type: string, txnId: string, messages: ToDeviceMessages): Promise<void> {
+    const texts = Object.entries(messages).map(
+      ([userId, devices]) =>
+        [userId, Object.entries(devices).map(([id, content]) => [id, contentText(content)] as const)] as const,
+    );
+    const { db, toDevice, clock, interning, streams } = this.#uses;
+    return db.durable<void>(() => {
+      const txn = JSON.stringify([type, txnId]);
+      if (toDevice.hasTxn(sender.device, txn)) return;
+      toDevice.insertTxn(sender.device, txn, clock.now());
+      const pos = streams.next();
+      for (const [userId, devices] of texts) {
+        const user = interning.findUser(userId);
+        if (user === undefined) continue;
+        const recipients = this.#recipients(user, new Map(devices));
+        for (const [device, content] of recipients) {
+          toDevice.append(device, pos, { sender: sender.user, type, content }, maxQueue);
+        }
+        if (recipients.size > 0) streams.touchUser(user);
+      }
+    });
+  }
+
+  /** The next messages after a position; later ones are left for the next answer when there are many. */
+  next(device: DeviceNid, after: StreamPos, upTo: StreamPos): Delivery {
+    const page = this.#uses.toDevice.page(device, after, upTo, maxMessages + 1);
+    let count = 0;
+    let size = 0;
+    for (const { content } of page) {
+      if (count === maxMessages || (count > 0 && size + content.length > maxText)) break;
+      size += content.length;
+      count++;
+    }
+    return { messages: page.slice(0, count), upTo: count < page.length ? page[count - 1]?.pos : undefined };
+  }
+
+  /** The device has everything up to here. */
+  acknowledge(device: DeviceNid, upTo: StreamPos): void {
+    const { db, toDevice } = this.#uses;
+    const first = toDevice.first(device);
+    if (first !== undefined && first <= upTo) db.write<void>(() => toDevice.acknowledge(device, upTo));
+  }
+
+  /** Forgets old transaction IDs, at most `limit`; returns how many went. */
+  forgetTransactions(limit: number): number {
+    const { db, toDevice, clock } = this.#uses;
+    const before: Millis = millis(clock.now() - transactionLifetime);
+    return db.write(() => toDevice.expireTxns(before, limit));
+  }
+
+  /** `*` stands for all devices that are not named. */
+  #recipients(user: UserNid, wanted: ReadonlyMap<string, string>): Map<DeviceNid, string> {
+    const { devices } = this.#uses;
+    const found = new Map<DeviceNid, string>();
+    const forAll = wanted.get('*');
+    if (forAll !== undefined) for (const { nid } of devices.list(user)) found.set(nid, forAll);
+    for (const [deviceId, content] of wanted) {
+      const row = deviceId === '*' ? undefined : devices.find(user, deviceId);
+      if (row !== undefined) found.set(row.nid, content);
+    }
+    return found;
+  }
+}
+
+function contentText(content: JsonObject): string {
+  const text = JSON.stringify(content);
+  if (Buffer.byteLength(text) > maxContent)
+    throw tooLarge(`A message to a device may have at most ${maxContent} bytes`);
+  return text;
+}

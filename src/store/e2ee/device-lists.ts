@@ -1,0 +1,75 @@
+import type { Database } from '../db.ts';
+import type { MembershipCode } from '../events/membership.ts';
+import type { RoomNid, StreamPos, UserNid } from '../nids.ts';
+
+export interface MemberChange {
+  readonly user: UserNid;
+  readonly membership: MembershipCode;
+}
+
+/**
+ * When users' devices changed last, and who shares rooms with whom: asked of the members of rooms, never written down.
+ */
+export class DeviceListStore {
+  readonly #put;
+  readonly #changed;
+  readonly #shares;
+  readonly #memberChanges;
+  readonly #joined;
+  readonly #rooms;
+
+  constructor(db: Database) {
+    this.#put = db.prepare<[user: number, pos: number], never>(
+      'INSERT INTO device_list (user, pos) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET pos = excluded.pos',
+    );
+    this.#changed = db
+      .prepare<[after: number, upTo: number], UserNid>('SELECT user FROM device_list WHERE pos > ? AND pos <= ?')
+      .pluck();
+    this.#shares = db
+      .prepare<[user: number, other: number], number>(
+        'SELECT 1 FROM local_member AS mine CROSS JOIN member AS theirs ON theirs.room = mine.room' +
+          ' WHERE mine.user = ? AND mine.membership = 1 AND theirs.user = ? AND theirs.membership = 1 LIMIT 1',
+      )
+      .pluck();
+    this.#memberChanges = db.prepare<[room: number, after: number, upTo: number], MemberChange>(
+      'SELECT user, membership FROM member WHERE room = ? AND pos > ? AND pos <= ?',
+    );
+    this.#joined = db
+      .prepare<[room: number, after: number, limit: number], UserNid>(
+        'SELECT user FROM member WHERE room = ? AND membership = 1 AND user > ? ORDER BY user LIMIT ?',
+      )
+      .pluck();
+    this.#rooms = db
+      .prepare<[user: number], RoomNid>('SELECT room FROM local_member WHERE user = ? AND membership = 1')
+      .pluck();
+  }
+
+  put(user: UserNid, pos: StreamPos): void {
+    this.#put.run(user, pos);
+  }
+
+  /** Users whose newest change is in (after, upTo]. */
+  changed(after: StreamPos, upTo: StreamPos): UserNid[] {
+    return this.#changed.all(after, upTo);
+  }
+
+  /** Whether a local user and another are joined to the same room. */
+  share(user: UserNid, other: UserNid): boolean {
+    return this.#shares.get(user, other) !== undefined;
+  }
+
+  /** Entries of the current state of a room that took effect in (after, upTo]; a new name or picture counts too. */
+  memberChanges(room: RoomNid, after: StreamPos, upTo: StreamPos): MemberChange[] {
+    return this.#memberChanges.all(room, after, upTo);
+  }
+
+  /** One page of who is joined, by NID. */
+  joined(room: RoomNid, after: UserNid | 0, limit: number): UserNid[] {
+    return this.#joined.all(room, after, limit);
+  }
+
+  /** Where a local user is joined. */
+  roomsOf(user: UserNid): RoomNid[] {
+    return this.#rooms.all(user);
+  }
+}
