@@ -47,9 +47,11 @@ interface Hop {
 export class OutboundHttp {
   readonly #options: OutboundHttpOptions;
   readonly #slots: Slots;
-  readonly #closing = new AbortController();
+  /** As many as slots. */
+  readonly #underWay = new Set<AbortController>();
   readonly #plain: HttpAgent;
   #secure: HttpAgent | undefined;
+  #closed = false;
 
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
@@ -62,18 +64,24 @@ export class OutboundHttp {
     if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
     const abort = new AbortController();
     const cancel = this.#options.clock.after(request.timeout, () => abort.abort('timeout'));
-    const callers = request.signal === undefined ? [] : [request.signal];
+    const callOff = () => abort.abort('aborted');
+    if (this.#closed || request.signal?.aborted === true) callOff();
+    request.signal?.addEventListener('abort', callOff);
+    this.#underWay.add(abort);
     try {
-      return await this.#follow(request, AbortSignal.any([abort.signal, this.#closing.signal, ...callers]));
+      return await this.#follow(request, abort.signal);
     } finally {
       cancel();
+      request.signal?.removeEventListener('abort', callOff);
+      this.#underWay.delete(abort);
       this.#slots.giveBack();
     }
   }
 
   /** Breaks off what is under way and closes all connections. */
   close(): void {
-    this.#closing.abort('closed');
+    this.#closed = true;
+    for (const abort of this.#underWay) abort.abort('closed');
     this.#plain.destroy();
     this.#secure?.destroy();
   }
