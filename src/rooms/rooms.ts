@@ -11,6 +11,7 @@ import { AuthEvents } from './auth-events.ts';
 import { CanonicalAliasCheck } from './canonical-alias.ts';
 import { ClientEvents } from './client-events.ts';
 import { RoomCreation } from './create/create.ts';
+import { RoomOpening } from './create/opening.ts';
 import { RoomHistory } from './history.ts';
 import { RoomInput } from './input.ts';
 import { KnownRooms } from './known-rooms.ts';
@@ -31,11 +32,13 @@ import { Sending } from './send.ts';
 import { ownSignatures } from './signatures.ts';
 import { StateEngine } from './state-engine.ts';
 import { RoomTokens } from './tokens.ts';
+import { RoomUpgrades } from './upgrade/upgrade.ts';
 import { Visibility } from './visibility.ts';
 
 /** Everything about rooms that others ask for. */
 export interface Rooms {
   readonly creation: RoomCreation;
+  readonly upgrades: RoomUpgrades;
   readonly sending: Sending;
   readonly membership: Memberships;
   readonly aliases: Aliases;
@@ -103,13 +106,15 @@ export function createRooms({
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
   const sending = new Sending({ ...base, rooms: known, localInput, memberRules, canonicalAlias, relationChecks });
+  const opening = new RoomOpening({ ...base, localEvents, localInput });
   const tokens = new RoomTokens(base);
   const ignored = (user: UserNid) => people.ignored(user);
   const bundles = new Bundles({ ...base, clientEvents, ignored });
   const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, bundles, tokens });
   const history = new RoomHistory({ ...base, clientEvents });
   return {
-    creation: new RoomCreation({ ...base, localEvents, localInput, memberRules, sending, directory: aliases }),
+    creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
+    upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
     membership: new Memberships({ ...base, rooms: known, sending, aliases }),
     aliases,

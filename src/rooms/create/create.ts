@@ -1,37 +1,31 @@
 import type { Config } from '../../config/config.ts';
 import { invalidParam, MatrixError, userSuspended } from '../../protocol/errors.ts';
-import { asRoomId, parseRoomAlias, roomIdOfCreate } from '../../protocol/ids/room-id.ts';
+import { parseRoomAlias } from '../../protocol/ids/room-id.ts';
 import type { RoomAlias, RoomId, ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
 import { type RoomVersionRules, roomVersionRules } from '../../protocol/room-versions.ts';
 import type { Database } from '../../store/db.ts';
-import type { Interning } from '../../store/interning/interning.ts';
 import type { AliasStore } from '../../store/rooms/aliases.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
-import type { Streams } from '../../streams/streams.ts';
 import type { Requester } from '../../users/requester.ts';
-import { type Random, randomLetters } from '../../util/random.ts';
+import type { JsonValue } from '../../util/json.ts';
 import type { Aliases } from '../aliases.ts';
 import type { StateDraft } from '../draft.ts';
-import type { KnownRoom } from '../known-rooms.ts';
-import type { LocalEvent, LocalEvents } from '../local-events.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
 import type { Sending } from '../send.ts';
+import type { RoomOpening } from './opening.ts';
 import type { CreateRoomOptions } from './options.ts';
 import { createRoomPlan } from './plan.ts';
 
 export interface CreateUses {
   readonly db: Database;
-  readonly interning: Interning;
   readonly roomState: RoomStateStore;
   readonly aliases: AliasStore;
-  readonly streams: Streams;
-  readonly localEvents: LocalEvents;
+  readonly opening: RoomOpening;
   readonly localInput: LocalInput;
   readonly memberRules: MemberRules;
   readonly sending: Sending;
-  readonly random: Random;
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
   readonly directory: Pick<Aliases, 'checkPublishing'>;
@@ -65,7 +59,7 @@ export class RoomCreation {
       throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', 'This server does not support the room version');
     }
     const alias = this.#alias(options.aliasName);
-    checkCreators(options, rules);
+    checkCreators(options.creationContent['additional_creators'], rules);
     if (options.visibility === 'public') this.#uses.directory.checkPublishing(requester);
     return this.#uses.db.durable<RoomId>(() => this.#create(requester, options, rules, alias));
   }
@@ -85,7 +79,7 @@ export class RoomCreation {
       profile: (member) => memberRules.profile(member),
       ...(alias === undefined ? {} : { alias }),
     }) as [StateDraft, ...StateDraft[]];
-    const room = inNewRoom(() => this.#begin(requester, create, rules));
+    const room = inNewRoom(() => this.#uses.opening.open(userId, create, rules));
     if (alias !== undefined && !aliases.insert(alias, room.nid, user)) {
       throw new MatrixError(400, 'M_ROOM_IN_USE', `The room alias ${alias} exists already`);
     }
@@ -97,29 +91,6 @@ export class RoomCreation {
     return room.roomId;
   }
 
-  /** Opens the room with its create event, whose hash is the room's ID from room version 12 on. */
-  #begin({ userId }: Requester, draft: StateDraft, rules: RoomVersionRules): KnownRoom {
-    const { interning, localEvents, localInput, random, roomState, serverName, streams } = this.#uses;
-    const chosen = rules.roomIdIsCreateHash ? undefined : asRoomId(`!${randomLetters(random, 18)}:${serverName}`);
-    const build = (delay: number): LocalEvent =>
-      localEvents.build(userId, draft, {
-        rules,
-        ...(chosen === undefined ? {} : { roomId: chosen }),
-        prevEvents: [],
-        state: () => undefined,
-        delay,
-      });
-    let event = build(0);
-    // Two equal requests within a millisecond would make the same create event, and so the same room.
-    for (let delay = 1; interning.findEvent(event.eventId) !== undefined; delay++) event = build(delay);
-    const roomId = chosen ?? roomIdOfCreate(event.eventId);
-    const room: KnownRoom = { nid: interning.room(roomId), roomId, rules };
-    const pos = streams.next();
-    roomState.createRoom(room.nid, rules.version, pos);
-    localInput.begin(room, event, pos);
-    return room;
-  }
-
   #alias(name: string | undefined): RoomAlias | undefined {
     if (name === undefined) return undefined;
     const alias = name.includes(':') ? undefined : parseRoomAlias(`#${name}:${this.#uses.serverName}`);
@@ -128,8 +99,8 @@ export class RoomCreation {
   }
 }
 
-function checkCreators({ creationContent }: CreateRoomOptions, rules: RoomVersionRules): void {
-  const creators = creationContent['additional_creators'];
+/** 400 M_INVALID_PARAM for what cannot be the additional creators of a room. */
+export function checkCreators(creators: JsonValue | undefined, rules: RoomVersionRules): void {
   if (!rules.privilegedCreators || creators === undefined) return;
   if (!Array.isArray(creators) || !creators.every((user) => typeof user === 'string' && isUserId(user))) {
     throw invalidParam('additional_creators must be a list of user IDs');
@@ -137,7 +108,7 @@ function checkCreators({ creationContent }: CreateRoomOptions, rules: RoomVersio
 }
 
 /** An event that its own room does not allow makes the whole request one that asks for the impossible. */
-function inNewRoom<T>(fn: () => T): T {
+export function inNewRoom<T>(fn: () => T): T {
   try {
     return fn();
   } catch (error) {

@@ -8,6 +8,7 @@ export class AliasStore {
   readonly #ofRoom;
   readonly #insert;
   readonly #remove;
+  readonly #moveAll;
 
   constructor(db: Database) {
     this.#find = db.prepare<[alias: string], { room: RoomNid; creator: UserNid }>(
@@ -19,6 +20,7 @@ export class AliasStore {
     this.#insert = db.prepare<[alias: string, room: number, creator: number], unknown>(
       'INSERT INTO alias (alias, room, creator) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     );
+    this.#moveAll = db.prepare<[to: number, from: number], unknown>('UPDATE alias SET room = ? WHERE room = ?');
     this.#remove = db.prepare<[alias: string], unknown>('DELETE FROM alias WHERE alias = ?');
   }
 
@@ -38,5 +40,10 @@ export class AliasStore {
 
   remove(alias: RoomAlias): void {
     this.#remove.run(alias);
+  }
+
+  /** Gives all aliases of a room to another. */
+  moveAll(from: RoomNid, to: RoomNid): void {
+    this.#moveAll.run(to, from);
   }
 }
