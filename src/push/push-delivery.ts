@@ -10,6 +10,7 @@ import { millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
+import { Lru } from '../util/lru.ts';
 import type { PushGateway, PushOutcome } from './push-gateway.ts';
 import type { PushMessages } from './push-message.ts';
 
@@ -40,6 +41,13 @@ const firstWait = 1000;
 const longestWait = 60 * 60 * 1000;
 /** How long a stop waits for answers: what is broken off may ring once more after the start. */
 const grace = millis(3000);
+/**
+ * How long a gateway that has not answered in time is left alone by all pushers: many that wait for one that is dead
+ * would take all turns.
+ */
+const silence = 30_000;
+/** Silent gateways remembered; there are hardly more in the world. */
+const maxSilent = 256;
 /** Notifications that need not be told (redacted ones), passed over in one go. */
 const maxPassed = 50;
 
@@ -52,6 +60,8 @@ export class PushDelivery {
   readonly #uses: PushDeliveryUses;
   readonly #log: Log;
   readonly #underWay = new Map<number, Promise<void>>();
+  /** By origin: until when, in monotonic milliseconds. */
+  readonly #silent = new Lru<string, number>(maxSilent);
   #unsubscribe: Unsubscribe = () => {};
   #cancelTimer: Cancel = () => {};
   #woken = false;
@@ -110,7 +120,7 @@ export class PushDelivery {
       // Idle ones cost a millisecond each: others come between.
       await new Promise((resolve) => setImmediate(resolve));
       const step = this.#next(nid);
-      if (step !== undefined) this.#settle(nid, step, await this.#uses.gateway.notify(step.url, step.message));
+      if (step !== undefined) this.#settle(nid, step, await this.#notify(step));
       this.#wake();
     } catch (problem) {
       // It stays ready, and is tried when something happens next.
@@ -118,6 +128,17 @@ export class PushDelivery {
     } finally {
       this.#underWay.delete(nid);
     }
+  }
+
+  async #notify({ url, message }: Step): Promise<PushOutcome> {
+    const { clock, gateway } = this.#uses;
+    const { origin } = new URL(url);
+    if ((this.#silent.get(origin) ?? 0) > clock.monotonic()) {
+      return { kind: 'failed', detail: 'it did not answer a moment ago', isSilent: false };
+    }
+    const outcome = await gateway.notify(url, message);
+    if (outcome.kind === 'failed' && outcome.isSilent) this.#silent.set(origin, clock.monotonic() + silence);
+    return outcome;
   }
 
   /** What a pusher has to tell; with nothing it is idle from now on, until something changes for its user. */

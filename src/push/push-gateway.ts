@@ -7,7 +7,8 @@ export type PushOutcome =
   | { readonly kind: 'delivered'; readonly rejected: readonly string[] }
   /** The gateway will never take this notification. */
   | { readonly kind: 'refused'; readonly detail: string }
-  | { readonly kind: 'failed'; readonly detail: string };
+  /** `isSilent`: nothing came within the time that is allowed. */
+  | { readonly kind: 'failed'; readonly detail: string; readonly isSilent: boolean };
 
 /** Rejected keys are at most the one that was sent, 512 bytes of it. */
 const maxAnswer = 64 * 1024;
@@ -36,13 +37,15 @@ export class PushGateway {
       maxBytes: maxAnswer,
       plainHttp: 'allowed-ranges',
     });
-    if (!result.ok) return { kind: 'failed', detail: `${result.reason}: ${result.detail}` };
+    if (!result.ok) {
+      return { kind: 'failed', detail: `${result.reason}: ${result.detail}`, isSilent: result.reason === 'timeout' };
+    }
     const detail = `it answered ${result.status}`;
     if (refusals.has(result.status)) return { kind: 'refused', detail };
-    if (result.status < 200 || result.status > 299) return { kind: 'failed', detail };
+    if (result.status < 200 || result.status > 299) return { kind: 'failed', detail, isSilent: false };
     const answer = parseAnswer(result.body);
     // A captive portal says 200 to everything.
-    if (answer === undefined) return { kind: 'failed', detail: `${detail}, but with no JSON object` };
+    if (answer === undefined) return { kind: 'failed', detail: `${detail}, but with no JSON object`, isSilent: false };
     const rejected = Array.isArray(answer['rejected']) ? answer['rejected'] : [];
     return { kind: 'delivered', rejected: rejected.filter((key) => typeof key === 'string') };
   }

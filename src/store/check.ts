@@ -3,6 +3,7 @@ import { AuthGraphCheck } from './check/auth-graph.ts';
 import { BodyCheck } from './check/bodies.ts';
 import { authRules, eventRules } from './check/event-rules.ts';
 import { MemberCheck } from './check/members.ts';
+import { pushRules } from './check/push-rules.ts';
 import { broken } from './check/queries.ts';
 import { relationRules } from './check/relation-rules.ts';
 import { stateRules } from './check/state-rules.ts';
@@ -15,7 +16,7 @@ import type { Database } from './db.ts';
  */
 export function checkConsistency(db: Database, serverName: ServerName): string[] {
   return [
-    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules]),
+    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules, ...pushRules]),
     ...asFarAsPossible('members', () => new MemberCheck(db, serverName).run()),
     ...asFarAsPossible('event bodies', () => new BodyCheck(db).run()),
     ...asFarAsPossible('auth graph', () => new AuthGraphCheck(db).run()),

@@ -64,6 +64,9 @@ const damages: readonly (readonly [string, RegExp])[] = [
   ['UPDATE event SET membership = 5 WHERE nid = 2', /Event 2: its membership is not that of its body/],
   ['UPDATE event SET sender = 2 WHERE nid = 6', /Event 6: its sender is not that of its body/],
   ['UPDATE event SET type = 41 WHERE nid = 6', /Event 6: its type is not that of its body/],
+  ['INSERT INTO unread VALUES (1, 1, 0, 1, 2, 5)', /User 1 has 2 highlights in room 1, thread 0/],
+  ['INSERT INTO push_action (user, room, pos, event, thread, highlight) VALUES (1, 1, 5, 6, 0, 0)', /What notified user 1 at position 5 in room 1 is not counted/], // biome-ignore format: a table
+  ["INSERT INTO pusher (user, device, app_id, pushkey, app_display_name, device_display_name, lang, data, enabled, updated, cursor) VALUES (1, 9, '', '', '', '', '', '{}', 1, 1, 1)", /Pusher 1 is of device 9/], // biome-ignore format: a table
   ['DELETE FROM event_edge WHERE child = 6', /Event 6: its edges are not the prev_events/],
   ['UPDATE event_raw SET body = (SELECT body FROM event_raw AS other WHERE other.nid = 8) WHERE nid = 6', /Event 6: its body is not that of its ID/], // biome-ignore format: a table
 ];

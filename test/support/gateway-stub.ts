@@ -11,6 +11,8 @@ export class GatewayStub implements AsyncDisposable {
   readonly taken: Sent[] = [];
   /** What it answers; 200 and no rejected keys unless set. */
   answer: { status: number; body: string } = { status: 200, body: '{"rejected":[]}' };
+  /** Whether it answers at all. */
+  isSilent = false;
   /** Requests it has had, taken or not. */
   requests = 0;
   readonly #server: Server;
@@ -34,7 +36,7 @@ export class GatewayStub implements AsyncDisposable {
           const sent: Sent = JSON.parse(Buffer.concat(chunks).toString());
           stub.taken.push({ path: request.url, ...sent });
         }
-        response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
+        if (!stub.isSilent) response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
         for (const wake of stub.#waiting.splice(0)) wake();
       });
     });

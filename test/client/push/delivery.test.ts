@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { GatewayStub } from '../../support/gateway-stub.ts';
 import { PushWorld } from './push-world.ts';
 
 describe('POST /_matrix/push/v1/notify', () => {
@@ -204,6 +205,20 @@ describe('POST /_matrix/push/v1/notify', () => {
     await s.gateway.until(({ taken }) => taken.length === 1);
     await s.quiet();
     assert.deepEqual(s.gateway.rang, [said]);
+  });
+
+  it('leaves a gateway alone that does not answer in time: others have their turn', async () => {
+    await using s = await PushWorld.open();
+    await using silent = await GatewayStub.open();
+    silent.isSilent = true;
+    for (let i = 0; i < 20; i++) await s.setPusher(s.bob, { pushkey: `silent ${i}` }, { url: silent.url });
+    await s.setPusher(s.bob);
+    const said = await s.say(s.alice, 'hello');
+    await silent.until(({ requests }) => requests === 8);
+    s.world.clock.advance(10_000);
+    await s.gateway.until(({ rang }) => rang.length === 1);
+    await s.quiet();
+    assert.deepEqual([s.gateway.rang, silent.requests], [[said], 8]);
   });
 
   it('does not go to private addresses that the admin has not allowed', async () => {

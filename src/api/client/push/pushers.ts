@@ -60,6 +60,7 @@ const pusherSchema = v.looseObject({
  * Makes or changes the user's pusher with this `pushkey` and `app_id`; `kind` null deletes it. Unless `append` is true,
  * pushers of other users with the same key and app are deleted: the app has changed hands.
  * 200 `{}` · 400 M_MISSING_PARAM, M_BAD_JSON · 400 M_INVALID_PARAM kind, URL, lengths · 413 M_TOO_LARGE data
+ * · 429 M_LIMIT_EXCEEDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 const set = ({ pushers }: Services): Endpoint =>
@@ -68,6 +69,7 @@ const set = ({ pushers }: Services): Endpoint =>
     path: '/_matrix/client/v3/pushers/set',
     auth: 'user',
     body: 'json',
+    limit: 'other',
     async handler({ requester, body }) {
       const { kind, app_id: appId, pushkey } = parse(keySchema, body);
       if (kind === null) {
