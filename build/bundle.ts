@@ -2,7 +2,6 @@
  * Makes `build/out/` (or the folder after `--out`): the launcher `hearth` and `lib/` with the pinned Node, one bundle for the program, one for each
  * thread or helper process, and the two packages with native parts. The folder runs wherever it is moved to.
  */
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   constants,
@@ -18,6 +17,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
+import { checkNode, commit } from './checkout.ts';
 import { findEntryPoints, renameEntryPoints } from './entry-points.ts';
 import { packagesFor } from './native-packages.ts';
 
@@ -28,18 +28,6 @@ const lib = join(out, 'lib');
 
 /** Packages that load native files beside themselves; they are copied, not bundled. */
 const native = ['better-sqlite3', 'sharp'];
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    return ''; // built from an archive without history
-  }
-}
 
 /** Threads are started by the address of their source file; in the bundle that is a file beside the program. */
 const entryPointNames: Plugin = {
@@ -71,7 +59,7 @@ async function bundle(): Promise<void> {
     external: native,
     plugins: [entryPointNames],
     banner: { js: "const bundleUrl=require('node:url').pathToFileURL(__filename).href;" },
-    define: { 'import.meta.url': 'bundleUrl', HEARTH_COMMIT: JSON.stringify(commit()) },
+    define: { 'import.meta.url': 'bundleUrl', HEARTH_COMMIT: JSON.stringify(commit(root)) },
     logLevel: 'warning',
   });
 }
@@ -89,17 +77,7 @@ lib=$(dirname "$(readlink -f "$0")")/lib
 exec "$lib/node" --optimize-for-size --no-maglev --max-semi-space-size=1 --v8-pool-size=1 "$lib/hearth.cjs" "$@"
 `;
 
-function checkNode(): void {
-  const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-    optionalDependencies: Record<string, string>;
-  };
-  const pinned = optionalDependencies[`node-linux-${process.arch}`];
-  if (process.version !== `v${pinned}`) {
-    throw new Error(`this is Node ${process.version}, but v${pinned} is pinned; start by "npm run build"`);
-  }
-}
-
-checkNode();
+checkNode(root);
 rmSync(out, { recursive: true, force: true });
 mkdirSync(lib, { recursive: true });
 await bundle();

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { useNativeFolder } from '../util/native-folder.ts';
 
 /**
  * The right to be the one process that works on a data folder: `serve`, or a command while no server runs. It is a lock
@@ -18,6 +19,7 @@ export class ProcessLock implements Disposable {
   static take(dataDir: string): ProcessLock | undefined {
     const folder = join(dataDir, 'tmp');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    useNativeFolder(folder);
     const connection = new Sqlite(join(folder, 'lock'), { timeout: 0 });
     try {
       connection.pragma('journal_mode = OFF'); // nothing is ever written

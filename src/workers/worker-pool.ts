@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
-import { workerEntry } from './entry.ts';
+import { startWorker } from './entry.ts';
 import type { JobKind, Jobs, Request, Response } from './jobs.ts';
 
 export interface WorkerPoolOptions {
@@ -79,7 +79,7 @@ export class WorkerPool {
 
   #start(): Worker {
     // Our own arguments (`--test`, `--import`) are none of the worker's business; V8's flags hold for the process.
-    const worker = new Worker(workerEntry(), { execArgv: [], resourceLimits: LIMITS, name: 'hearth' });
+    const worker = startWorker({ execArgv: [], resourceLimits: LIMITS, name: 'hearth' });
     worker.on('message', (response: Response) => this.#answered(response));
     worker.on('error', (error) => this.#log.error('worker.failed', { error }));
     const gone = new Promise<void>((resolve) => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { stripElf } from '../../build/elf.ts';
 import { findEntryPoints, renameEntryPoints } from '../../build/entry-points.ts';
 import { packagesFor } from '../../build/native-packages.ts';
 import { projectRoot } from '../architecture/source-files.ts';
@@ -42,5 +43,22 @@ describe('packages with native parts', () => {
     assert.equal(sqlite?.wanted('/prebuilds/linux-arm64.node'), false);
     assert.equal(sqlite?.wanted('/deps'), false);
     assert.equal(sqlite?.wanted('/lib/index.js'), true);
+  });
+});
+
+describe('stripping', () => {
+  for (const arch of ['x64', 'arm64']) {
+    it(`keeps all that a file for ${arch} has loaded, and nothing twice`, () => {
+      const file = readFileSync(join(projectRoot, `node_modules/better-sqlite3/prebuilds/linux-${arch}.node`));
+      const stripped = stripElf(file);
+      assert.ok(stripped.length < file.length);
+      assert.deepEqual(stripElf(stripped), stripped);
+      // All but the place and the number of the sections, which the header names, is as it was.
+      assert.deepEqual(stripped.subarray(0x40, 1_000_000), file.subarray(0x40, 1_000_000));
+    });
+  }
+
+  it('refuses what is no such file', () => {
+    assert.throws(() => stripElf(Buffer.from('#!/bin/sh\nexit 0\n')), /not a 64-bit ELF file/);
   });
 });

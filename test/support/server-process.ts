@@ -11,7 +11,7 @@ export interface ServerOptions {
   readonly dir?: string;
   /** More TOML, after the keys set here. Top-level keys are not possible, tables are. */
   readonly toml?: string;
-  /** Starts this executable instead of the sources. */
+  /** Starts this executable instead of the sources; the variable `TEST_EXECUTABLE` names one for all tests. */
   readonly executable?: string;
   readonly env?: NodeJS.ProcessEnv;
   /** Words to put before the command, e.g. `taskset -c 0`. */
@@ -61,7 +61,8 @@ export class ServerProcess {
     const port = await freePort();
     const config = join(dir, 'hearth.toml');
     writeFileSync(config, toml(dir, port, options.toml ?? ''));
-    const command = options.executable === undefined ? fromSource() : [options.executable];
+    const executable = options.executable ?? process.env['TEST_EXECUTABLE'];
+    const command = executable === undefined ? fromSource() : [executable];
     const [program, ...args] = [...(options.prefix ?? []), ...command, 'serve', '--config', config];
     const child = spawn(program, args, {
       cwd: dir,
