@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { forbidden, invalidParam, MatrixError, notFound, userSuspended } from '../protocol/errors.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { parseRoomAlias, serverOfAlias } from '../protocol/ids/room-id.ts';
 import type { RoomAlias, RoomId, ServerName } from '../protocol/ids/types.ts';
@@ -41,11 +41,12 @@ export class Aliases {
   }
 
   /**
-   * Gives a room one more name. 400 M_INVALID_PARAM no alias of this server · 403 M_FORBIDDEN not in the room
+   * Gives a room one more name. 400 M_INVALID_PARAM no alias of this server · 403 M_FORBIDDEN not in the room; M_USER_SUSPENDED
    * · 409 M_UNKNOWN the alias exists
    */
   async create(requester: Requester, alias: string, roomId: string): Promise<void> {
     const { db, aliasStore, roomState, rooms } = this.#uses;
+    checkNotSuspended(requester);
     const parsed = this.#own(alias);
     const room = rooms.getForMember(roomId);
     await db.durable<void>(() => {
@@ -60,10 +61,12 @@ export class Aliases {
 
   /**
    * Takes a name away, and out of the canonical alias where the requester may change it. For whoever made the alias,
-   * who may set the room's canonical alias, and server admins. 404 M_NOT_FOUND · 403 M_FORBIDDEN
+   * who may set the room's canonical alias, and server admins. 404 M_NOT_FOUND · 403 M_FORBIDDEN,
+   * M_USER_SUSPENDED
    */
   async remove(requester: Requester, alias: string): Promise<void> {
     const { db, aliasStore, rooms, interning } = this.#uses;
+    checkNotSuspended(requester);
     const parsed = this.#own(alias);
     await db.durable<void>(() => {
       const found = aliasStore.find(parsed);
@@ -95,6 +98,7 @@ export class Aliases {
   /** Lists the room or takes it out. For who may name the room, and server admins. 404 M_NOT_FOUND · 403 M_FORBIDDEN */
   async publish(requester: Requester, roomId: string, published: boolean): Promise<void> {
     const { db, roomState, rooms } = this.#uses;
+    checkNotSuspended(requester);
     const room = rooms.get(roomId);
     await db.durable<void>(() => {
       if (published) this.checkPublishing(requester);
@@ -137,4 +141,8 @@ export class Aliases {
     if (Array.isArray(others)) content['alt_aliases'] = others.filter((other) => other !== alias);
     this.#uses.localInput.append(room, requester.userId, { type: 'm.room.canonical_alias', stateKey: '', content });
   }
+}
+
+function checkNotSuspended({ suspended }: Requester): void {
+  if (suspended === true) throw userSuspended();
 }

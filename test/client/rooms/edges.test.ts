@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { asUserId } from '../../../src/protocol/ids/user-id.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { World } from '../../support/world.ts';
 
@@ -118,6 +119,43 @@ describe('events that clients send', () => {
     ] as const) {
       const answer = await world.call('PUT', `${room}/state/m.room.server_acl`, { token: tokens.alice, body: acl });
       assert.equal(answer.status, status, `${JSON.stringify(acl)}: ${answer.text}`);
+    }
+  });
+});
+
+describe('a suspended account', () => {
+  it('can read, leave and redact what it said, and changes nothing else in rooms or the directory', async () => {
+    const { world, tokens } = await worldOf('alice', 'bob');
+    await using _ = world;
+    const own = await newRoom(world, tokens.bob, { preset: 'public_chat', room_alias_name: 'bobs' });
+    const other = await newRoom(world, tokens.alice, { preset: 'public_chat' });
+    const said = await world.ok('PUT', `${own}/send/x/1`, tokens.bob, {});
+    await world.ok('POST', `${own}/join`, tokens.alice, {});
+    const theirs = await world.ok('PUT', `${own}/send/x/1`, tokens.alice, {});
+    await world.hs.services.accounts.setSuspended(asUserId('@bob:localhost'), true);
+    const list = own.replace('/rooms/', '/directory/list/room/');
+    const roomId = decodeURIComponent(own.slice(own.lastIndexOf('/') + 1));
+    const cases: readonly (readonly [request: string, body: JsonObject | undefined, status: 200 | 403])[] = [
+      [`PUT ${own}/send/x/2`, {}, 403],
+      [`PUT ${own}/state/m.room.topic`, { topic: 'x' }, 403],
+      [`PUT ${own}/redact/${theirs.event_id}/1`, {}, 403],
+      [`PUT ${own}/send/m.room.redaction/3`, { redacts: theirs.event_id }, 403],
+      [`POST ${own}/kick`, { user_id: '@alice:localhost' }, 403],
+      [`POST ${own}/ban`, { user_id: '@alice:localhost' }, 403],
+      [`POST ${other}/join`, {}, 403],
+      [`POST ${client}/createRoom`, {}, 403],
+      [`PUT ${client}/directory/room/%23more:localhost`, { room_id: roomId }, 403],
+      [`DELETE ${client}/directory/room/%23bobs:localhost`, undefined, 403],
+      [`PUT ${list}`, { visibility: 'public' }, 403],
+      [`GET ${own}/state`, undefined, 200],
+      [`PUT ${own}/redact/${said.event_id}/1`, {}, 200],
+      [`POST ${own}/leave`, {}, 200],
+    ];
+    for (const [request, body, status] of cases) {
+      const [method = '', path = ''] = request.split(' ');
+      const answer = await world.call(method, path, { token: tokens.bob, body });
+      assert.equal(answer.status, status, `${request}: ${answer.text}`);
+      if (status === 403) assert.equal(answer.json.errcode, 'M_USER_SUSPENDED', request);
     }
   });
 });

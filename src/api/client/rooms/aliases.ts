@@ -33,7 +33,8 @@ const roomBody = object({ room_id: string() });
 /**
  * `PUT /_matrix/client/v3/directory/room/{roomAlias}`
  * Gives a room that the requester is in one more name on this server.
- * 200 `{}` · 400 M_INVALID_PARAM not an alias of this server · 403 M_FORBIDDEN not in the room · 409 M_UNKNOWN it exists
+ * 200 `{}` · 400 M_INVALID_PARAM not an alias of this server · 403 M_FORBIDDEN not in the room,
+ * M_USER_SUSPENDED · 409 M_UNKNOWN it exists
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export const createAlias = ({ rooms }: Services): Endpoint =>
