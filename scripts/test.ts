@@ -4,8 +4,8 @@
  * these files or folders.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { globSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Stage {
@@ -52,7 +52,18 @@ const checks: readonly Stage[] = [
   { name: 'generated documents', command: process.execPath, args: ['scripts/generate-config-docs.ts', '--check'] },
 ];
 
-const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+/** What all tests ask of the API and get as answers: scripts/generate-endpoints.ts reads it. */
+const record = join(root, 'build/out/requests.tsv');
+if (chosen.length === 0) {
+  mkdirSync(dirname(record), { recursive: true });
+  writeFileSync(record, '');
+}
+
+const env = {
+  ...process.env,
+  PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`,
+  ...(chosen.length === 0 ? { RECORD_REQUESTS: record } : {}),
+};
 
 function passes(stage: Stage): boolean {
   console.log(`\n── ${stage.name}`);

@@ -8,6 +8,8 @@ import type { Endpoint, Gate, HttpCall, Interface, Reply } from './http/types.ts
 
 /** The HTTP API without a port: a call goes in, a reply comes out. Never throws. */
 export interface App {
+  /** All that is served. */
+  readonly endpoints: readonly Endpoint[];
   /** `serves`: what may be answered here; everything without it. */
   handle(call: HttpCall, serves?: ReadonlySet<Interface>): Promise<Reply>;
 }
@@ -22,6 +24,7 @@ export interface AppTools {
 export function createApp(endpoints: readonly Endpoint[], tools: AppTools): App {
   const router = new Router(endpoints);
   return {
+    endpoints,
     async handle(call, serves) {
       try {
         return await dispatch(router, tools.gate, call, serves);

@@ -12,6 +12,8 @@ import { uploadEndpoints } from './media/upload.ts';
 import { notificationEndpoint } from './push/notifications.ts';
 import { pusherEndpoints } from './push/pushers.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
+import { reportEndpoints } from './rooms/report.ts';
+import { searchEvents } from './search/search.ts';
 import { pushRuleEndpoints } from './sync/push-rules.ts';
 import { receiptEndpoints } from './sync/receipts.ts';
 import { syncEndpoints } from './sync/sync.ts';
@@ -26,7 +28,9 @@ export function clientEndpoints(services: Services): Endpoint[] {
     ...openIdEndpoints(services),
     ...thirdPartyEndpoints(),
     ...roomEndpoints(services),
+    ...reportEndpoints(services),
     ...directoryEndpoints(services),
+    ...(services.search === undefined ? [] : [searchEvents(services.search)]),
     ...syncEndpoints(services),
     ...e2eeEndpoints(services),
     ...receiptEndpoints(services),

@@ -16,10 +16,10 @@ import { joinedMembers, members } from './members.ts';
 import { messages } from './messages.ts';
 import { redact } from './redact.ts';
 import { relations, relationsOfKind, relationsOfKindAndType } from './relations.ts';
-import { reportEvent, reportRoom, reportUser } from './report.ts';
 import { send } from './send.ts';
 import { getState, getStateEvent, setState } from './state.ts';
 import { threads } from './threads.ts';
+import { timestampToEvent } from './timestamp-to-event.ts';
 import { upgrade } from './upgrade.ts';
 
 /** Every endpoint that makes, changes or reads rooms. */
@@ -50,14 +50,12 @@ export function roomEndpoints(services: Services): Endpoint[] {
     relationsOfKind,
     relationsOfKindAndType,
     removeAlias,
-    reportEvent,
-    reportRoom,
-    reportUser,
     resolveAlias,
     send,
     setDirectoryVisibility,
     setState,
     threads,
+    timestampToEvent,
     unban,
     upgrade,
   ].map((make) => make(services));

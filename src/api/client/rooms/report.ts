@@ -16,7 +16,7 @@ const maybeWithReason = v.looseObject({ reason: v.optional(v.string(), '') });
  * room, or no such event to be seen · 429 M_LIMIT_EXCEEDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid
  */
-export const reportEvent = ({ reports }: Services): Endpoint =>
+const reportEvent = ({ reports }: Services): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/rooms/{roomId}/report/{eventId}',
@@ -35,7 +35,7 @@ export const reportEvent = ({ reports }: Services): Endpoint =>
  * · 404 M_NOT_FOUND not known here · 429 M_LIMIT_EXCEEDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport
  */
-export const reportRoom = ({ reports }: Services): Endpoint =>
+const reportRoom = ({ reports }: Services): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/rooms/{roomId}/report',
@@ -54,7 +54,7 @@ export const reportRoom = ({ reports }: Services): Endpoint =>
  * · 429 M_LIMIT_EXCEEDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport
  */
-export const reportUser = ({ reports }: Services): Endpoint =>
+const reportUser = ({ reports }: Services): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/users/{userId}/report',
@@ -66,3 +66,6 @@ export const reportUser = ({ reports }: Services): Endpoint =>
       return empty();
     },
   });
+
+export const reportEndpoints = (services: Services): Endpoint[] =>
+  [reportEvent, reportRoom, reportUser].map((make) => make(services));

@@ -1,0 +1,68 @@
+import type { JudgedRow } from './endpoint-list.ts';
+
+/** What a module of the specification comes with, where it is not served. */
+const comesWith: { readonly [module: string]: string } = {
+  'account-3pid': 'mail addresses',
+  appservice: 'application services',
+  'dehydrated-device': 'end-to-end encryption',
+  'delayed-events': 'delayed events',
+  discovery: 'support and policy documents',
+  'e2ee-backup': 'end-to-end encryption',
+  'e2ee-cross-signing': 'end-to-end encryption',
+  'e2ee-keys': 'end-to-end encryption',
+  matrixrtc: 'MatrixRTC',
+  media: 'URL previews and files of other servers',
+  oauth: 'OAuth 2.0',
+  presence: 'presence',
+  push: 'pushers',
+  'qr-login': 'OAuth 2.0',
+  registration: 'mail addresses',
+  account: 'mail addresses',
+  'room-previews': 'guests',
+  'rooms-read': 'jumping to a date',
+  'sliding-sync': 'sliding sync',
+  sso: 'OAuth 2.0',
+  'sync-old': 'the sync of before r0.2',
+  'thread-subscriptions': 'thread subscriptions',
+  'to-device': 'end-to-end encryption',
+};
+
+const pushGateway = '/_matrix/push/v1/notify';
+
+/** One line of the guide's table. */
+function line(row: JudgedRow): string {
+  const name = `\`${row.method} ${row.path}\`${row.deprecated ? ' (deprecated)' : ''}${row.released ? '' : ' (unstable)'}`;
+  return `| ${name} | ${verdict(row)} |`;
+}
+
+function verdict({ path, module, served, outcomes }: JudgedRow): string {
+  // The first way to sync, and its page on one room.
+  const old = !served && path.endsWith('/initialSync');
+  if (path === pushGateway) return 'called by the pushers, tested against a gateway over HTTP';
+  if (old) return `comes with ${comesWith['sync-old']}`;
+  if (!served) return `comes with ${comesWith[module] ?? module.replaceAll('-', ' ')}`;
+  return `served and tested by ${outcomes.join(', ')}`;
+}
+
+/** The whole of docs/endpoints.md. */
+export function endpointGuide(rows: readonly JudgedRow[]): string {
+  const served = rows.filter((row) => row.served).length;
+  return [
+    '# Endpoints',
+    '',
+    'Written by `scripts/generate-endpoints.ts` from the inventory of the specification in `test/vectors/endpoints.tsv`, from',
+    'what the router serves, and from what the last run of all tests asked and got as answers.',
+    '',
+    `${served} of ${rows.length} are served.`,
+    '',
+    '| endpoint | here |',
+    '|---|---|',
+    ...rows.map(line),
+    '',
+  ].join('\n');
+}
+
+/** The names of the endpoints that a guide says are served. */
+export function servedIn(guide: string): string[] {
+  return [...guide.matchAll(/^\| `([^`]+)`[^|]*\| served/gm)].map((match) => match[1] ?? '');
+}
