@@ -143,6 +143,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   deviceObservers.push(push.pushers);
   observers.push(directory.openRooms);
   const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
+  const { search, searchIndex } = createSearch({ ...shared, people: users.people, enabled: config.search.enabled });
   await lifecycle.deactivation.resume();
   const mediaServices = createMedia({ ...base, workers, config });
   const { media, thumbnails } = mediaServices;
@@ -164,7 +165,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     reports,
     directory,
     e2ee,
-    sync: createSync({ ...shared, pushRules, typing, e2ee }),
+    sync: createSync({ ...shared, pushRules, people: users.people, typing, e2ee }),
     receipts: new Receipts(shared),
     typing: typingService,
     pushRules,

@@ -20,6 +20,7 @@ import { LocalInput } from './local-input.ts';
 import { type LocalPeople, MemberRules } from './member-rules.ts';
 import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
+import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
 import { RoomReading } from './reading.ts';
 import { RedactionEffects } from './redaction-effects.ts';
@@ -44,6 +45,7 @@ export interface Rooms {
   readonly aliases: Aliases;
   readonly reading: RoomReading;
   readonly messages: RoomMessages;
+  readonly moments: Moments;
   readonly relatedEvents: RelatedEvents;
   readonly threadList: ThreadList;
   readonly bundles: Bundles;
@@ -120,6 +122,7 @@ export function createRooms({
     aliases,
     reading,
     messages: new RoomMessages({ ...base, reading, history, tokens, clientEvents, bundles }),
+    moments: new Moments({ ...base, reading }),
     relatedEvents: new RelatedEvents({ ...base, reading, tokens, clientEvents, bundles, ignored }),
     threadList: new ThreadList({ ...base, reading, tokens, clientEvents, bundles, ignored }),
     bundles,

@@ -23,6 +23,7 @@ import { RelationStore } from './relations/relations.ts';
 import { ThreadStore } from './relations/threads.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
+import { MomentStore } from './rooms/moments.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
 import { TransactionStore } from './rooms/transactions.ts';
@@ -59,6 +60,7 @@ export interface Stores {
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly redactions: RedactionStore;
+  readonly moments: MomentStore;
   readonly relations: RelationStore;
   readonly threads: ThreadStore;
   readonly transactions: TransactionStore;
@@ -109,6 +111,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     boundaries: new BoundaryStore(db),
     redactions: new RedactionStore(db),
     relations: new RelationStore(db),
+    moments: new MomentStore(db),
     threads: new ThreadStore(db),
     transactions: new TransactionStore(db),
     segments: new Segments(db),

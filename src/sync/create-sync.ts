@@ -17,6 +17,7 @@ import type { SyncChanges } from '../store/sync/changes.ts';
 import type { AccountDataStore } from '../store/users/account-data.ts';
 import type { Notifier } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
+import type { People } from '../users/people.ts';
 import type { Clock } from '../util/clock.ts';
 import { ChangedRooms } from './changed-rooms.ts';
 import { DeviceSections } from './device-sections.ts';
@@ -48,6 +49,7 @@ export interface CreateSyncUses {
   readonly clientEvents: ClientEvents;
   readonly bundles: Bundles;
   readonly pushRules: PushRules;
+  readonly people: Pick<People, 'blocksInvites'>;
   readonly typing: Typing;
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly e2ee: E2ee;

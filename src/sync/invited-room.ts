@@ -5,12 +5,14 @@ import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import type { People } from '../users/people.ts';
 import type { Turn } from './turn.ts';
 
 export interface InvitedRoomUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
+  readonly people: Pick<People, 'blocksInvites'>;
 }
 
 /**
@@ -35,12 +37,13 @@ export class InvitedRooms {
     this.#uses = uses;
   }
 
-  /** The room's entry; '' for an invite from somebody whom the user ignores. */
+  /** The room's entry; '' for an invite from somebody whom the user ignores, and for any while the user wants none. */
   entry(turn: Turn, member: LocalMember): string {
     const { interning, events, roomState } = this.#uses;
     const sender = events.row(member.event)?.sender;
     const isInvite = member.membership === memberships.invite;
     if (isInvite && sender !== undefined && turn.ignored.has(sender)) return '';
+    if (isInvite && this.#uses.people.blocksInvites(turn.userId)) return '';
     const state = roomState.stripped(member.user, member.room) ?? this.#current(member.room, member.event);
     const section = isInvite ? 'invite_state' : 'knock_state';
     return `${JSON.stringify(interning.roomId(member.room))}:{"${section}":{"events":${state}}}`;

@@ -160,6 +160,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       clientEvents: rooms.clientEvents,
       bundles: rooms.bundles,
       pushRules,
+      people: { blocksInvites: () => false },
       typing: memoryTyping,
       e2ee: createE2ee({ db, streams, clock, stores, serverName: asServerName('localhost') }),
     }),

@@ -20,7 +20,11 @@ const upgrade = (world: World, token: string, id: string, body: unknown) =>
 async function stateOf(world: World, token: string, id: string): Promise<Map<string, Json>> {
   const events = (await world.ok('GET', `${v3}/rooms/${enc(id)}/state`, token)) as unknown as Json[];
   return new Map(
-    events.map((event) => [`${event['type']}${event['state_key'] ? `/${event['state_key']}` : ''}`, event]),
+    events.map((event) => {
+      const type = event['type'] as string;
+      const key = event['state_key'] as string;
+      return [key === '' ? type : `${type}/${key}`, event];
+    }),
   );
 }
 
