@@ -41,8 +41,8 @@ export class Aliases {
   }
 
   /**
-   * Gives a room one more name. 400 M_INVALID_PARAM no alias of this server · 403 M_FORBIDDEN not in the room; M_USER_SUSPENDED
-   * · 409 M_UNKNOWN the alias exists
+   * Gives a room one more name. 400 M_INVALID_PARAM no alias of this server · 403 M_FORBIDDEN not in the room,
+   * M_USER_SUSPENDED · 409 M_UNKNOWN the alias exists
    */
   async create(requester: Requester, alias: string, roomId: string): Promise<void> {
     const { db, aliasStore, roomState, rooms } = this.#uses;
