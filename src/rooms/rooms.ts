@@ -76,17 +76,8 @@ export interface RoomsUses {
 }
 
 /** Builds the domain bottom-up. */
-export function createRooms({
-  db,
-  stores,
-  streams,
-  clock,
-  random,
-  signer,
-  people,
-  settings,
-  observers,
-}: RoomsUses): Rooms {
+export function createRooms(uses: RoomsUses): Rooms {
+  const { db, stores, streams, clock, random, signer, people, settings, observers } = uses;
   const { serverName } = signer;
   const authEvents = new AuthEvents(stores);
   const signatures = ownSignatures(serverName);
