@@ -2,6 +2,8 @@ import { mock } from 'node:test';
 import {
   ClientEvent,
   createClient,
+  type ICreateClientOpts,
+  type IStartClientOpts,
   type MatrixClient,
   type MatrixEvent,
   type Room,
@@ -57,22 +59,61 @@ export async function loginWithSdk(baseUrl: string, user: string, password: stri
 }
 
 /** A client that syncs; resolves when its first sync is through. */
-export async function startSdk(baseUrl: string, account: SdkAccount): Promise<MatrixClient> {
-  const client = createClient({
+export async function startSdk(
+  baseUrl: string,
+  account: SdkAccount,
+  options: IStartClientOpts = {},
+): Promise<MatrixClient> {
+  return started(newClient(baseUrl, account, {}), options);
+}
+
+/** A client with Rust crypto; it keeps its keys in memory. */
+export interface EncryptedClient {
+  readonly client: MatrixClient;
+  readonly account: SdkAccount;
+  /** What opens the user's secret storage. */
+  secretKey: Uint8Array | undefined;
+}
+
+/** The same with end-to-end encryption. */
+export async function startEncrypted(baseUrl: string, account: SdkAccount): Promise<EncryptedClient> {
+  const kept = new Map<string, Uint8Array>();
+  const client = newClient(baseUrl, account, {
+    cryptoCallbacks: {
+      getSecretStorageKey: ({ keys }) => {
+        const [id] = Object.keys(keys);
+        const key = id === undefined ? undefined : (opened.secretKey ?? kept.get(id));
+        return Promise.resolve(id !== undefined && key !== undefined ? [id, new Uint8Array(key)] : null);
+      },
+      cacheSecretStorageKey: (id, _info, key) => kept.set(id, key),
+    },
+  });
+  const opened: EncryptedClient = { client, account, secretKey: undefined };
+  await client.initRustCrypto({ useIndexedDB: false });
+  await started(client);
+  return opened;
+}
+
+function newClient(baseUrl: string, account: SdkAccount, more: Partial<ICreateClientOpts>): MatrixClient {
+  return createClient({
     baseUrl,
     userId: account.userId,
     accessToken: account.accessToken,
     deviceId: account.deviceId,
     timelineSupport: true,
     logger: quiet,
+    ...more,
   });
+}
+
+async function started(client: MatrixClient, options: IStartClientOpts = {}): Promise<MatrixClient> {
   const prepared = new Promise<void>((done, failed) => {
     client.on(ClientEvent.Sync, (state, _previous, data) => {
       if (state === SyncState.Prepared) done();
       if (state === SyncState.Error) failed(data?.error ?? new Error('sync failed'));
     });
   });
-  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true, pollTimeout: 10_000 });
+  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true, pollTimeout: 10_000, ...options });
   await prepared;
   return client;
 }
@@ -92,6 +133,7 @@ export function until<T>(client: MatrixClient, what: string, look: () => T | und
     'RoomMember.typing',
     'RoomMember.membership',
     'RoomState.events',
+    'Event.decrypted',
   ];
   return new Promise((done, failed) => {
     const emitter = client as unknown as {
@@ -120,6 +162,14 @@ export function until<T>(client: MatrixClient, what: string, look: () => T | und
 /** The event with that ID in the client's own timeline of the room. */
 export function untilEvent(client: MatrixClient, roomId: string, eventId: string): Promise<MatrixEvent> {
   return until(client, `event ${eventId}`, () => client.getRoom(roomId)?.findEventById(eventId));
+}
+
+/** The event with that ID when the client can read it. */
+export function untilDecrypted(client: MatrixClient, roomId: string, eventId: string): Promise<MatrixEvent> {
+  return until(client, `event ${eventId} decrypted`, () => {
+    const event = client.getRoom(roomId)?.findEventById(eventId);
+    return event !== undefined && event.getClearContent() !== null && !event.isDecryptionFailure() ? event : undefined;
+  });
 }
 
 export function untilRoom(client: MatrixClient, roomId: string, membership: string): Promise<Room> {
