@@ -28,6 +28,7 @@ import { PushRules } from './push/push-rules.ts';
 import type { EventObserver } from './rooms/observer.ts';
 import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
+import { createSearch } from './search/create-search.ts';
 import { Database } from './store/db.ts';
 import type { SyncCalls } from './store/durability/wal-sync.ts';
 import { SigningKeyFile } from './store/signing-key-file.ts';
@@ -142,8 +143,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const push = createPush({ ...shared, config, outbound });
   deviceObservers.push(push.pushers);
   observers.push(directory.openRooms);
-  const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   const { search, searchIndex } = createSearch({ ...shared, people: users.people, enabled: config.search.enabled });
+  const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   const mediaServices = createMedia({ ...base, workers, config });
   const { media, thumbnails } = mediaServices;
@@ -164,6 +165,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     rooms,
     reports,
     directory,
+    search,
     e2ee,
     sync: createSync({ ...shared, pushRules, people: users.people, typing, e2ee }),
     receipts: new Receipts(shared),
@@ -181,10 +183,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const app = createApp(clientEndpoints(services), { gate, log: log.child('http'), random });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
-  const background = new Background(backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee }), {
-    clock,
-    log,
-  });
+  const background = new Background(
+    backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee, searchIndex }),
+    {
+      clock,
+      log,
+    },
+  );
   push.delivery.start();
   return {
     app,

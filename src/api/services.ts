@@ -12,6 +12,7 @@ import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
+import type { Search } from '../search/search.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
@@ -40,6 +41,8 @@ export interface Services extends AccountServices, ElsewhereServices {
   readonly rooms: Rooms;
   readonly reports: Reports;
   readonly directory: Directory;
+  /** `undefined` where the admin has switched it off. */
+  readonly search: Search | undefined;
   readonly sync: Sync;
   readonly e2ee: E2ee;
   readonly receipts: Receipts;

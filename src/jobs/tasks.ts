@@ -1,5 +1,6 @@
 import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Media } from '../media/media.ts';
+import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Sweep } from '../store/sweep.ts';
@@ -15,6 +16,8 @@ export interface TaskUses {
   readonly media: Media;
   readonly clock: Clock;
   readonly uia: Uia;
+  /** Nothing if searching is switched off. */
+  readonly searchIndex?: SearchIndex | undefined;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups'>;
 }
 
@@ -33,13 +36,15 @@ const rowsPerSlice = 500;
 const sessionsPerSlice = 100;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
-export function backgroundTasks({ db, stores, sweep, media, clock, uia, e2ee }: TaskUses): BackgroundTask[] {
+export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
+  const { db, stores, sweep, media, clock, uia, e2ee, searchIndex } = uses;
   return [
     {
       name: 'pack bodies',
       every: millis(2 * second),
       slice: () => stores.bodyPacker.packSome(bodiesPerSlice) === bodiesPerSlice,
     },
+    ...searchTasks(searchIndex),
     {
       name: 'forget transaction IDs',
       every: millis(10 * minute),
@@ -91,6 +96,10 @@ export function backgroundTasks({ db, stores, sweep, media, clock, uia, e2ee }: 
       },
     },
   ];
+}
+
+function searchTasks(index: SearchIndex | undefined): BackgroundTask[] {
+  return index === undefined ? [] : [{ name: 'index messages', every: millis(second), slice: () => index.slice() }];
 }
 
 function e2eeTasks({ toDevice, backups }: TaskUses['e2ee']): BackgroundTask[] {

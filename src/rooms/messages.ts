@@ -160,7 +160,7 @@ function limitOf(asked: number | undefined, filter: RoomEventFilter): number {
 }
 
 /** Where to go on from when a walk has come to the end of what is known. */
-function endOf(rows: readonly EventRow[], from: Boundary, direction: Direction): Boundary {
+export function endOf(rows: readonly EventRow[], from: Boundary, direction: Direction): Boundary {
   const last = rows.at(-1);
   if (last === undefined || last.segment === null || last.idx === null) return from;
   return { segment: last.segment, idx: direction === 'b' ? last.idx - 1 : last.idx };

@@ -27,6 +27,7 @@ import { MomentStore } from './rooms/moments.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
 import { TransactionStore } from './rooms/transactions.ts';
+import { MessageTextStore } from './search/message-text.ts';
 import { Segments } from './segments.ts';
 import { ServerKeyStore } from './server-keys.ts';
 import { MergedPoints } from './state/merged-points.ts';
@@ -59,8 +60,8 @@ export interface Stores {
   readonly roomState: RoomStateStore;
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
-  readonly redactions: RedactionStore;
   readonly moments: MomentStore;
+  readonly redactions: RedactionStore;
   readonly relations: RelationStore;
   readonly threads: ThreadStore;
   readonly transactions: TransactionStore;
@@ -80,6 +81,7 @@ export interface Stores {
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
   readonly roomDirectory: RoomDirectoryStore;
+  readonly messageText: MessageTextStore;
   readonly userDirectory: UserDirectoryStore;
   readonly deviceLists: DeviceListStore;
   readonly deviceKeys: DeviceKeyStore;
@@ -109,9 +111,9 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     roomState: new RoomStateStore(db, interning, stateLog, serverName),
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),
+    moments: new MomentStore(db),
     redactions: new RedactionStore(db),
     relations: new RelationStore(db),
-    moments: new MomentStore(db),
     threads: new ThreadStore(db),
     transactions: new TransactionStore(db),
     segments: new Segments(db),
@@ -130,6 +132,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
     roomDirectory: new RoomDirectoryStore(db),
+    messageText: new MessageTextStore(db),
     userDirectory: new UserDirectoryStore(db),
     deviceLists: new DeviceListStore(db),
     deviceKeys: new DeviceKeyStore(db),

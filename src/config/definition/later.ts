@@ -74,11 +74,13 @@ export const laterTables = {
     later,
   ),
   presence: table('Who is online.', { enabled: preset(flag, false, 'Whether presence is kept and shared.') }, later),
-  search: table(
-    'Searching messages.',
-    { enabled: preset(flag, true, 'Whether messages of unencrypted rooms are indexed and can be searched.') },
-    later,
-  ),
+  search: table('Searching messages.', {
+    enabled: preset(
+      flag,
+      true,
+      'Whether messages of unencrypted rooms are indexed and can be searched; once it is off, the index is deleted.',
+    ),
+  }),
   metrics: table(
     'Figures for Prometheus.',
     {

@@ -14,6 +14,7 @@ export const spaceHierarchy = ({ directory }: Services): Endpoint =>
     method: 'GET',
     path: '/_matrix/client/v1/rooms/{roomId}/hierarchy',
     auth: 'user',
+    limit: 'other',
     body: 'none',
     handler: ({ requester, params, query }) =>
       json(

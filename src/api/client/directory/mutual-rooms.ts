@@ -14,6 +14,7 @@ export const mutualRooms = ({ directory }: Services): Endpoint =>
     method: 'GET',
     path: '/_matrix/client/v1/mutual_rooms',
     auth: 'user',
+    limit: 'other',
     body: 'none',
     handler({ requester, query }) {
       const { joined, count, next } = directory.mutualRooms.page(
@@ -36,6 +37,7 @@ export const unstableMutualRooms = ({ directory }: Services): Endpoint =>
     method: 'GET',
     path: '/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms',
     auth: 'user',
+    limit: 'other',
     body: 'none',
     handler({ requester, query }) {
       const { joined, count, next } = directory.mutualRooms.page(

@@ -20,6 +20,7 @@ export const searchUsers = ({ directory }: Services): Endpoint =>
     method: 'POST',
     path: '/_matrix/client/v3/user_directory/search',
     auth: 'user',
+    limit: 'other',
     body: 'json',
     handler({ requester, body }) {
       const { search_term: searchTerm, limit } = parse(searchBody, body);
