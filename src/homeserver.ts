@@ -11,6 +11,7 @@ import type { Config } from './config/config.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { UserDirectory } from './directory/user-directory.ts';
 import { createE2ee } from './e2ee/create-e2ee.ts';
+import { Presence } from './ephemeral/presence.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
@@ -133,8 +134,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   users.accountData.observe(pushRules);
   users.accountData.provideDefault('m.push_rules', (user) => pushRules.content(user));
   const typing = new Typing(streams, clock);
+  const presence = new Presence({
+    ...base,
+    enabled: config.presence.enabled,
+    exists: (userId) => users.accounts.isTaken(userId),
+  });
   const typingService = new TypingService({ ...shared, typing });
-  observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService);
+  observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService, presence);
   const outbound = new OutboundHttp({
     ranges: new AddressRanges(config.network.allowIpRanges),
     resolveDns: externals.resolveDns ?? systemDns(),
@@ -167,9 +173,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     directory,
     search,
     e2ee,
-    sync: createSync({ ...shared, pushRules, people: users.people, typing, e2ee }),
+    sync: createSync({ ...shared, pushRules, people: users.people, typing, presence, e2ee }),
     receipts: new Receipts(shared),
     typing: typingService,
+    presence,
     pushRules,
     pushers: push.pushers,
     notifications: push.notifications,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Directory } from '../directory/create-directory.ts';
 import type { E2ee } from '../e2ee/create-e2ee.ts';
+import type { Presence } from '../ephemeral/presence.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { TypingService } from '../ephemeral/typing-service.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
@@ -47,6 +48,7 @@ export interface Services extends AccountServices, ElsewhereServices {
   readonly e2ee: E2ee;
   readonly receipts: Receipts;
   readonly typing: TypingService;
+  readonly presence: Presence;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly notifications: Notifications;

@@ -1,4 +1,5 @@
 import type { E2ee } from '../e2ee/create-e2ee.ts';
+import type { Presence } from '../ephemeral/presence.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
@@ -25,6 +26,7 @@ import { InvitedRooms } from './invited-room.ts';
 import { JoinedRooms } from './joined-room.ts';
 import { LeftRooms } from './left-room.ts';
 import { MemberMemory } from './member-memory.ts';
+import { PresenceSection } from './presence-section.ts';
 import { RoomEphemeral } from './room-ephemeral.ts';
 import { RoomStates } from './room-state.ts';
 import { RoomSummaries } from './room-summary.ts';
@@ -51,6 +53,7 @@ export interface CreateSyncUses {
   readonly pushRules: PushRules;
   readonly people: Pick<People, 'blocksInvites'>;
   readonly typing: Typing;
+  readonly presence: Presence;
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly e2ee: E2ee;
 }
@@ -76,6 +79,7 @@ export function createSync(uses: CreateSyncUses): Sync {
     joined,
     rooms: new ChangedRooms(shared),
     devices: new DeviceSections({ ...uses, ...uses.e2ee }),
+    presence: new PresenceSection(uses),
     left: new LeftRooms({ ...sections, joined }),
     invited: new InvitedRooms(uses),
   });

@@ -17,6 +17,7 @@ import type { InvitedRooms } from './invited-room.ts';
 import type { JoinedRooms, RoomSections } from './joined-room.ts';
 import type { LeftRooms } from './left-room.ts';
 import type { MemberMemory } from './member-memory.ts';
+import type { PresenceSection } from './presence-section.ts';
 import type { StateSection, Turn } from './turn.ts';
 
 /** What a client asks of /sync. */
@@ -52,6 +53,7 @@ export interface SyncUses {
   readonly sections: RoomSections;
   readonly rooms: ChangedRooms;
   readonly devices: DeviceSections;
+  readonly presence: PresenceSection;
   readonly joined: JoinedRooms;
   readonly left: LeftRooms;
   readonly invited: InvitedRooms;
@@ -143,7 +145,8 @@ export class Sync {
     const rooms = this.#uses.rooms.of(turn);
     const count = rooms.join.length + rooms.invite.length + rooms.knock.length + rooms.leave.length;
     const devices = this.#uses.devices.news(turn, rooms.joined);
-    if (count === 0 && !rooms.accountData && devices.isEmpty) return undefined;
+    const quiet = count === 0 && !rooms.accountData && devices.isEmpty;
+    if (quiet && !this.#uses.presence.hasNews(turn)) return undefined;
     const isLarge = count > fewRooms || rooms.join.some((member) => this.#isLarge(turn, member));
     if (isLarge) return this.#gathered(this.#pieces(turn, rooms, devices));
     let text = '';
@@ -192,6 +195,8 @@ export class Sync {
     yield this.#head(turn, devices.toDeviceUpTo);
     yield* devices.pieces;
     const accountData = rooms.accountData ? this.#accountData(turn) : '';
+    const presence = this.#uses.presence.text(turn, rooms.join);
+    if (presence !== '') yield presence;
     if (accountData !== '') yield `,"account_data":{"events":[${accountData}]}`;
     const sections = [
       section('join', rooms.join, (member) => joined.entry(turn, member)),

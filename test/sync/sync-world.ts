@@ -5,6 +5,7 @@ import { syncEndpoints } from '../../src/api/client/sync/sync.ts';
 import { typingEndpoints } from '../../src/api/client/sync/typing.ts';
 import type { Services } from '../../src/api/services.ts';
 import { createE2ee } from '../../src/e2ee/create-e2ee.ts';
+import { Presence } from '../../src/ephemeral/presence.ts';
 import { Receipts } from '../../src/ephemeral/receipts.ts';
 import { Typing } from '../../src/ephemeral/typing.ts';
 import { TypingService } from '../../src/ephemeral/typing-service.ts';
@@ -146,11 +147,13 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const pushRules = new PushRules({ ...base, accountData });
   accountData.observe(pushRules);
   const memoryTyping = new Typing(streams, clock);
+  const presence = new Presence({ ...base, enabled: false, exists: () => true });
   const typing = new TypingService({ ...base, typing: memoryTyping });
   observers.push(new PushCounts({ ...base, authEvents: rooms.authEvents, rules: pushRules }), typing);
   const services = {
     pushRules,
     typing,
+    presence,
     filters: new Filters({ db, store: stores.filters }),
     receipts: new Receipts({ ...base, accountData, visibility: rooms.visibility }),
     sync: createSync({
@@ -162,6 +165,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       pushRules,
       people: { blocksInvites: () => false },
       typing: memoryTyping,
+      presence,
       e2ee: createE2ee({ db, streams, clock, stores, serverName: asServerName('localhost') }),
     }),
   };

@@ -14,6 +14,7 @@ import { pusherEndpoints } from './push/pushers.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
 import { reportEndpoints } from './rooms/report.ts';
 import { searchEvents } from './search/search.ts';
+import { presenceEndpoints } from './sync/presence.ts';
 import { pushRuleEndpoints } from './sync/push-rules.ts';
 import { receiptEndpoints } from './sync/receipts.ts';
 import { syncEndpoints } from './sync/sync.ts';
@@ -35,6 +36,7 @@ export function clientEndpoints(services: Services): Endpoint[] {
     ...e2eeEndpoints(services),
     ...receiptEndpoints(services),
     ...typingEndpoints(services),
+    ...presenceEndpoints(services),
     ...pushRuleEndpoints(services),
     ...pusherEndpoints(services),
     notificationEndpoint(services),

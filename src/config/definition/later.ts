@@ -73,7 +73,7 @@ export const laterTables = {
     },
     later,
   ),
-  presence: table('Who is online.', { enabled: preset(flag, false, 'Whether presence is kept and shared.') }, later),
+  presence: table('Who is online.', { enabled: preset(flag, false, 'Whether presence is kept and shared.') }),
   search: table('Searching messages.', {
     enabled: preset(
       flag,

@@ -1,3 +1,4 @@
+import { presenceStates } from '../../../ephemeral/presence.ts';
 import { badJson, notJson } from '../../../protocol/errors.ts';
 import { type Filter, openFilter, parseFilter } from '../../../protocol/filters/filter.ts';
 import { tryParseJson } from '../../../protocol/parse-json.ts';
@@ -30,7 +31,7 @@ function stateSection(query: Query): StateSection {
 /**
  * `GET /_matrix/client/v3/sync`
  * Answers what the client does not know yet, at once or when there is something; with `full_state` always at once.
- * `set_presence` is checked and has no effect while presence is off.
+ * Whoever syncs is online unless `set_presence` says otherwise, if presence is switched on.
  * 200 `{ next_batch, … }` · 400 M_INVALID_PARAM `since`, `timeout` · 400 M_BAD_JSON `filter` · 404 M_NOT_FOUND filter ID
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
  */
@@ -41,14 +42,15 @@ const sync = (services: Services): Endpoint =>
     auth: 'user',
     body: 'none',
     async handler({ requester, query, signal }) {
-      query.oneOf('set_presence', ['offline', 'online', 'unavailable']);
+      const timeout = query.integer('timeout') ?? 0;
+      services.presence.seen(requester, query.oneOf('set_presence', presenceStates) ?? 'online', timeout);
       const answer = await services.sync.sync({
         requester,
         filter: filterOf(services, requester, query.get('filter')),
         since: query.get('since'),
         fullState: query.flag('full_state') ?? false,
         stateSection: stateSection(query),
-        timeout: millis(query.integer('timeout') ?? 0),
+        timeout: millis(timeout),
         signal,
       });
       return streamedJson(typeof answer === 'string' ? [answer] : answer);
