@@ -129,21 +129,23 @@ export class Presence implements EventObserver {
   }
 
   #put(user: UserNid, state: PresenceState, status: string | undefined, lasts: number): void {
-    const { clock } = this.#uses;
+    const { clock, streams } = this.#uses;
     const known = this.#people.get(user);
     if (known === undefined && !this.#makeRoom()) return;
-    const until = state === 'offline' ? Number.POSITIVE_INFINITY : clock.monotonic() + lasts;
-    const lastActive = state === 'online' || known === undefined ? clock.now() : known.lastActive;
-    if (known?.state === state && known.status === status) {
-      known.lastActive = lastActive;
-      known.until = Math.max(known.until, until);
-    } else {
-      const pos = known?.pos ?? this.#uses.streams.now();
-      const other = state === 'offline' ? 0 : (known?.until ?? 0);
-      const longest = Number.isFinite(other) ? Math.max(until, other) : until;
-      this.#changed(user, { state, status, lastActive, until: longest, pos });
-    }
-    if (Number.isFinite(until)) this.#schedule(until);
+    const person = known ?? {
+      state: 'offline',
+      status: undefined,
+      lastActive: clock.now(),
+      until: never,
+      pos: streams.now(),
+    };
+    const news = person.state !== state || person.status !== status;
+    person.until = until(person, state, clock.monotonic() + lasts);
+    person.state = state;
+    person.status = status;
+    if (state === 'online') person.lastActive = clock.now();
+    if (news) this.#changed(user, person);
+    if (state !== 'offline') this.#schedule(person.until);
   }
 
   #changed(user: UserNid, person: Person): void {
@@ -200,8 +202,19 @@ export class Presence implements EventObserver {
         next = Math.min(next, person.until);
         continue;
       }
-      this.#changed(user, { ...person, state: 'offline', until: Number.POSITIVE_INFINITY });
+      person.state = 'offline';
+      person.until = never;
+      this.#changed(user, person);
     }
     if (Number.isFinite(next)) this.#schedule(next);
   }
+}
+
+/** When somebody who is offline goes offline. */
+const never = Number.POSITIVE_INFINITY;
+
+/** Of several devices the one that stays longest counts. */
+function until(before: Person, state: PresenceState, end: number): number {
+  if (state === 'offline') return never;
+  return before.state === 'offline' ? end : Math.max(before.until, end);
 }
