@@ -2,7 +2,7 @@ import { MatrixError, unrecognized } from '../protocol/errors.ts';
 import type { Log } from '../util/log.ts';
 import { type Random, randomToken } from '../util/random.ts';
 import { Query } from './http/query.ts';
-import { bugReply, errorReply, reply } from './http/reply.ts';
+import { bugReply, errorReply, json, reply } from './http/reply.ts';
 import { Router } from './http/router.ts';
 import type { Endpoint, Gate, HttpCall, Interface, Reply } from './http/types.ts';
 
@@ -38,6 +38,9 @@ export function createApp(endpoints: readonly Endpoint[], tools: AppTools): App 
 /** The answer to every pre-flight request: what is allowed does not depend on the path. */
 const preflight = reply({ status: 204 });
 
+/** For those who watch over the server: it is up, and its event loop turns. On every listener, without a database. */
+const healthy = json({ status: 'ok' });
+
 function dispatch(
   router: Router,
   gate: Gate,
@@ -46,6 +49,7 @@ function dispatch(
 ): Promise<Reply> | Reply {
   if (call.method === 'OPTIONS') return preflight;
   const { path, query } = splitUrl(call.url);
+  if (path === '/health' && (call.method === 'GET' || call.method === 'HEAD')) return healthy;
   const route = router.route(call.method, path, serves);
   switch (route.kind) {
     case 'found':

@@ -1,8 +1,9 @@
-import { chmodSync, lstatSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { HttpListener, type ListenOptions, type ServerTools } from '../api/http/server.ts';
 import { isSocketPath } from '../config/checks.ts';
 import type { Listener } from '../config/config.ts';
 import { CommandFailed } from './arguments.ts';
+import { type CertificateUser, readCertificate } from './service/certificates.ts';
 
 /** Opens every listener of the configuration, or none: throws `CommandFailed` that names the address. */
 export async function openListeners(listeners: readonly Listener[], tools: ServerTools): Promise<HttpListener[]> {
@@ -35,7 +36,17 @@ async function openListener(listener: Listener, tools: ServerTools): Promise<Htt
 
 function tlsOf({ tls, tlsCert, tlsKey }: Listener): Pick<ListenOptions, 'tls'> {
   if (tls !== 'files' || tlsCert === undefined || tlsKey === undefined) return {};
-  return { tls: { cert: readFileSync(tlsCert, 'utf8'), key: readFileSync(tlsKey, 'utf8') } };
+  return { tls: readCertificate(tlsCert, tlsKey) };
+}
+
+/** Those of the opened listeners that have their certificate from files. */
+export function certificateUsers(open: readonly HttpListener[], listeners: readonly Listener[]): CertificateUser[] {
+  return listeners.flatMap((listener, index) => {
+    const { tls, tlsCert: certFile, tlsKey: keyFile } = listener;
+    if (tls !== 'files' || certFile === undefined || keyFile === undefined) return [];
+    const use: CertificateUser['use'] = (certificate) => open[index]?.useCertificate(certificate);
+    return [{ place: placeOf(listener), certFile, keyFile, use }];
+  });
 }
 
 /** Takes away what a killed server left; anything but a socket stays, and listening fails on it. */

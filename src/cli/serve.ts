@@ -1,14 +1,16 @@
 import { CommandFailed, type ExitCode, exit, parseServeArguments, WrongUsage } from './arguments.ts';
-import { devSettings, requireConfiguration } from './configuration.ts';
+import { configFile, devSettings, readConfiguration, requireConfiguration } from './configuration.ts';
 
 /** `hearth serve`: runs until it is told to stop. Answers the exit code. */
 export async function serve(args: readonly string[]): Promise<ExitCode> {
   try {
     const { config: file, dev } = parseServeArguments(args);
-    const { config, notes } = requireConfiguration(file, dev ? devSettings : {});
+    const fallback = dev ? devSettings : {};
+    const { config, notes } = requireConfiguration(file, fallback);
     // A configuration that is wrong is reported without loading the server.
     const { runServer } = await import('./server.ts');
-    await runServer(config, notes, dev);
+    const readAgain = () => readConfiguration(configFile(file), fallback);
+    await runServer(config, { notes, greet: dev, readAgain });
     return exit.done;
   } catch (error) {
     if (error instanceof WrongUsage) {

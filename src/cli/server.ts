@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { AdminSocket } from '../api/admin/socket.ts';
 import type { Config } from '../config/config.ts';
+import type { LoadResult } from '../config/load.ts';
 import { describeProblem, type Problem } from '../config/problems.ts';
 import { createHomeserver } from '../homeserver.ts';
 import { ProcessLock } from '../store/process-lock.ts';
@@ -9,17 +10,29 @@ import type { Log } from '../util/log.ts';
 import { createPinoLog } from '../util/pino-log.ts';
 import { version } from '../util/version.ts';
 import { CommandFailed } from './arguments.ts';
-import { openListeners, placeOf } from './listeners.ts';
+import { certificateUsers, openListeners, placeOf } from './listeners.ts';
+import { Certificates } from './service/certificates.ts';
+import { reload } from './service/reload.ts';
+import { ServiceManager } from './service/service-manager.ts';
 import { adminSocketPath } from './socket-client.ts';
 
-/** Runs the server of a configuration until SIGTERM or SIGINT. `greet`: tell a newcomer what to do next. */
-export async function runServer(config: Config, notes: readonly Problem[], greet: boolean): Promise<void> {
+interface RunOptions {
+  readonly notes: readonly Problem[];
+  /** Tell a newcomer what to do next. */
+  readonly greet: boolean;
+  /** The configuration as it is now, when SIGHUP asks for it. */
+  readonly readAgain: () => LoadResult;
+}
+
+/** Runs the server of a configuration until SIGTERM or SIGINT. */
+export async function runServer(config: Config, { notes, greet, readAgain }: RunOptions): Promise<void> {
   const log = createPinoLog({ level: config.log.level, clock: systemClock });
   for (const note of notes) log.warn('config.not_used', { note: describeProblem(note) });
   makeDataDir(config.dataDir);
   using lock = ProcessLock.take(config.dataDir);
   if (!lock) throw new CommandFailed(`Another process works on ${config.dataDir} already.`, 'busy');
 
+  const manager = new ServiceManager({ env: process.env, pid: process.pid, clock: systemClock, log });
   // Told to stop while it starts, it stops once it has started.
   const stopped = untilStopped(log);
   await using homeserver = await createHomeserver(config, { log, onFatal: () => process.exit(1) });
@@ -29,13 +42,26 @@ export async function runServer(config: Config, notes: readonly Problem[], greet
   doors.adopt(await AdminSocket.listen(socketPath, homeserver.admin, log), (socket) => socket.close());
   const listeners = await openListeners(config.listen, { ...homeserver, clock: systemClock, log });
   doors.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close()))));
+  const certificates = new Certificates(certificateUsers(listeners, config.listen), { clock: systemClock, log });
+  doors.defer(() => certificates.close());
+  const onHangUp = () =>
+    reload(config, {
+      read: readAgain,
+      log,
+      setLogLevel: (level) => log.setLevel(level),
+      reloadCertificates: () => certificates.check(),
+    });
+  process.on('SIGHUP', onHangUp);
+  doors.defer(() => void process.off('SIGHUP', onHangUp));
   const addresses = listeners.map((listener, index) => {
     const { address = '', port = 0 } = config.listen[index] ?? {};
     return placeOf({ address, port: listener.port ?? port });
   });
   log.info('server.ready', { version, serverName: config.serverName, listen: addresses });
   if (greet) process.stdout.write(greeting(config, addresses[0] ?? ''));
+  manager.ready(`${config.serverName} at ${addresses.join(', ')}`);
   await stopped;
+  await manager.stopping();
 }
 
 function makeDataDir(path: string): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import { MatrixError } from '../../protocol/errors.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -10,14 +11,20 @@ import { errorReply } from './reply.ts';
 import { send } from './send.ts';
 import type { HttpCall, Interface } from './types.ts';
 
+/** Certificate chain and key in PEM form. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface ListenOptions {
   /** An IP address or host name, or the absolute path of a unix socket. */
   readonly address: string;
   /** 0 lets the system choose; not used with a unix socket. */
   readonly port: number;
   readonly serves: readonly Interface[];
-  /** With it the listener speaks TLS: certificate chain and key in PEM form. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** With it the listener speaks TLS, with this certificate for whatever name is asked for. */
+  readonly tls?: Certificate;
 }
 
 export interface ServerTools {
@@ -54,13 +61,15 @@ const dropAtMost = 1024 * 1024;
 /** One listening address. */
 export class HttpListener {
   readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
   readonly #tools: ServerTools;
   readonly #serves: ReadonlySet<Interface>;
   /** Grows with connections, which are limited. */
   readonly #open = new Set<Exchange>();
 
-  private constructor(server: Server, serves: readonly Interface[], tools: ServerTools) {
+  private constructor(server: Server | TlsServer, serves: readonly Interface[], tools: ServerTools) {
     this.#server = server;
+    this.#tls = 'setSecureContext' in server ? server : undefined;
     this.#serves = new Set(serves);
     this.#tools = tools;
     server.maxConnections = maxConnections;
@@ -98,6 +107,12 @@ export class HttpListener {
   get port(): number | undefined {
     const address = this.#server.address();
     return typeof address === 'object' ? address?.port : undefined;
+  }
+
+  /** Uses another certificate for new connections. Throws if key and certificate do not go together. */
+  useCertificate(certificate: Certificate): void {
+    if (this.#tls === undefined) throw new Error('this listener does not speak TLS');
+    this.#tls.setSecureContext({ ...certificate });
   }
 
   /** Takes no more connections, lets waiting requests end at once and gives the others a few seconds. */

@@ -1,0 +1,45 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../../config/config.ts';
+import type { LoadResult } from '../../config/load.ts';
+import { describeProblem } from '../../config/problems.ts';
+import type { Log } from '../../util/log.ts';
+import type { LogLevel } from '../../util/pino-log.ts';
+
+interface Reloadable {
+  readonly read: () => LoadResult;
+  readonly log: Log;
+  readonly setLogLevel: (level: LogLevel) => void;
+  readonly reloadCertificates: () => void;
+}
+
+/**
+ * What SIGHUP asks for: reads the configuration again, takes over the log level and the certificates, and names the
+ * changed keys that wait for a restart. A configuration with mistakes changes nothing.
+ */
+export function reload(running: Config, { read, log, setLogLevel, reloadCertificates }: Reloadable): void {
+  const result = read();
+  if (!result.ok) {
+    log.error('config.reload_refused', { problems: result.problems.map(describeProblem) });
+    return;
+  }
+  setLogLevel(result.config.log.level);
+  reloadCertificates();
+  log.info('config.reloaded', { logLevel: result.config.log.level });
+  const waiting = changedKeys(running, result.config).filter((key) => key !== 'log.level');
+  if (waiting.length > 0) log.warn('config.needs_restart', { keys: waiting });
+}
+
+/** Names such as `rooms.defaultVersion` of what differs, two levels deep, sorted. */
+function changedKeys(before: object, after: object, prefix = ''): string[] {
+  const [old, fresh] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
+  const keys = [...new Set([...old.keys(), ...fresh.keys()])].toSorted();
+  return keys.flatMap((key) => {
+    const [a, b] = [old.get(key) as unknown, fresh.get(key) as unknown];
+    if (isDeepStrictEqual(a, b)) return [];
+    return prefix === '' && isTable(a) && isTable(b) ? changedKeys(a, b, `${key}.`) : [`${prefix}${key}`];
+  });
+}
+
+function isTable(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
