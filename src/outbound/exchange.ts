@@ -45,7 +45,13 @@ function attempt(options: ExchangeOptions): Promise<OutboundResult | 'stale'> {
       if (call.reusedSocket && codeOf(error) === 'ECONNRESET' && !signal.aborted) resolve('stale');
       else resolve(failureOf(error, signal));
     });
+    let isAnswered = false;
+    // A connection that is closed for another reason than an error: the other side wanted to change the protocol.
+    call.once('close', () => {
+      if (!isAnswered) resolve(failure('connection', 'it was closed without an answer'));
+    });
     call.once('response', (response) => {
+      isAnswered = true;
       readAnswer(response, options).then(resolve, (error: unknown) => resolve(failureOf(error, signal)));
     });
     call.end(body);

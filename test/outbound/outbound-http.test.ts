@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer as createPlain, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecure } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createRaw } from 'node:net';
 import { describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { AddressRanges } from '../../src/outbound/address-ranges.ts';
@@ -240,6 +240,28 @@ describe('requests to the outside', () => {
     assert.deepEqual(await outcome('http://u:p@a.test/'), ['url', false]);
     assert.deepEqual(await outcome('nonsense'), ['url', false]);
   });
+
+  const noAnswers: readonly [string, string][] = [
+    ['an offer of another protocol', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'],
+    ['what is no HTTP', 'hello\r\n\r\n'],
+    ['half an answer', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel'],
+    ['headers without end', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`],
+  ];
+  for (const [what, bytes] of noAnswers) {
+    it(`fail with ${what}`, async () => {
+      const server = createRaw((socket) =>
+        socket
+          .on('error', () => {})
+          .resume()
+          .end(bytes),
+      );
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      using c = client();
+      const result = await c.get(`http://a.test:${(server.address() as AddressInfo).port}/`);
+      assert.deepEqual(result.ok || [result.reason, result.retryable], ['connection', true]);
+      await new Promise((resolve) => server.close(resolve));
+    });
+  }
 
   it('are called off by their caller and when the server stops', async () => {
     await using stub = await serve(() => {});
