@@ -108,7 +108,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName };
 
-  const { mode, sharedSecret } = config.registration;
+  const { mode, sharedSecret, terms } = config.registration;
   const userDirectory = new UserDirectory({ ...stores, serverName });
   const e2ee = createE2ee(base);
   const deviceObservers: DeviceObserver[] = [e2ee.keys];
@@ -116,7 +116,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     ...base,
     peopleObservers: [userDirectory],
     deviceObservers,
-    registration: { mode, sharedSecret },
+    registration: { mode, sharedSecret, terms },
     ...(passwordCost === undefined ? {} : { passwordCost }),
   });
   const observers: EventObserver[] = [];

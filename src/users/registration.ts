@@ -1,12 +1,14 @@
 import { forbidden, invalidParam, MatrixError, missingParam } from '../protocol/errors.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
+import type { JsonObject } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
 import type { Devices } from './devices.ts';
 import type { Guessing } from './guessing.ts';
 import type { Logins, Session, SessionWish } from './logins.ts';
 import type { Passwords } from './passwords.ts';
 import type { RegistrationTokens } from './registration-tokens.ts';
+import { policiesOf, type TermsDocument } from './terms.ts';
 import type { Uia, UiaPassed } from './uia.ts';
 import type { StageName } from './uia-stages.ts';
 
@@ -27,6 +29,8 @@ export interface Registered {
 export interface RegistrationUses {
   readonly db: Database;
   readonly mode: RegistrationMode;
+  /** What people accept to make an account. */
+  readonly terms: readonly TermsDocument[];
   readonly accounts: Accounts;
   readonly devices: Devices;
   readonly logins: Logins;
@@ -52,7 +56,19 @@ export class Registration {
 
   /** What has to be shown; a request is refused before that if it could not be granted anyway. */
   get flows(): readonly (readonly StageName[])[] {
-    return flowsOf[this.#uses.mode];
+    const { mode, terms } = this.#uses;
+    if (terms.length === 0) return flowsOf[mode];
+    return flowsOf[mode].map((stages) => [...stages.filter((stage) => stage !== 'm.login.dummy'), 'm.login.terms']);
+  }
+
+  get terms(): readonly TermsDocument[] {
+    return this.#uses.terms;
+  }
+
+  /** What the stages tell the client. */
+  get params(): JsonObject {
+    const { terms } = this.#uses;
+    return terms.length === 0 ? {} : { 'm.login.terms': policiesOf(terms) };
   }
 
   /** 403 M_FORBIDDEN where nobody may register, or not as this kind of user. 400 M_INVALID_PARAM no such kind. */

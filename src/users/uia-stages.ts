@@ -9,7 +9,7 @@ import type { Logins } from './logins.ts';
 import type { RegistrationTokens } from './registration-tokens.ts';
 
 /** The stages that this server can check. */
-export const stageNames = ['m.login.dummy', 'm.login.password', 'm.login.registration_token'] as const;
+export const stageNames = ['m.login.dummy', 'm.login.password', 'm.login.registration_token', 'm.login.terms'] as const;
 export type StageName = (typeof stageNames)[number];
 
 export interface StageContext {
@@ -37,6 +37,8 @@ export class UiaStages {
   async check(stage: StageName, auth: JsonObject, context: StageContext): Promise<UiaMemory> {
     switch (stage) {
       case 'm.login.dummy':
+      case 'm.login.terms':
+        // To go on is to accept.
         return {};
       case 'm.login.password':
         return this.#password(auth, context);

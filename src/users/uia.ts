@@ -19,6 +19,8 @@ export interface UiaRequest {
   readonly requester: Requester | undefined;
   readonly ip: string;
   readonly flows: readonly (readonly StageName[])[];
+  /** What stages tell the client, by stage. */
+  readonly params?: JsonObject;
   /** Whether the body may differ from the first request's, as when a taken user name is replaced by another. */
   readonly mayChange?: boolean;
 }
@@ -186,7 +188,7 @@ export class Uia {
     const { session, completed } = progress.session === undefined ? this.#open(request) : progress;
     const body: JsonObject = {
       flows: request.flows.map((stages) => ({ stages: [...stages] })),
-      params: {},
+      params: request.params ?? {},
       session: session as string,
     };
     if (completed.length > 0) body['completed'] = [...completed];

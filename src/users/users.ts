@@ -20,6 +20,7 @@ import { Profiles } from './profiles.ts';
 import { Registration, type RegistrationMode } from './registration.ts';
 import { RegistrationTokens } from './registration-tokens.ts';
 import { SharedSecretRegistration } from './shared-secret.ts';
+import type { TermsDocument } from './terms.ts';
 import { Tokens } from './tokens.ts';
 import { Uia } from './uia.ts';
 import { UiaStages } from './uia-stages.ts';
@@ -43,7 +44,11 @@ export interface UsersUses {
   readonly clock: Clock;
   readonly random: Random;
   readonly serverName: ServerName;
-  readonly registration: { readonly mode: RegistrationMode; readonly sharedSecret: string | undefined };
+  readonly registration: {
+    readonly mode: RegistrationMode;
+    readonly sharedSecret: string | undefined;
+    readonly terms?: readonly TermsDocument[];
+  };
   readonly deviceObservers?: readonly DeviceObserver[];
   readonly peopleObservers?: readonly PeopleObserver[];
   /** Tests take a cheaper one. */
@@ -87,14 +92,14 @@ export function createUsers(uses: UsersUses): Users {
   const uia = new Uia({ ...people, store: stores.uiaSessions, stages: new UiaStages(people) });
   const profiles = new Profiles({ ...shared, store: stores.profiles, accounts, observers: peopleObservers });
   const accountData = new AccountData({ ...shared, store: stores.accountData, streams });
-  const { mode, sharedSecret: secret } = uses.registration;
+  const { mode, sharedSecret: secret, terms = [] } = uses.registration;
   return {
     accounts,
     tokens,
     devices,
     logins,
     passwords,
-    registration: new Registration({ ...people, mode, uia }),
+    registration: new Registration({ ...people, mode, terms, uia }),
     registrationTokens,
     sharedSecret: new SharedSecretRegistration({ ...people, secret, profiles }),
     uia,

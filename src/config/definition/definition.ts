@@ -73,8 +73,7 @@ export const definition = {
     terms: preset(
       tableList('an array of tables, written as [[registration.terms]]', termsShape),
       [],
-      'Documents that people accept when they make an account.',
-      later,
+      'Documents that people accept when they make an account; the same `id` in several languages is one document.',
     ),
   }),
 

@@ -45,6 +45,7 @@ const register = ({ registration, uia, server }: AccountServices): Endpoint =>
         requester: undefined,
         ip: request.ip,
         flows: registration.flows,
+        params: registration.params,
         mayChange: true,
       });
       const { userId, session } = await registration.register(wish, passed);

@@ -25,7 +25,19 @@ const forms: { readonly [Stage in StageName]: Form } = {
     title: 'Enter your registration token',
     fields: '<p><label>Token<br><input name="token" autocomplete="off"></label></p>',
   },
+  'm.login.terms': { title: 'Accept the terms', fields: '' },
 };
+
+/** What a stage asks for; the terms are links to the documents. */
+function formOf(stage: StageName, { registration }: AccountServices): Form {
+  const form = forms[stage];
+  if (stage !== 'm.login.terms') return form;
+  const links = registration.terms.map(
+    ({ name, url, language }) =>
+      `<li><a href="${escapeHtml(url)}" hreflang="${escapeHtml(language)}" target="_blank" rel="noopener">${escapeHtml(name)}</a></li>`,
+  );
+  return { ...form, fields: `<p>By going on you accept:</p><ul>${links.join('')}</ul>` };
+}
 
 /** As the specification demands: tells the window that opened this page, or the app around it. */
 const doneScript =
@@ -55,7 +67,7 @@ const path = '/_matrix/client/v3/auth/{authType}/fallback/web';
  * 200 HTML · 400 M_MISSING_PARAM, M_INVALID_PARAM no such session · 404 M_UNRECOGNIZED no such stage
  * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
-const show = ({ uia }: AccountServices): Endpoint =>
+const show = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'GET',
     path,
@@ -63,9 +75,9 @@ const show = ({ uia }: AccountServices): Endpoint =>
     body: 'none',
     handler({ params, query }) {
       const stage = stageOf(params.authType);
-      const session = uia.sessionForFallback(query.required('session'));
+      const session = services.uia.sessionForFallback(query.required('session'));
       if (session === undefined) throw invalidParam('This authentication session is unknown or over');
-      return session.completed.includes(stage) ? donePage() : formPage(200, forms[stage]);
+      return session.completed.includes(stage) ? donePage() : formPage(200, formOf(stage, services));
     },
   });
 
@@ -74,7 +86,7 @@ const show = ({ uia }: AccountServices): Endpoint =>
  * Takes that page's form. 200 HTML · 400, 401, 403, 404, 429 as HTML with the form again
  * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
-const complete = ({ uia }: AccountServices): Endpoint =>
+const complete = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path,
@@ -83,7 +95,7 @@ const complete = ({ uia }: AccountServices): Endpoint =>
     async handler({ params, query, headers: given, stream, ip }) {
       const stage = stageOf(params.authType);
       const session = query.required('session');
-      if (uia.sessionForFallback(session) === undefined) {
+      if (services.uia.sessionForFallback(session) === undefined) {
         throw invalidParam('This authentication session is unknown or over');
       }
       const form = new Query((await readBody({ headers: given, stream }, maxForm)).toString('utf8'));
@@ -93,10 +105,10 @@ const complete = ({ uia }: AccountServices): Endpoint =>
         if (value !== undefined && value !== '') fields[name] = value;
       }
       try {
-        await uia.completeByFallback(session, stage, fields, ip);
+        await services.uia.completeByFallback(session, stage, fields, ip);
       } catch (error) {
         if (!(error instanceof MatrixError)) throw error;
-        return formPage(error.status, forms[stage], `<p role="alert">${escapeHtml(error.message)}</p>`);
+        return formPage(error.status, formOf(stage, services), `<p role="alert">${escapeHtml(error.message)}</p>`);
       }
       return donePage();
     },
