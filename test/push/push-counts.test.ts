@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../../src/store/nids.ts';
 import { maxActions } from '../../src/store/push/push-counts.ts';
+import { streamEnd } from '../../src/store/sync/positions.ts';
 import { openTestStore } from '../support/store.ts';
 import { openSyncWorld, type Person } from '../sync/sync-world.ts';
 
@@ -108,5 +109,22 @@ describe('unread counts', () => {
     assert.equal(total(), maxActions - 1);
     assert.equal(read(5000), true);
     assert.equal(total(), 0);
+  });
+
+  it('are kept as notifications when they have been read, the newest few hundred of them', async () => {
+    await using store = openTestStore();
+    const { pushCounts } = store.stores;
+    const [user, room] = [1 as UserNid, 1 as RoomNid];
+    for (let pos = 1 as StreamPos; pos <= 1200; pos++) {
+      store.db.write<void>(() => {
+        pushCounts.add({ user, room, pos, event: pos as number as EventNid, thread: 0, highlight: false, actions: [] });
+        pushCounts.markRead(user, room, pos, 'all', pos);
+      });
+    }
+    const kept = pushCounts.notificationsBefore(user, streamEnd, 5000);
+    assert.ok(kept.length >= 500 && kept.length < 600, `${kept.length}`);
+    assert.deepEqual([kept[0]?.pos, kept[0]?.read], [1200, true]);
+    store.db.write<void>(() => pushCounts.clear(user, room, 1201 as StreamPos));
+    assert.deepEqual(pushCounts.notificationsBefore(user, streamEnd, 5000), []);
   });
 });

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../util/json.ts';
+import { Lru } from '../../util/lru.ts';
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
 import { packActions, unpackActions } from './action-lists.ts';
@@ -37,10 +38,15 @@ interface StoredNotification {
 }
 
 /** Notifications of each user that are kept when they have been read: as many as anybody looks back at. */
-export const maxRead = 500;
+const maxRead = 500;
+/** So many times may a user mark something as read before the oldest go. */
+const trimEvery = 32;
+/** Users of whom it is remembered how often they did; others are trimmed at once. Two numbers each. */
+const maxRemembered = 1024;
 
 /** The newest unread events that notified each user, one by one. Writing methods belong inside a write. */
 export class PushActions {
+  readonly #untrimmed = new Lru<UserNid, number>(maxRemembered);
   readonly #insert;
   readonly #size;
   readonly #oldest;
@@ -149,8 +155,15 @@ export class PushActions {
     const { changes } =
       thread === 'all' ? this.#keepRead.run(user, room, upTo) : this.#keepReadThread.run(user, room, upTo, thread);
     if (changes === 0) return;
-    this.#trimRead.run(user, user, maxRead);
     this.drop(user, room, upTo, thread);
+    this.#trim(user);
+  }
+
+  /** Finding the oldest that may stay costs more than all the rest, so it is done now and then only. */
+  #trim(user: UserNid): void {
+    const reads = (this.#untrimmed.get(user) ?? trimEvery) + 1;
+    this.#untrimmed.set(user, reads > trimEvery ? 0 : reads);
+    if (reads > trimEvery) this.#trimRead.run(user, user, maxRead);
   }
 
   drop(user: UserNid, room: RoomNid, upTo: StreamPos, thread: number | 'all'): void {
