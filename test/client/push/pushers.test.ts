@@ -125,6 +125,20 @@ describe('pushers', () => {
     });
   }
 
+  it('go with the account when it is deactivated', async () => {
+    await using s = await PushWorld.open();
+    await s.setPusher(s.bob);
+    const { pushers } = s.world.hs.stores;
+    assert.equal(pushers.get(1)?.pushkey, 'key');
+    const auth = {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: 'bob' },
+      password: 'password of bob',
+    };
+    await s.world.ok('POST', '/_matrix/client/v3/account/deactivate', s.bob.token, { auth });
+    assert.equal(pushers.get(1), undefined);
+  });
+
   it('need TLS where the admin lets requests into no private network', async () => {
     await using world = await World.open();
     const token = await world.register('alice');
