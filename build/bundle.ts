@@ -55,7 +55,7 @@ async function bundle(): Promise<void> {
     minifySyntax: true,
     keepNames: true,
     legalComments: 'none',
-    loader: { '.sql': 'text' },
+    loader: { '.sql': 'text', '.service': 'text', '.conf': 'text' },
     external: native,
     plugins: [entryPointNames],
     banner: { js: "const bundleUrl=require('node:url').pathToFileURL(__filename).href;" },

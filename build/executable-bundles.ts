@@ -68,7 +68,7 @@ export async function bundleForExecutable({ root, outdir, commit, native }: Sett
     minifySyntax: true,
     keepNames: true,
     legalComments: 'none',
-    loader: { '.sql': 'text' },
+    loader: { '.sql': 'text', '.service': 'text', '.conf': 'text' },
     // Its other form looks for files beside itself.
     alias: { sharp: join(root, 'node_modules/sharp/dist/index.cjs') },
     plugins: [replace],

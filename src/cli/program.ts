@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../util/version.ts';
 import { CommandFailed, type ExitCode, exit, WrongUsage } from './arguments.ts';
 import { addConfigCommands } from './commands/config.ts';
+import { addInstallCommands } from './commands/install.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addReportCommands } from './commands/report.ts';
 import { addServeCommand } from './commands/serve.ts';
@@ -40,6 +41,7 @@ function createProgram(): Command {
   addReportCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);
+  addInstallCommands(program);
   addVersionCommand(program);
   return program;
 }

@@ -98,7 +98,9 @@ describe('packages and built-ins', () => {
   });
   it('relative imports end in .ts or name a text file', () => {
     const wrong = [...files, ...others].flatMap((file) =>
-      file.imports.filter((each) => each.target !== undefined && !/\.(ts|mjs|sql|json)$/.test(each.specifier)),
+      file.imports.filter(
+        (each) => each.target !== undefined && !/\.(ts|mjs|sql|json|service|conf)$/.test(each.specifier),
+      ),
     );
     assert.deepEqual(wrong, []);
   });
