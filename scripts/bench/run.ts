@@ -12,6 +12,7 @@ import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { initialSync } from './initial-sync.ts';
 import { usageOf } from './process-tree.ts';
+import { searchBench } from './search.ts';
 
 const { values } = parseArgs({
   options: {
@@ -40,8 +41,8 @@ function row(what: string, ...figures: string[]): void {
   console.log(`| ${[what, ...figures].join(' | ')} |`);
 }
 
-function start(): Promise<ServerProcess> {
-  return ServerProcess.start({ executable: values.executable, prefix: pinned(0) });
+function start(toml = ''): Promise<ServerProcess> {
+  return ServerProcess.start({ executable: values.executable, prefix: pinned(0), toml });
 }
 
 async function idle(): Promise<void> {
@@ -105,8 +106,18 @@ async function syncs(): Promise<void> {
 }
 
 async function disk(): Promise<void> {
-  for (const line of await diskPerEvent(start, Math.ceil(10_000 * scale), Math.ceil(200 * scale)))
+  for (const line of await diskPerEvent(() => start(), Math.ceil(10_000 * scale), Math.ceil(200 * scale)))
     row(line.what, line.figures);
+}
+
+async function searches(): Promise<void> {
+  const count = Math.ceil(100_000 * scale);
+  const server = await start('[rate_limits]\nenabled = false\n');
+  const { indexBytesPerMessage, milliseconds } = await searchBench(server, count);
+  row(`search index of ${count} messages`, `${indexBytesPerMessage.toFixed(0)} bytes a message`);
+  for (const [what, median] of milliseconds) row(`search: ${what}`, `${median.toFixed(1)} ms`);
+  await server.stop();
+  await server.remove();
 }
 
 async function register(server: ServerProcess, count: number): Promise<Person[]> {
@@ -129,5 +140,5 @@ pinSelf(1);
 console.log(
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores ${cpus()[0]?.model ?? ''}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
 );
-const parts: Record<string, () => Promise<void>> = { idle, chat: chats, sync: syncs, disk };
+const parts: Record<string, () => Promise<void>> = { idle, chat: chats, sync: syncs, disk, search: searches };
 for (const name of values.only) await parts[name]?.();

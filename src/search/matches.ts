@@ -46,10 +46,10 @@ export interface Matches {
 }
 
 /** Matches that are ranked and counted together; older ones come on later pages. */
-const maxFound = 500;
+const maxFound = 250;
 /** Entries of the index that one request looks at, whatever it finds. */
-const maxLooks = 2000;
-const pageSize = 200;
+const maxLooks = 1000;
+const pageSize = 100;
 /**
  * With more rooms than this the index is asked for all rooms, and what is found is sorted out here: a long list of
  * choices costs the index more than it saves.
