@@ -115,7 +115,11 @@ describe('people talk encrypted through Hearth with matrix-js-sdk and its Rust c
   it('Alice sets up cross-signing, secret storage and a key backup', async () => {
     const crypto = alice.client.getCrypto();
     assert.ok(crypto);
-    await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: async (request) => void (await request(null)) });
+    await crypto.bootstrapCrossSigning({
+      authUploadDeviceSigningKeys: async (request) => {
+        await request(null);
+      },
+    });
     const key = await crypto.createRecoveryKeyFromPassphrase();
     recoveryKey = key.encodedPrivateKey as string;
     await crypto.bootstrapSecretStorage({

@@ -20,7 +20,9 @@ function toMatrixError(issue: BaseIssue<unknown>): MatrixError {
   const where = path === '' ? 'The request body' : path;
   if (issue.received === 'undefined') return missingParam(`Missing ${where}`);
   if (issue.kind === 'schema' && !(choices.has(issue.type) && typeof issue.input === 'string')) {
-    return badJson(issue.expected === null ? `${where} has a wrong type` : `${where} must be ${issue.expected}`);
+    // Of a check of our own valibot knows no more than what we call it.
+    const wanted = issue.type === 'custom' ? issue.message : issue.expected;
+    return badJson(wanted === null ? `${where} has a wrong type` : `${where} must be ${wanted}`);
   }
   const wanted = issue.expected === null ? '' : `: expected ${issue.expected}`;
   return invalidParam(`${where} has a value that cannot be used${wanted}`);

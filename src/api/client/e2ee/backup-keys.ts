@@ -5,7 +5,7 @@ import { parse } from '../../http/parse.ts';
 import { json, streamedJson } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { objectSchema } from './schemas.ts';
+import { objectSchema, recordOf } from './schemas.ts';
 
 /** Clients back up a hundred sessions at a time, of about one kB each. */
 const maxBody = 4 * 1024 * 1024;
@@ -19,8 +19,8 @@ const sessionSchema = v.looseObject({
   session_data: objectSchema,
 });
 
-const sessionsSchema = v.looseObject({ sessions: v.record(v.string(), sessionSchema) });
-const roomsSchema = v.looseObject({ rooms: v.record(v.string(), sessionsSchema) });
+const sessionsSchema = v.looseObject({ sessions: recordOf(sessionSchema) });
+const roomsSchema = v.looseObject({ rooms: recordOf(sessionsSchema) });
 
 const sessionsOf = ({ sessions }: { sessions: Record<string, unknown> }) => sessions as Record<string, SessionData>;
 

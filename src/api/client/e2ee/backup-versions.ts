@@ -1,6 +1,5 @@
 import * as v from 'valibot';
 import { invalidParam } from '../../../protocol/errors.ts';
-import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
@@ -24,7 +23,7 @@ const createVersion = ({ e2ee }: Services): Endpoint =>
     body: 'json',
     async handler({ requester, body }) {
       const { algorithm, auth_data: authData } = parse(versionBody, body);
-      return json({ version: await e2ee.backups.create(requester.user, algorithm, authData as JsonObject) });
+      return json({ version: await e2ee.backups.create(requester.user, algorithm, authData) });
     },
   });
 
@@ -80,7 +79,7 @@ const changeVersion = ({ e2ee }: Services): Endpoint =>
     async handler({ requester, params, body }) {
       const { algorithm, auth_data: authData, version } = parse(changeBody, body);
       if (version !== undefined && version !== params.version) throw invalidParam('version is not that of the path');
-      await e2ee.backups.setAuthData(requester.user, params.version, algorithm, authData as JsonObject);
+      await e2ee.backups.setAuthData(requester.user, params.version, algorithm, authData);
       return empty();
     },
   });

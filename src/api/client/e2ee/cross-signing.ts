@@ -7,13 +7,13 @@ import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
 import { confirmByPassword } from '../account/uia.ts';
-import { objectSchema } from './schemas.ts';
+import { objectSchema, recordOf } from './schemas.ts';
 
 const keySchema = v.looseObject({
   user_id: v.string(),
   usage: v.array(v.string()),
-  keys: v.record(v.string(), v.string()),
-  signatures: v.optional(v.record(v.string(), v.record(v.string(), v.string()))),
+  keys: recordOf(v.string()),
+  signatures: v.optional(recordOf(recordOf(v.string()))),
 });
 
 const uploadBody = v.looseObject({
@@ -55,7 +55,7 @@ const upload = (services: Services): Endpoint =>
     },
   });
 
-const signaturesBody = v.record(v.string(), v.record(v.string(), objectSchema));
+const signaturesBody = recordOf(recordOf(objectSchema));
 
 /**
  * `POST /_matrix/client/v3/keys/signatures/upload`

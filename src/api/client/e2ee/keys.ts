@@ -1,17 +1,16 @@
 import * as v from 'valibot';
 import { invalidParam } from '../../../protocol/errors.ts';
-import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { objectSchema } from './schemas.ts';
+import { objectSchema, recordOf } from './schemas.ts';
 
 /** Fifty one-time keys have some 15 kB; there may be more of them. */
 const maxUpload = 1024 * 1024;
 
-const keysSchema = v.record(v.string(), v.union([v.string(), objectSchema]));
+const keysSchema = recordOf(v.union([v.string(), objectSchema]));
 
 const uploadBody = v.looseObject({
   device_keys: v.optional(objectSchema),
@@ -23,8 +22,8 @@ const deviceKeysSchema = v.looseObject({
   user_id: v.string(),
   device_id: v.string(),
   algorithms: v.array(v.string()),
-  keys: v.record(v.string(), v.string()),
-  signatures: v.record(v.string(), v.record(v.string(), v.string())),
+  keys: recordOf(v.string()),
+  signatures: recordOf(recordOf(v.string())),
 });
 
 /**
@@ -46,9 +45,9 @@ const upload = ({ e2ee }: Services): Endpoint =>
       const given = parse(uploadBody, body);
       if (given.device_keys !== undefined) parse(deviceKeysSchema, given.device_keys);
       const counts = await e2ee.keys.upload(requester, {
-        deviceKeys: given.device_keys as JsonObject | undefined,
-        oneTimeKeys: given.one_time_keys as Record<string, JsonObject | string> | undefined,
-        fallbackKeys: given.fallback_keys as Record<string, JsonObject | string> | undefined,
+        deviceKeys: given.device_keys,
+        oneTimeKeys: given.one_time_keys,
+        fallbackKeys: given.fallback_keys,
       });
       return json({ one_time_key_counts: counts });
     },
@@ -57,7 +56,7 @@ const upload = ({ e2ee }: Services): Endpoint =>
 const timeoutSchema = v.optional(v.number());
 
 const queryBody = v.looseObject({
-  device_keys: v.record(v.string(), v.array(v.string())),
+  device_keys: recordOf(v.array(v.string())),
   timeout: timeoutSchema,
 });
 
@@ -79,7 +78,7 @@ const query = ({ e2ee }: Services): Endpoint =>
   });
 
 const claimBody = v.looseObject({
-  one_time_keys: v.record(v.string(), v.record(v.string(), v.string())),
+  one_time_keys: recordOf(recordOf(v.string())),
   timeout: timeoutSchema,
 });
 

@@ -5,10 +5,10 @@ import { parse } from '../../http/parse.ts';
 import { empty } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { objectSchema } from './schemas.ts';
+import { objectSchema, recordOf } from './schemas.ts';
 
 const body = v.looseObject({
-  messages: v.record(v.string(), v.record(v.string(), objectSchema)),
+  messages: recordOf(recordOf(objectSchema)),
 });
 
 /** Clients send a few hundred room keys at a time, of some kB each. */
