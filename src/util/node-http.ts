@@ -1,3 +1,5 @@
+import type * as Https from 'node:https';
+
 /**
  * What is used of node:http. An `import type * as Https from 'node:https';
 import` from there would read every export of the module, some of which load the
