@@ -26,10 +26,12 @@ import { type ResolveDns, systemDns } from './outbound/resolve-dns.ts';
 import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
+import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
 import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
 import { createSearch } from './search/create-search.ts';
+import { DatabaseMeter } from './store/database-sizes.ts';
 import { Database } from './store/db.ts';
 import type { SyncCalls } from './store/durability/wal-sync.ts';
 import { SigningKeyFile } from './store/signing-key-file.ts';
@@ -155,6 +157,16 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const mediaServices = createMedia({ ...base, workers, config });
   const { media, thumbnails } = mediaServices;
 
+  const delayedEvents = new DelayedEvents({
+    ...base,
+    store: stores.delayedEvents,
+    rooms: rooms.known,
+    sending: rooms.sending,
+    maxDelay: config.delayedEvents.maxDelay,
+    senderOf: (user) => users.people.asSender(user),
+  });
+  observers.push(delayedEvents);
+  delayedEvents.start();
   const reports = new Reports({
     ...base,
     store: stores.reports,
@@ -170,6 +182,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     clock,
     rooms,
     reports,
+    delayedEvents,
     directory,
     search,
     e2ee,
@@ -207,6 +220,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       registrationTokens: users.registrationTokens,
       reports,
       signingKeys,
+      database: new DatabaseMeter(db),
     },
     services,
     db,
@@ -214,6 +228,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     streams,
     async [Symbol.asyncDispose]() {
       await push.delivery.stop(() => outbound.close());
+      await delayedEvents.stop();
       await background.stop();
       sweep.stop();
       mediaServices.closeMedia();

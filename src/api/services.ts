@@ -11,6 +11,7 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import type { Notifications } from '../push/notifications.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
+import type { DelayedEvents } from '../rooms/delayed-events.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Search } from '../search/search.ts';
@@ -41,6 +42,7 @@ export interface ElsewhereServices {
 export interface Services extends AccountServices, ElsewhereServices {
   readonly rooms: Rooms;
   readonly reports: Reports;
+  readonly delayedEvents: DelayedEvents;
   readonly directory: Directory;
   /** `undefined` where the admin has switched it off. */
   readonly search: Search | undefined;

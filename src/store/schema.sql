@@ -103,6 +103,31 @@ CREATE TABLE current_state (
   PRIMARY KEY (room, key)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE delayed_event (
+  id      TEXT PRIMARY KEY,     -- the secret by which it is managed
+  user    INTEGER NOT NULL,
+  room    INTEGER NOT NULL,
+  kind    TEXT NOT NULL,        -- the event's type
+  skey    TEXT,                 -- NULL: no state event
+  content TEXT NOT NULL,
+  delay   INTEGER NOT NULL,     -- milliseconds
+  txn     TEXT UNIQUE,
+  started INTEGER NOT NULL,     -- milliseconds since the epoch, as `due` and `ended`
+  due     INTEGER NOT NULL,
+  status  INTEGER NOT NULL DEFAULT 0,  -- 0 scheduled, 1 sent, 2 cancelled, 3 failed
+  ended   INTEGER,
+  event   INTEGER,
+  errcode TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delayed_event_due ON delayed_event (due) WHERE status = 0;
+
+CREATE INDEX delayed_event_ended ON delayed_event (ended);
+
+CREATE INDEX delayed_event_state ON delayed_event (room, kind, skey) WHERE status = 0;
+
+CREATE INDEX delayed_event_user ON delayed_event (user, due) WHERE status = 0;
+
 CREATE TABLE device (
   nid          INTEGER PRIMARY KEY AUTOINCREMENT,
   user         INTEGER NOT NULL,

@@ -23,6 +23,7 @@ import { RelationStore } from './relations/relations.ts';
 import { ThreadStore } from './relations/threads.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
+import { DelayedEventStore } from './rooms/delayed-events.ts';
 import { MomentStore } from './rooms/moments.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
@@ -78,6 +79,7 @@ export interface Stores {
   readonly profiles: ProfileStore;
   readonly openIdTokens: OpenIdTokenStore;
   readonly reports: ReportStore;
+  readonly delayedEvents: DelayedEventStore;
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
   readonly roomDirectory: RoomDirectoryStore;
@@ -129,6 +131,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     profiles: new ProfileStore(db),
     openIdTokens: new OpenIdTokenStore(db),
     reports: new ReportStore(db),
+    delayedEvents: new DelayedEventStore(db),
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
     roomDirectory: new RoomDirectoryStore(db),

@@ -33,6 +33,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'openid_token.user',
     'report.reporter',
     'report.reported',
+    'delayed_event.user',
     'user_word.user',
     'account_data.user',
     'filter.user',
@@ -69,6 +70,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'account_data.room',
     'backup_session.room',
     'report.room',
+    'delayed_event.room',
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],
@@ -107,6 +109,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'push_action.thread',
     'unread.thread',
     'report.event',
+    'delayed_event.event',
   ],
 };
 

@@ -1,10 +1,13 @@
+import { asDeviceId } from '../protocol/ids/key-id.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
+import { noDevice } from '../store/users/devices.ts';
 import type { AccountData } from './account-data.ts';
 import type { Accounts } from './accounts.ts';
 import { ignoredUsers } from './ignored-users.ts';
 import type { MemberProfile, Profiles } from './profiles.ts';
+import type { Requester } from './requester.ts';
 
 /** What rooms want to know of this server's users. */
 export class People {
@@ -42,5 +45,21 @@ export class People {
     const user = this.#accounts.row(userId)?.user;
     if (user === undefined) return false;
     return this.#accountData.get(user, 'm.invite_permission_config')?.['default_action'] === 'block';
+  }
+
+  /** The user as the sender of what was scheduled before; `undefined` if the account is closed or locked. */
+  asSender(user: UserNid): Requester | undefined {
+    const account = this.#accounts.rowOf(user);
+    if (account === undefined || account.deactivated || account.locked) return undefined;
+    return {
+      user,
+      userId: this.#accounts.userId(user),
+      device: noDevice,
+      deviceId: asDeviceId('-'),
+      admin: account.admin,
+      guest: account.kind === 'guest',
+      suspended: account.suspended,
+      tokenHash: Buffer.alloc(0),
+    };
   }
 }

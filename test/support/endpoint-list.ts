@@ -11,9 +11,6 @@ export interface SpecRow {
   readonly released: boolean;
 }
 
-/** What the tests got as answers: `200`, `403 M_FORBIDDEN`, by method and path shape. */
-export type Seen = ReadonlyMap<string, ReadonlySet<string>>;
-
 export interface JudgedRow extends SpecRow {
   readonly served: boolean;
   /** Sorted; empty where nothing was seen. */

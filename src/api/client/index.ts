@@ -11,6 +11,7 @@ import { downloadEndpoints } from './media/download.ts';
 import { uploadEndpoints } from './media/upload.ts';
 import { notificationEndpoint } from './push/notifications.ts';
 import { pusherEndpoints } from './push/pushers.ts';
+import { delayedEventEndpoints } from './rooms/delayed-events.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
 import { reportEndpoints } from './rooms/report.ts';
 import { searchEvents } from './search/search.ts';
@@ -30,6 +31,7 @@ export function clientEndpoints(services: Services): Endpoint[] {
     ...thirdPartyEndpoints(),
     ...roomEndpoints(services),
     ...reportEndpoints(services),
+    ...delayedEventEndpoints(services),
     ...directoryEndpoints(services),
     ...(services.search === undefined ? [] : [searchEvents(services.search)]),
     ...syncEndpoints(services),

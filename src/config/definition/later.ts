@@ -129,11 +129,9 @@ export const laterTables = {
     },
     later,
   ),
-  delayed_events: table(
-    'Events that are sent later.',
-    { max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.') },
-    later,
-  ),
+  delayed_events: table('Events that are sent later.', {
+    max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.'),
+  }),
   purge: table(
     'Forgetting what nobody needs.',
     {

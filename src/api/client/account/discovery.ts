@@ -15,6 +15,8 @@ const unstableFeatures = {
   'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
   // Pushers can be turned off, and say which device they are of.
   'org.matrix.msc3881': true,
+  // Delayed events.
+  'org.matrix.msc4140': true,
 };
 const versionList = [...oldVersions, ...Array.from({ length: newestMinor }, (_, i) => `v1.${i + 1}`)];
 

@@ -2,6 +2,7 @@ import { endpoint } from '../../http/endpoint.ts';
 import { json, streamedJson } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
+import { delayIn } from './delayed-events.ts';
 
 const path = '/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}';
 /** An empty state key may be left out, with or without its slash. */
@@ -22,7 +23,7 @@ function keyOf(params: { readonly eventType: string; readonly stateKey?: string 
  * M_GUEST_ACCESS_FORBIDDEN · 413 M_TOO_LARGE
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
-export const setState = ({ rooms }: Services): Endpoint =>
+export const setState = ({ rooms, delayedEvents }: Services): Endpoint =>
   endpoint({
     method: 'PUT',
     path,
@@ -31,8 +32,12 @@ export const setState = ({ rooms }: Services): Endpoint =>
     body: 'json',
     limit: 'messages',
     numbers: 'strict',
-    async handler({ requester, params, body }) {
+    async handler({ requester, params, query, body }) {
       const draft = { ...keyOf(params), content: body };
+      const delay = delayIn(query);
+      if (delay !== undefined) {
+        return json({ delay_id: await delayedEvents.schedule(requester, params.roomId, draft, delay) });
+      }
       return json({ event_id: await rooms.sending.sendState(requester, params.roomId, draft) });
     },
   });
