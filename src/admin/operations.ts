@@ -119,6 +119,11 @@ export const operations = {
     return { id };
   }),
 
+  'db/stats': operation(v.strictObject({}), ({ database }) => {
+    const { file, free, search } = database.sizes();
+    return { file_bytes: file, free_bytes: free, search_bytes: search };
+  }),
+
   'key/show': operation(v.strictObject({}), ({ signingKeys }) => ({ keys: signingKeys.list().map(showKey) })),
 
   'key/rotate': operation(v.strictObject({}), ({ signingKeys }) => showKey(signingKeys.rotate())),

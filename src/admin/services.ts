@@ -1,5 +1,6 @@
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import type { Reports } from '../rooms/reports.ts';
+import type { DatabaseSizes } from '../store/database-sizes.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
@@ -37,4 +38,5 @@ export interface AdminServices {
   readonly registrationTokens: RegistrationTokenAdmin;
   readonly reports: ReportAdmin;
   readonly signingKeys: SigningKeyAdmin;
+  readonly database: { sizes(): DatabaseSizes };
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../util/version.ts';
 import { CommandFailed, type ExitCode, exit, WrongUsage } from './arguments.ts';
 import { addConfigCommands } from './commands/config.ts';
+import { addDbCommands } from './commands/db.ts';
 import { addInstallCommands } from './commands/install.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addReportCommands } from './commands/report.ts';
@@ -41,6 +42,7 @@ function createProgram(): Command {
   addReportCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);
+  addDbCommands(program);
   addInstallCommands(program);
   addVersionCommand(program);
   return program;

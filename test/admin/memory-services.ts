@@ -51,6 +51,7 @@ export function memoryServices() {
       list: (from, limit) => after(tokens, from, limit),
       revoke: (token) => tokens.delete(token),
     },
+    database: { sizes: () => ({ file: 8192, free: 4096, search: 100 }) },
     reports: {
       list: (before, limit) =>
         [3, 2, 1]

@@ -55,6 +55,11 @@ describe('admin operations', () => {
     assert.equal((result as { users: { admin: boolean }[] }).users[0]?.admin, false);
   });
 
+  it('db/stats answers bytes', async () => {
+    const { result } = await runAll(['db/stats', {}]);
+    assert.deepEqual(result, { file_bytes: 8192, free_bytes: 4096, search_bytes: 100 });
+  });
+
   it('report/list answers the newest first, report/remove removes one', async () => {
     const { result } = await runAll(['report/list', { before: 3, limit: 1 }]);
     assert.deepEqual(result, {

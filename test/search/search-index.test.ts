@@ -32,6 +32,8 @@ describe('the search index', () => {
     const query = { beginnings: ['needle'], tokens: [], rooms: undefined, kinds: undefined };
     assert.equal(stores.messageText.find(query, Number.MAX_SAFE_INTEGER, 10).length, 0);
     assert.equal(stores.messageText.cursor, 0);
+    const emptied = at.world.hs.admin.database.sizes();
+    assert.ok(emptied.file > emptied.search && emptied.search > 0 && emptied.free >= 0);
     // Indexing begins anew, and finds the same.
     assert.equal((await at.search('alice', 'needle')).count, 1);
   });
