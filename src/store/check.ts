@@ -1,6 +1,7 @@
 import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraphCheck } from './check/auth-graph.ts';
 import { BodyCheck } from './check/bodies.ts';
+import { e2eeRules } from './check/e2ee-rules.ts';
 import { authRules, eventRules } from './check/event-rules.ts';
 import { MemberCheck } from './check/members.ts';
 import { pushRules } from './check/push-rules.ts';
@@ -16,7 +17,7 @@ import type { Database } from './db.ts';
  */
 export function checkConsistency(db: Database, serverName: ServerName): string[] {
   return [
-    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules, ...pushRules]),
+    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules, ...pushRules, ...e2eeRules]),
     ...asFarAsPossible('members', () => new MemberCheck(db, serverName).run()),
     ...asFarAsPossible('event bodies', () => new BodyCheck(db).run()),
     ...asFarAsPossible('auth graph', () => new AuthGraphCheck(db).run()),

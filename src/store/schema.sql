@@ -78,7 +78,7 @@ CREATE TABLE backup_store (
   dropped INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX backup_store_dropped ON backup_store (nid) WHERE dropped = 1;
+CREATE INDEX backup_store_dropped ON backup_store (dropped) WHERE dropped = 1;
 
 CREATE TABLE backward_extremity (
   room   INTEGER NOT NULL,

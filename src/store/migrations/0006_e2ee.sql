@@ -103,7 +103,7 @@ CREATE TABLE backup_store (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,
   dropped INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX backup_store_dropped ON backup_store (nid) WHERE dropped = 1;
+CREATE INDEX backup_store_dropped ON backup_store (dropped) WHERE dropped = 1;
 
 CREATE TABLE backup_session (
   store     INTEGER NOT NULL,
