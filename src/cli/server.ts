@@ -51,8 +51,8 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
       setLogLevel: (level) => log.setLevel(level),
       reloadCertificates: () => certificates.check(),
     });
+  // It stays to the end: without it the signal would end the process in the middle of stopping.
   process.on('SIGHUP', onHangUp);
-  doors.defer(() => void process.off('SIGHUP', onHangUp));
   const addresses = listeners.map((listener, index) => {
     const { address = '', port = 0 } = config.listen[index] ?? {};
     return placeOf({ address, port: listener.port ?? port });
@@ -61,7 +61,8 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   if (greet) process.stdout.write(greeting(config, addresses[0] ?? ''));
   manager.ready(`${config.serverName} at ${addresses.join(', ')}`);
   await stopped;
-  await manager.stopping();
+  // Nothing waits for systemd to have heard it.
+  void manager.stopping();
 }
 
 function makeDataDir(path: string): void {
