@@ -17,6 +17,7 @@ export const threads = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v1/rooms/{roomId}/threads',
     auth: 'user',
     body: 'none',
+    limit: 'other',
     handler({ requester, params, query }) {
       const page = rooms.threadList.list(requester, params.roomId, {
         include: query.oneOf('include', ['all', 'participated']) ?? 'all',

@@ -17,6 +17,7 @@ export const timestampToEvent = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v1/rooms/{roomId}/timestamp_to_event',
     auth: 'user',
     body: 'none',
+    limit: 'other',
     handler({ requester, params, query }) {
       const ts = query.integer('ts', { min: Number.MIN_SAFE_INTEGER });
       const direction = query.oneOf('dir', ['b', 'f']);

@@ -20,6 +20,7 @@ export const upgrade = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/upgrade',
     auth: 'user',
     body: 'json',
+    limit: 'rooms',
     async handler({ requester, params, body }) {
       const { new_version: version, additional_creators: creators } = parse(upgradeBody, body);
       const options = { version, additionalCreators: creators ?? undefined };
