@@ -1,5 +1,5 @@
 import type { DeviceLists } from '../devices/device-lists.ts';
-import { invalidParam, tooLarge } from '../protocol/errors.ts';
+import { invalidParam, tooLarge, unknownToken } from '../protocol/errors.ts';
 import { algorithmOf, isKeyId, keyNameOf } from '../protocol/ids/key-id.ts';
 import type { DeviceId, KeyId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
@@ -9,6 +9,7 @@ import type { OneTimeKeyStore } from '../store/e2ee/one-time-keys.ts';
 import type { ToDeviceStore } from '../store/e2ee/to-device.ts';
 import type { DeviceNid, UserNid } from '../store/nids.ts';
 import { streamStart } from '../store/sync/positions.ts';
+import type { DeviceStore } from '../store/users/devices.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { DeviceObserver } from '../users/devices.ts';
 import type { Requester } from '../users/requester.ts';
@@ -18,6 +19,7 @@ import { keyText, storedKey } from './signed-keys.ts';
 export interface DeviceKeysUses {
   readonly db: Database;
   readonly streams: Streams;
+  readonly devices: DeviceStore;
   readonly deviceKeys: DeviceKeyStore;
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly crossSigning: CrossSigningStore;
@@ -58,18 +60,20 @@ export class DeviceKeys implements DeviceObserver {
 
   /**
    * Resolves with the number of one-time keys for each algorithm when all is safe. 400 M_INVALID_PARAM keys of another
-   * device, a key ID with another key, no key ID · 413 M_TOO_LARGE.
+   * device, a key ID with another key, no key ID · 401 M_UNKNOWN_TOKEN logged out meanwhile · 413 M_TOO_LARGE.
    */
   async upload(requester: Requester, upload: KeyUpload): Promise<Record<string, number>> {
     const identity = upload.deviceKeys === undefined ? undefined : identityText(requester, upload.deviceKeys);
     const oneTime = plainKeys(upload.oneTimeKeys);
     const fallback = plainKeys(upload.fallbackKeys);
     const { device, user } = requester;
-    const { db, oneTimeKeys } = this.#uses;
+    const { db, devices, oneTimeKeys } = this.#uses;
     if (identity === undefined && oneTime.length === 0 && fallback.length === 0) {
       return Object.fromEntries(oneTimeKeys.tally(device));
     }
     return db.durable(() => {
+      // It may have logged out since the request began.
+      if (devices.row(device) === undefined) throw unknownToken();
       if (identity !== undefined) this.#putIdentity(user, device, requester.deviceId, identity);
       for (const key of oneTime) this.#putOneTime(device, key);
       for (const key of fallback) this.#putFallback(device, key);

@@ -189,6 +189,17 @@ describe('POST /keys/claim', () => {
 });
 
 describe('deleting a device', () => {
+  it('leaves nothing behind of an upload under way', async () => {
+    const { world, alice } = await scene();
+    await using _ = world;
+    const phone = await alice.sibling('PHONE');
+    const [gone, refused] = await Promise.all([
+      phone.call('POST', '/logout', {}),
+      phone.call('POST', '/keys/upload', { device_keys: phone.deviceKeys(), one_time_keys: oneTimeKeys(1, 3) }),
+    ]);
+    assert.deepEqual([gone.status, refused.status, refused.json.errcode], [200, 401, 'M_UNKNOWN_TOKEN']);
+  });
+
   it('takes its keys and its messages away and tells those who share a room', async () => {
     const { world, alice, bob, claimedId } = await scene();
     await using _ = world;
