@@ -28,6 +28,8 @@ async function stateOf(world: World, token: string, id: string): Promise<Map<str
   );
 }
 
+const contentOf = (state: Map<string, Json>, type: string) => state.get(type)?.['content'] as Json;
+
 const versions: [from: string, to: string][] = [
   ['1', '6'],
   ['9', '11'],
@@ -64,7 +66,7 @@ describe('POST /rooms/{roomId}/upgrade', () => {
       const after = await stateOf(world, alice, replacement);
       const old = await stateOf(world, alice, id);
 
-      const content = (state: Map<string, Json>, type: string) => state.get(type)?.['content'] as Json;
+      const content = contentOf;
       for (const type of ['name', 'topic', 'avatar', 'encryption', 'server_acl', 'guest_access', 'join_rules']) {
         assert.deepEqual(content(after, `m.room.${type}`), content(before, `m.room.${type}`), type);
       }
@@ -116,7 +118,7 @@ describe('POST /rooms/{roomId}/upgrade', () => {
       power_level_content_override: { users: {} },
     });
     const creators = async (room: string) =>
-      ((await stateOf(world, alice, room)).get('m.room.create')?.['content'] as Json)['additional_creators'];
+      contentOf(await stateOf(world, alice, room), 'm.room.create')['additional_creators'];
     assert.deepEqual(await creators(id), [bob]);
     const plain = (await upgrade(world, alice, id, { new_version: '12' })).json.replacement_room as string;
     assert.equal(await creators(plain), undefined);
@@ -166,7 +168,7 @@ describe('POST /rooms/{roomId}/upgrade', () => {
     const state = await stateOf(world, bob, answer.json.replacement_room as string);
     assert.deepEqual(state.get('m.room.name')?.['content'], { name: 'Pub' });
     const old = await stateOf(world, alice, id);
-    assert.equal((old.get('m.room.power_levels')?.['content'] as Json)['events_default'], 0);
+    assert.equal(contentOf(old, 'm.room.power_levels')['events_default'], 0);
     assert.deepEqual(old.get('m.room.canonical_alias')?.['content'], { alias: '#pub:localhost' });
   });
 
