@@ -12,6 +12,14 @@ describe('tokens', () => {
     assert.equal(pageToken(2, 7, -3), 'h1p_2_7_-3');
   });
 
+  it('say how far messages to the device go where that is not as far as the rest', () => {
+    const token = syncToken(1, 42 as StreamPos, 7 as StreamPos);
+    assert.equal(token, 'h1_1_42d7');
+    assert.deepEqual(parseToken(token), { kind: 'sync', epoch: 1, pos: 42, toDevice: 7 });
+    for (const text of ['h1_1_42d', 'h1_1_42d-1', 'h1_1_42d07', 'h1_1_42d7d7'])
+      assert.equal(parseToken(text), undefined);
+  });
+
   it('round-trip', () => {
     fc.assert(
       fc.property(natural, natural, fc.maxSafeInteger(), (epoch, number, idx) => {
