@@ -50,6 +50,8 @@ export class Database {
   readonly #statements = new Set<string>();
   readonly #listeners: (() => void)[] = [];
   #syncAtCommit = false;
+  /** A group is being committed: who listens is told once it is durable and its jobs are answered. */
+  #grouping = false;
   #closing: Promise<void> | undefined;
 
   private constructor(connection: Connection, sync: WalSync | undefined, { clock, log }: OpenOptions) {
@@ -63,8 +65,10 @@ export class Database {
     this.#group = new GroupCommit({
       clock,
       write: (fn) => this.write(fn),
+      writeGroup: (fn) => this.#writeGroup(fn),
       transactionAlive: () => connection.inTransaction,
       synced: () => this.synced(),
+      answered: () => this.#tell(),
     });
   }
 
@@ -160,7 +164,11 @@ export class Database {
     this.#syncAtCommit = true;
   }
 
-  /** Calls `listener` after each outermost COMMIT, when what `afterCommit` was given has run. For the process's life. */
+  /**
+   * Calls `listener` after each outermost COMMIT, when what `afterCommit` was given has run; after that of a group
+   * (`durable`) only when it survives a power cut and its callers have their answers. So nobody is woken for what may
+   * still be taken back, and who sends learns of it by the answer before /sync brings it. For the process's life.
+   */
   onCommit(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -249,8 +257,21 @@ export class Database {
   }
 
   #finished(): void {
-    for (const listener of this.#listeners) listener();
+    if (!this.#grouping) this.#tell();
     this.#checkpoints.committed();
+  }
+
+  #writeGroup(fn: () => void): void {
+    this.#grouping = true;
+    try {
+      this.write<void>(fn);
+    } finally {
+      this.#grouping = false;
+    }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 }
 

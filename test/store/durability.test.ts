@@ -76,6 +76,22 @@ describe('durable()', () => {
     assert.deepEqual(answered, ['a.test']);
   });
 
+  it('wakes nobody before the change is durable and its sender has the answer', async () => {
+    const { disk, end, db, send, answered } = opened();
+    await using _ = end;
+    const seen: string[][] = [];
+    db.onCommit(() => seen.push([...answered]));
+    const sent = send('a.test');
+    await turn();
+    assert.deepEqual(seen, []);
+    disk.finish();
+    await sent;
+    await turn();
+    assert.deepEqual(seen, [['a.test']]);
+    db.write<void>(() => {});
+    assert.equal(seen.length, 2);
+  });
+
   it('shares one sync among those who wait, and has who comes during a sync wait for the next', async () => {
     const { disk, end, send, answered } = opened();
     await using _ = end;

@@ -212,6 +212,9 @@ describe('Notifier.subscribe', () => {
     db.write<void>(() => void streams.next());
     db.write<void>(() => {});
     await Promise.all([1, 2].map(() => db.durable<void>(() => void streams.next())));
+    // A group is told of when it is durable and answered.
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
     assert.deepEqual(told, [start + 1, start + 2, start + 4]);
     unsubscribe();
     change(() => streams.touchUser(alice));

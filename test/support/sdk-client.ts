@@ -142,6 +142,7 @@ export function until<T>(client: MatrixClient, what: string, look: () => T | und
     };
     const stop = (): void => {
       clearTimeout(timer);
+      clearInterval(looking);
       for (const name of events) emitter.off(name, check);
     };
     const check = (): void => {
@@ -150,6 +151,8 @@ export function until<T>(client: MatrixClient, what: string, look: () => T | und
       stop();
       done(found);
     };
+    // What the SDK works out after a fetch of its own is not always told by an event.
+    const looking = setInterval(() => check(), 50);
     const timer = setTimeout(() => {
       stop();
       failed(new Error(`never seen by ${client.getUserId()}: ${what}`));

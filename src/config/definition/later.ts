@@ -4,7 +4,7 @@ import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whol
 
 const later = { since: 'later' } as const;
 
-function limit(what: string, perSecond: number, burst: number, since: Since | undefined = undefined) {
+function limit(what: string, perSecond: number, burst: number, since?: Since) {
   return table(
     what,
     {

@@ -10,10 +10,14 @@ interface Job {
 export interface GroupHost {
   readonly clock: Clock;
   write<T>(fn: () => NotPromise<T>): T;
+  /** The transaction around a whole group. */
+  writeGroup(fn: () => void): void;
   /** Whether SQLite still has the transaction that was begun. */
   transactionAlive(): boolean;
   /** Resolves when all commits so far are durable. */
   synced(): Promise<void>;
+  /** A group is durable and its jobs have their answers. */
+  answered(): void;
 }
 
 /** A group longer than this lets the event loop through before the next one. */
@@ -65,7 +69,7 @@ export class GroupCommit {
     const values: unknown[] = [];
     const refused: { job: Job; error: unknown }[] = [];
     try {
-      this.#host.write<void>(() => {
+      this.#host.writeGroup(() => {
         do {
           const job = this.#waiting.shift();
           if (job === undefined) return;
@@ -90,7 +94,11 @@ export class GroupCommit {
     for (const { job, error } of refused) job.reject(error);
     if (jobs.length === 0) return;
     this.#host.synced().then(
-      () => jobs.forEach((job, i) => job.resolve(values[i])),
+      () => {
+        jobs.forEach((job, i) => job.resolve(values[i]));
+        // In a turn of its own, when the answers are on their way.
+        setImmediate(() => this.#host.answered());
+      },
       (error: unknown) => jobs.forEach((job) => job.reject(error)),
     );
   }

@@ -166,6 +166,9 @@ describe('GET /sync', () => {
     const { next_batch: since } = await s.bob.sync(picky);
     const waiting = s.bob.sync({ since, ...quiet });
     await s.alice.say(s.room, 'not for bob');
+    // Who waits is woken in the turn after the answer.
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
     while (s.world.store.notifier.waiters === 0) await new Promise(setImmediate);
     s.world.store.clock.advance(30_001);
     const answer = await waiting;
