@@ -138,6 +138,14 @@ export class Database {
     return this.#group.add<T>(fn);
   }
 
+  /**
+   * Resolves when what `durable` has committed by now survives a power cut and its callers have their answers;
+   * `undefined` if that is so already. Who shows changes to others waits for it.
+   */
+  get unanswered(): Promise<void> | undefined {
+    return this.#group.unanswered;
+  }
+
   /** Resolves when everything committed before the call survives a power cut. */
   synced(): Promise<void> {
     return this.#sync === undefined ? Promise.resolve() : this.#sync.wait();

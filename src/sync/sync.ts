@@ -82,6 +82,9 @@ export class Sync {
     const deadline = clock.monotonic() + Math.min(request.timeout, longestWait);
     let from = start.pos;
     while (true) {
+      // Nobody is shown what a power cut may still take back, nor its own event before the answer to its request.
+      const unanswered = db.unanswered;
+      if (unanswered !== undefined) await unanswered;
       const now = streams.now();
       const turn = this.#turn(request, start, from, now);
       const atOnce = start.initial || request.fullState;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../util/clock.ts';
 import type { NotPromise } from '../database/transactions.ts';
 
@@ -28,6 +29,8 @@ export class GroupCommit {
   readonly #host: GroupHost;
   #waiting: Job[] = [];
   #scheduled = false;
+  /** The newest group that is committed but not answered yet. */
+  #unanswered: Promise<void> | undefined;
 
   constructor(host: GroupHost) {
     this.#host = host;
@@ -38,6 +41,11 @@ export class GroupCommit {
       this.#waiting.push({ run: fn, resolve: resolve as (value: unknown) => void, reject });
       this.#schedule();
     });
+  }
+
+  /** Resolves when every group that is committed by now has its answers; `undefined` if all have. */
+  get unanswered(): Promise<void> | undefined {
+    return this.#unanswered;
   }
 
   /** Runs everything that waits, however long it takes. */
@@ -93,13 +101,22 @@ export class GroupCommit {
     }
     for (const { job, error } of refused) job.reject(error);
     if (jobs.length === 0) return;
-    this.#host.synced().then(
-      () => {
-        jobs.forEach((job, i) => job.resolve(values[i]));
-        // In a turn of its own, when the answers are on their way.
-        setImmediate(() => this.#host.answered());
-      },
-      (error: unknown) => jobs.forEach((job) => job.reject(error)),
-    );
+    const answered = this.#answer(jobs, values).finally(() => {
+      if (this.#unanswered === answered) this.#unanswered = undefined;
+    });
+    this.#unanswered = answered;
+  }
+
+  async #answer(jobs: readonly Job[], values: readonly unknown[]): Promise<void> {
+    try {
+      await this.#host.synced();
+    } catch (error) {
+      for (const job of jobs) job.reject(error);
+      return;
+    }
+    jobs.forEach((job, i) => job.resolve(values[i]));
+    // In a turn of its own, when the answers are on their way.
+    await nextTurn();
+    this.#host.answered();
   }
 }
