@@ -11,6 +11,7 @@ import { ServerProcess } from '../../test/support/server-process.ts';
 import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { initialSync } from './initial-sync.ts';
+import { dropFromCache } from './page-cache.ts';
 import { usageOf } from './process-tree.ts';
 import { searchBench } from './search.ts';
 
@@ -137,6 +138,7 @@ const mib = (value: number): string => `${value.toFixed(1)} MiB`;
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 pinSelf(1);
+dropFromCache(values.executable);
 console.log(
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores ${cpus()[0]?.model ?? ''}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
 );

@@ -2,11 +2,12 @@
  * `npm run bench:size`: what the executables cost that were built: bytes on disk for each, and for this machine's one the time
  * to the first answer and the memory of an idle server. Prints a Markdown table for docs/benchmarks.md.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { dropFromCache } from './page-cache.ts';
 
 const out = fileURLToPath(new URL('../../build/out/', import.meta.url));
 const native = join(out, `hearth-linux-${process.arch}`);
@@ -42,11 +43,6 @@ async function start(folder: string): Promise<Started> {
     await ended;
   };
   return { pid: child.pid ?? 0, firstAnswerMs: performance.now() - began, stop };
-}
-
-/** Out of the page cache: a file that was just written lies there in larger pieces than one that was read. */
-function dropFromCache(file: string): void {
-  execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
 }
 
 function memoryOf(pid: number): Readonly<Record<'Rss' | 'Pss' | 'Anonymous', number>> {
