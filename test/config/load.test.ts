@@ -16,7 +16,7 @@ function load(toml: string | undefined, env: Record<string, string> = {}, files:
       if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
       return text;
     },
-    folder: '/work',
+    folder: '/srv',
     board,
   });
 }
@@ -136,20 +136,20 @@ budget_mb = 300
   it('takes a fallback of the command only where nobody says otherwise', () => {
     const input = {
       readFile: () => '',
-      folder: '/work',
+      folder: '/srv',
       board,
       fallback: { server_name: 'localhost', data_dir: 'data' },
     };
     const plain = loadConfig({ ...input, env: {} });
     const named = loadConfig({ ...input, env: { HEARTH_SERVER_NAME: 'example.org' } });
-    assert.deepEqual(plain.ok && [plain.config.serverName, plain.config.dataDir], ['localhost', '/work/data']);
-    assert.deepEqual(named.ok && [named.config.serverName, named.config.dataDir], ['example.org', '/work/data']);
+    assert.deepEqual(plain.ok && [plain.config.serverName, plain.config.dataDir], ['localhost', '/srv/data']);
+    assert.deepEqual(named.ok && [named.config.serverName, named.config.dataDir], ['example.org', '/srv/data']);
   });
 });
 
 describe('the environment', () => {
   const cases: readonly [string, string, (config: ReturnType<typeof good>['config']) => unknown, unknown][] = [
-    ['HEARTH_DATA_DIR', 'd', (config) => config.dataDir, '/work/d'],
+    ['HEARTH_DATA_DIR', 'd', (config) => config.dataDir, '/srv/d'],
     ['HEARTH_REGISTRATION_MODE', 'token', (config) => config.registration.mode, 'token'],
     ['HEARTH_RATE_LIMITS_ENABLED', 'false', (config) => config.rateLimits.enabled, false],
     ['HEARTH_LIMITS_ROOM_MAX_MEMBERS', '7', (config) => config.limits.room.maxMembers, 7],
@@ -182,7 +182,7 @@ describe('the environment', () => {
 });
 
 describe('secrets', () => {
-  const files = { '/etc/hearth/secret': 'from a file\n', '/work/other': 'elsewhere' };
+  const files = { '/etc/hearth/secret': 'from a file\n', '/srv/other': 'elsewhere' };
   const secretOf = (toml: string, env: Record<string, string> = {}) =>
     good(`${name}[registration]\n${toml}`, env, files).config.registration.sharedSecret;
 
@@ -313,7 +313,7 @@ describe('problems', () => {
       readFile() {
         throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
       },
-      folder: '/work',
+      folder: '/srv',
       board,
     });
     assert.deepEqual(!result.ok && result.problems.map(describeProblem), ['gone.toml: cannot be read (ENOENT)']);
