@@ -61,7 +61,9 @@ export class ServerProcess {
     const port = await freePort();
     const config = join(dir, 'hearth.toml');
     writeFileSync(config, toml(dir, port, options.toml ?? ''));
-    const executable = options.executable ?? process.env['TEST_EXECUTABLE'];
+    const named = options.executable ?? process.env['TEST_EXECUTABLE'];
+    // The server is started in another folder.
+    const executable = named === undefined ? undefined : resolve(named);
     const command = executable === undefined ? fromSource() : [executable];
     const [program, ...args] = [...(options.prefix ?? []), ...command, 'serve', '--config', config];
     const child = spawn(program, args, {
