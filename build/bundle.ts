@@ -20,6 +20,7 @@ import { build, type Plugin } from 'esbuild';
 import { checkNode, commit } from './checkout.ts';
 import { findEntryPoints, renameEntryPoints } from './entry-points.ts';
 import { packagesFor } from './native-packages.ts';
+import { programOptions } from './program-options.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({ options: { out: { type: 'string', default: join(root, 'build/out') } } });
@@ -45,17 +46,7 @@ async function bundle(): Promise<void> {
   await build({
     entryPoints,
     outdir: lib,
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    // CommonJS runs in the order it is written in, so that the V8 flags really come first.
-    format: 'cjs',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    keepNames: true,
-    legalComments: 'none',
-    loader: { '.sql': 'text', '.service': 'text', '.conf': 'text' },
+    ...programOptions,
     external: native,
     plugins: [entryPointNames],
     banner: { js: "const bundleUrl=require('node:url').pathToFileURL(__filename).href;" },

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { NativeParts } from './native-parts.ts';
+import { programOptions } from './program-options.ts';
 
 interface Settings {
   readonly root: string;
@@ -57,18 +58,8 @@ export async function bundleForExecutable({ root, outdir, commit, native }: Sett
       out: name,
     })),
     outdir,
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
+    ...programOptions,
     metafile: true,
-    platform: 'node',
-    target: 'node24',
-    // CommonJS runs in the order it is written in, so that the V8 flags really come first.
-    format: 'cjs',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    keepNames: true,
-    legalComments: 'none',
-    loader: { '.sql': 'text', '.service': 'text', '.conf': 'text' },
     // Its other form looks for files beside itself.
     alias: { sharp: join(root, 'node_modules/sharp/dist/index.cjs') },
     plugins: [replace],
