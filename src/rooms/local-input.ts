@@ -39,24 +39,13 @@ export class LocalInput {
    * throws.
    */
   append(room: KnownRoom, sender: UserId, draft: EventDraft): CommittedEvent {
-    const { extremities, interning, input, localEvents } = this.#uses;
+    const { extremities, localEvents } = this.#uses;
     if (draft.type === 'm.room.create') throw forbidden('A room has one create event');
     const forward = extremities.forward(room.nid);
     if (forward.length > MAX_PREV_EVENTS) return this.#appendToSome(room, sender, draft, forward);
     const state = currentState(this.#uses, room.nid);
     const event = localEvents.build(sender, draft, { ...room, prevEvents: forward, state });
-    const nid = interning.event(event.eventId);
-    this.#authorise(room.rules, event, nid, state);
-    return input.commit({
-      room: room.nid,
-      rules: room.rules,
-      event,
-      nid,
-      outcome: 'accepted',
-      before: this.#uses.roomState.tip(room.nid),
-      ...cited(event),
-      changes: this.#ownChange(event, nid),
-    });
+    return this.#commitAtTip(room, event, state);
   }
 
   /**
@@ -79,19 +68,24 @@ export class LocalInput {
 
   /** Authorises and commits the first event of a room that was just opened at `pos`. */
   begin(room: KnownRoom, event: LocalEvent, pos: StreamPos): CommittedEvent {
-    const { interning, input } = this.#uses;
+    return this.#commitAtTip(room, event, () => undefined, pos);
+  }
+
+  /** Authorises an event against `state`, which is the room's current one, and commits it. `pos`: drawn for it already. */
+  #commitAtTip(room: KnownRoom, event: LocalEvent, state: StateLookup<EventNid>, pos?: StreamPos): CommittedEvent {
+    const { interning, input, roomState } = this.#uses;
     const nid = interning.event(event.eventId);
-    this.#authorise(room.rules, event, nid, () => undefined);
+    this.#authorise(room.rules, event, nid, state);
     return input.commit({
       room: room.nid,
       rules: room.rules,
       event,
       nid,
       outcome: 'accepted',
-      before: this.#uses.roomState.tip(room.nid),
+      before: roomState.tip(room.nid),
       ...cited(event),
       changes: this.#ownChange(event, nid),
-      pos,
+      ...(pos === undefined ? {} : { pos }),
     });
   }
 
