@@ -15,6 +15,7 @@ import { Presence } from './ephemeral/presence.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
+import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
@@ -55,6 +56,8 @@ export interface Externals {
   readonly log: Log;
   /** Looks host names up. */
   readonly resolveDns: ResolveDns;
+  /** Carries calls to other servers; a network of its own for tests. */
+  readonly transport?: Transport;
   /** A cheaper password hash, for tests that make many accounts. */
   readonly passwordCost?: PasswordCost;
   /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */

@@ -29,7 +29,7 @@ export class KeyedQueue<Key> {
     this.#waiting.set(key, size + 1);
     const before = this.#tails.get(key) ?? Promise.resolve();
     const result = before.then(work, work);
-    const tail = result.then(
+    const tail: Promise<void> = result.then(
       () => this.#ended(key, tail),
       () => this.#ended(key, tail),
     );

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createHomeserver, type Externals, type Homeserver } from '../../src/homeserver.ts';
-import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import type { ServerName } from '../../src/protocol/ids/types.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import { cheapPasswords } from './account-server.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -11,13 +12,16 @@ import { type TempFolder, tempFolder } from './store.ts';
 
 /** The whole server in this process, without ports, on a clock moved by hand. Consistent when it is done, or it throws. */
 export class World implements AsyncDisposable {
-  readonly hs: Homeserver;
   readonly clock: FakeClock;
+  readonly #config: Config;
+  readonly #externals: Partial<Externals>;
   readonly #folder: TempFolder;
+  #hs: Homeserver | undefined;
 
-  private constructor(hs: Homeserver, clock: FakeClock, folder: TempFolder) {
-    this.hs = hs;
+  private constructor(config: Config, clock: FakeClock, externals: Partial<Externals>, folder: TempFolder) {
     this.clock = clock;
+    this.#config = config;
+    this.#externals = externals;
     this.#folder = folder;
   }
 
@@ -42,10 +46,35 @@ export class World implements AsyncDisposable {
       },
     });
     assert.ok(loaded.ok, 'the settings are valid');
-    const clock = new FakeClock();
+    const clock = externals.clock instanceof FakeClock ? externals.clock : new FakeClock();
     const random = new SeededRandom();
-    const hs = await createHomeserver(loaded.config, { clock, random, passwordCost: cheapPasswords, ...externals });
-    return new World(hs, clock, folder);
+    const all = { random, passwordCost: cheapPasswords, ...externals, clock };
+    const world = new World(loaded.config, clock, all, folder);
+    await world.start();
+    return world;
+  }
+
+  get hs(): Homeserver {
+    assert.ok(this.#hs, 'the server is running');
+    return this.#hs;
+  }
+
+  get name(): ServerName {
+    return this.#config.serverName;
+  }
+
+  /** Opens the data folder, after `stop` again. */
+  async start(): Promise<void> {
+    this.#hs = await createHomeserver(this.#config, this.#externals);
+  }
+
+  /** Ends the server; the data folder stays, and is consistent. */
+  async stop(): Promise<void> {
+    const { hs } = this;
+    this.#hs = undefined;
+    const problems = checkConsistency(hs.db, this.name);
+    await hs[Symbol.asyncDispose]();
+    assert.deepEqual(problems, []);
   }
 
   call(method: string, path: string, options: Omit<InjectOptions, 'method' | 'path'> = {}): Promise<Injected> {
@@ -68,12 +97,10 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const problems = checkConsistency(this.hs.db, asServerName('localhost'));
     try {
-      await this.hs[Symbol.asyncDispose]();
+      if (this.#hs !== undefined) await this.stop();
     } finally {
       this.#folder[Symbol.dispose]();
     }
-    assert.deepEqual(problems, []);
   }
 }
