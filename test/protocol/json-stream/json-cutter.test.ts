@@ -20,8 +20,7 @@ function cut(text: string | Buffer, sizes: readonly number[], given: CutOptions 
     // A buffer of its own: what is cut must not rely on what stands around the chunk.
     for (const { key, isItem, bytes: piece } of cutter.push(Buffer.from(bytes.subarray(at, at + size)))) {
       const value: unknown = JSON.parse(piece.toString());
-      if (isItem) (found[key] ??= [] as unknown[]) && (found[key] as unknown[]).push(value);
-      else found[key] = value;
+      found[key] = isItem ? [...((found[key] as unknown[] | undefined) ?? []), value] : value;
     }
     at += size;
   }
