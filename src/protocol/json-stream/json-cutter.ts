@@ -135,7 +135,7 @@ export class JsonCutter {
       case expects.itemEnd:
         if (byte === closeArray) return this.#take(true, expects.memberEnd, at);
         return this.#take(byte === comma, expects.nextItem, at);
-      case expects.end:
+      default:
         throw new JsonCutError('something follows the object');
     }
   }
