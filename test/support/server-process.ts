@@ -9,6 +9,8 @@ const root = resolve(import.meta.dirname, '../..');
 export interface ServerOptions {
   /** Where hearth.toml and the data live; a fresh folder otherwise. */
   readonly dir?: string;
+  /** `hearth.test` unless given. */
+  readonly serverName?: string;
   /** More TOML, after the keys set here. Top-level keys are not possible, tables are. */
   readonly toml?: string;
   /** Starts this executable instead of the sources; the variable `TEST_EXECUTABLE` names one for all tests. */
@@ -60,7 +62,7 @@ export class ServerProcess {
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'hearth-'));
     const port = await freePort();
     const config = join(dir, 'hearth.toml');
-    writeFileSync(config, toml(dir, port, options.toml ?? ''));
+    writeFileSync(config, toml(dir, port, options));
     const named = options.executable ?? process.env['TEST_EXECUTABLE'];
     // The server is started in another folder.
     const executable = named === undefined ? undefined : resolve(named);
@@ -117,9 +119,9 @@ function fromSource(): string[] {
   ];
 }
 
-function toml(dir: string, port: number, more: string): string {
+function toml(dir: string, port: number, { serverName = 'hearth.test', toml: more = '' }: ServerOptions): string {
   return [
-    'server_name = "hearth.test"',
+    `server_name = ${JSON.stringify(serverName)}`,
     `data_dir = ${JSON.stringify(join(dir, 'data'))}`,
     '[[listen]]',
     'address = "127.0.0.1"',
@@ -133,7 +135,7 @@ function toml(dir: string, port: number, more: string): string {
 }
 
 /** A port that was free a moment ago. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((done, failed) => {
     const probe = createServer();
     probe.once('error', failed);

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../support/server-process.ts';
+import type { ThrowAwayCa } from '../support/throw-away-ca.ts';
+
+/** The folder of the Python environment that has Synapse in it; `npm run test:interop` makes it. */
+const environment = process.env['SYNAPSE_ENVIRONMENT'];
+
+/** A Synapse in a process of its own on loopback: clients without TLS, other servers with it. */
+export class SynapseProcess {
+  readonly name: string;
+  /** For clients. */
+  readonly port: number;
+  readonly #dir: string;
+  readonly #child: ChildProcess;
+  #output = '';
+  #ended = false;
+
+  private constructor(name: string, port: number, dir: string, child: ChildProcess) {
+    this.name = name;
+    this.port = port;
+    this.#dir = dir;
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-200_000);
+      });
+    }
+    child.once('exit', () => {
+      this.#ended = true;
+    });
+  }
+
+  /** The last of its log. */
+  get log(): string {
+    return this.#output;
+  }
+
+  static async start(ca: ThrowAwayCa): Promise<SynapseProcess> {
+    if (environment === undefined) throw new Error('run this by `npm run test:interop`');
+    const dir = mkdtempSync(join(tmpdir(), 'synapse-'));
+    const [port, federationPort] = [await freePort(), await freePort()];
+    const name = `localhost:${federationPort}`;
+    const { cert, key } = await ca.issue('localhost');
+    mkdirSync(join(dir, 'media'));
+    for (const [file, text] of [
+      ['ca.pem', ca.cert],
+      ['cert.pem', cert],
+      ['key.pem', key],
+      ['log.yaml', logging],
+      ['homeserver.yaml', JSON.stringify(settings(name, port, federationPort, dir))],
+    ] as const) {
+      writeFileSync(join(dir, file), text);
+    }
+    const python = join(environment, 'bin/python');
+    const args = ['-m', 'synapse.app.homeserver', '--config-path', join(dir, 'homeserver.yaml')];
+    const keys = spawn(python, [...args, '--generate-keys'], { cwd: dir, stdio: 'ignore' });
+    await new Promise((done) => keys.once('exit', done));
+    const child = spawn(python, args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
+    const server = new SynapseProcess(name, port, dir, child);
+    await server.#ready();
+    return server;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#ended) {
+      const gone = new Promise((done) => this.#child.once('exit', done));
+      this.#child.kill('SIGTERM');
+      await gone;
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  async #ready(): Promise<void> {
+    for (let attempt = 0; attempt < 1200; attempt++) {
+      if (this.#ended) throw new Error(`Synapse ended before it was ready:\n${this.#output}`);
+      const answer = await fetch(`http://127.0.0.1:${this.port}/_matrix/client/versions`).catch(() => undefined);
+      if (answer?.ok === true) return void (await answer.arrayBuffer());
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    throw new Error(`Synapse did not get ready:\n${this.#output}`);
+  }
+}
+
+const logging = `version: 1
+formatters: { plain: { format: '%(asctime)s %(name)s %(levelname)s %(message)s' } }
+handlers: { console: { class: logging.StreamHandler, formatter: plain } }
+root: { level: INFO, handlers: [console] }
+disable_existing_loggers: false
+`;
+
+const unlimited = { per_second: 10_000, burst_count: 10_000 };
+
+/** JSON is YAML. */
+function settings(name: string, port: number, federationPort: number, dir: string): Record<string, unknown> {
+  const listener = { bind_addresses: ['127.0.0.1'], type: 'http' };
+  return {
+    server_name: name,
+    pid_file: join(dir, 'synapse.pid'),
+    listeners: [
+      { ...listener, port, tls: false, resources: [{ names: ['client'] }] },
+      { ...listener, port: federationPort, tls: true, resources: [{ names: ['federation'] }] },
+    ],
+    tls_certificate_path: join(dir, 'cert.pem'),
+    tls_private_key_path: join(dir, 'key.pem'),
+    federation_custom_ca_list: [join(dir, 'ca.pem')],
+    federation_ip_range_blacklist: [],
+    ip_range_blacklist: [],
+    database: { name: 'sqlite3', args: { database: join(dir, 'homeserver.db') } },
+    log_config: join(dir, 'log.yaml'),
+    media_store_path: join(dir, 'media'),
+    signing_key_path: join(dir, 'signing.key'),
+    macaroon_secret_key: 'nobody needs to guess this',
+    form_secret: 'nor this',
+    trusted_key_servers: [],
+    suppress_key_server_warning: true,
+    report_stats: false,
+    enable_registration: true,
+    enable_registration_without_verification: true,
+    allow_public_rooms_over_federation: true,
+    rc_message: unlimited,
+    rc_registration: unlimited,
+    rc_login: { address: unlimited, account: unlimited, failed_attempts: unlimited },
+    rc_joins: { local: unlimited, remote: unlimited },
+    rc_joins_per_room: unlimited,
+    rc_invites: { per_room: unlimited, per_user: unlimited, per_issuer: unlimited },
+    rc_federation: { window_size: 1000, sleep_limit: 100_000, sleep_delay: 1, reject_limit: 100_000, concurrent: 100 },
+    rc_key_requests: unlimited,
+  };
+}
