@@ -1,5 +1,6 @@
 import type { BuiltEvent } from '../protocol/events/build.ts';
 import { redactsOf } from '../protocol/events/client-event.ts';
+import type { Pdu } from '../protocol/events/pdu.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { AuthGraph } from '../store/auth/auth-graph.ts';
 import type { Database } from '../store/db.ts';
@@ -7,10 +8,10 @@ import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Extremities } from '../store/events/extremities.ts';
 import { eventFlags } from '../store/events/flags.ts';
-import { membershipCode } from '../store/events/membership.ts';
+import { type MembershipCode, membershipCode } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { EventNid, RoomNid, StatePoint, StreamPos } from '../store/nids.ts';
+import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../store/nids.ts';
 import type { CurrentChange, RoomStateStore } from '../store/state/room-state-store.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
@@ -20,17 +21,29 @@ import type { RedactionEffects } from './redaction-effects.ts';
 import type { RelationIndex } from './relations/relation-index.ts';
 import type { StateEngine } from './state-engine.ts';
 
-/** What became of an event. Only an accepted one has a place in the room; an outlier waits for one. */
-export type Outcome = 'accepted' | 'soft-failed' | 'rejected' | 'outlier';
+/**
+ * What became of an event. An accepted one is at the room's end, a backfilled one before all others of its segment; the
+ * others have no place in the room, and an outlier waits for one.
+ */
+export type Outcome = 'accepted' | 'soft-failed' | 'rejected' | 'outlier' | 'backfilled';
 
 /** A complete event with everything that was found out about it. */
 export interface EventInput {
   readonly room: RoomNid;
   readonly rules: RoomVersionRules;
-  readonly event: BuiltEvent;
+  /** `redacted`: this copy is known to lack what was signed. */
+  readonly event: BuiltEvent & { readonly redacted?: boolean };
   /** The event's number: `Interning.event` of its ID. */
   readonly nid: EventNid;
   readonly outcome: Outcome;
+  /** Of an outlier: its own auth events do not allow it. */
+  readonly rejected?: boolean;
+  /** More bits of `eventFlags`: PASSED_ON, PARTIAL_AUTH. */
+  readonly flags?: number;
+  /** The segment that a backfilled event is put before. */
+  readonly segment?: number;
+  /** `prev_events` that are not here: an accepted event that has such begins a new segment. */
+  readonly gap?: readonly EventNid[];
   /** The state before it; unknown for an outlier. */
   readonly before: StatePoint | undefined;
   readonly prevEvents: readonly EventNid[];
@@ -49,7 +62,11 @@ const outcomeFlags: Readonly<Record<Outcome, number>> = {
   'soft-failed': eventFlags.SOFT_FAILED,
   rejected: eventFlags.REJECTED,
   outlier: eventFlags.OUTLIER,
+  backfilled: eventFlags.BACKFILLED,
 };
+
+/** What may change: an outlier gets its place, a rejected event is judged anew with what it lacked. */
+const passing = eventFlags.OUTLIER | eventFlags.REJECTED;
 
 export interface InputUses {
   readonly db: Database;
@@ -80,18 +97,53 @@ export class RoomInput {
     this.#observers = observers;
   }
 
-  /** Inside a write. Where the event comes from, and whether it may be, was decided before. */
+  /**
+   * Inside a write. Where the event comes from, and whether it may be, was decided before. One that is stored already
+   * as an outlier or as rejected gets its new outcome.
+   */
   commit(input: EventInput): CommittedEvent {
-    const { db, events, roomState, streams, authEvents, redactions, relationIndex } = this.#uses;
+    const { db, events, streams, authEvents, redactions } = this.#uses;
     const isLive = input.outcome === 'accepted';
     const pos = isLive ? (input.pos ?? streams.next()) : undefined;
-    const row = this.#row(input, pos);
+    const known = events.row(input.nid);
+    if (isLive && pos !== undefined) this.#openGap(input, pos);
+    const row = this.#row(input, pos, known);
     // Numbers of a transaction that is rolled back are given out again.
     db.afterRollback(() => {
       authEvents.forget(input.nid);
       redactions.forget(row);
     });
-    events.insert({
+    if (known === undefined) this.#insert(input, row);
+    else this.#promote(input, known, row);
+    this.#link(input, row);
+    const changes = input.changes ?? this.#advance(input, row);
+    if (pos !== undefined) this.#applyCurrent(input, row, pos, changes);
+    // Another copy of it was redacted meanwhile.
+    const isRedacted = (row.flags & eventFlags.REDACTED) !== 0;
+    const shown = isRedacted ? { pdu: events.pdu(row.nid) as Pdu, canonical: events.canonical(row.nid) } : {};
+    const committed: CommittedEvent = { row, rules: input.rules, ...input.event, ...shown };
+    this.#follow(input.outcome, committed);
+    return committed;
+  }
+
+  /** What follows from the event elsewhere. */
+  #follow(outcome: Outcome, committed: CommittedEvent): void {
+    const { redactions, relationIndex } = this.#uses;
+    const hasPlace = outcome === 'accepted' || outcome === 'backfilled';
+    redactions.apply(committed, hasPlace ? redactsOf(committed.pdu, committed.rules) : undefined);
+    if (hasPlace) relationIndex.onEvent(committed);
+    if (outcome !== 'accepted') return;
+    for (const observer of this.#observers) observer.onEvent(committed);
+    this.#touch(committed);
+  }
+
+  /** What lies between the newest segment and an event whose parents are not here is unknown. */
+  #openGap({ room, gap = [] }: EventInput, pos: StreamPos): void {
+    if (gap.length > 0) this.#uses.timeline.openSegment(room, pos);
+  }
+
+  #insert(input: EventInput, row: EventRow): void {
+    this.#uses.events.insert({
       ...row,
       membership: row.membership ?? undefined,
       pos: row.pos ?? undefined,
@@ -101,16 +153,20 @@ export class RoomInput {
       canonical: input.event.canonical,
       parents: input.prevEvents,
     });
-    this.#link(input, row);
-    const changes = input.changes ?? this.#advance(input, row);
-    if (pos !== undefined) roomState.applyCurrent(input.room, pos, changes);
-    const committed: CommittedEvent = { row, rules: input.rules, ...input.event };
-    if (!isLive) return committed;
-    redactions.apply(committed, redactsOf(input.event.pdu, input.rules));
-    relationIndex.onEvent(committed);
-    for (const observer of this.#observers) observer.onEvent(committed);
-    this.#touch(committed);
-    return committed;
+  }
+
+  #promote({ nid, before, event }: EventInput, known: EventRow, row: EventRow): void {
+    const { events, authEvents } = this.#uses;
+    if ((known.flags & passing) === 0) throw new Error(`event ${nid} has its place already`);
+    events.setFlags(nid, row.flags, known.flags & ~row.flags);
+    if (before !== undefined) events.setBefore(nid, before);
+    events.setPlace(nid, row);
+    // The copy that came first may have been a redacted one.
+    const isRedacted = (known.flags & eventFlags.REDACTED) !== 0;
+    if (!isRedacted && event.redacted !== true && events.canonical(nid) !== event.canonical) {
+      events.replaceBody(nid, event.canonical);
+    }
+    authEvents.forget(nid);
   }
 
   /** By forks, the state after the event and the new current state have to be found out. */
@@ -119,14 +175,18 @@ export class RoomInput {
     return stateEngine.advance({ nid: room, rules }, row, extremities.forward(room));
   }
 
-  #row(input: EventInput, pos: StreamPos | undefined): EventRow {
-    const { interning, timeline } = this.#uses;
+  #applyCurrent({ room, nid }: EventInput, row: EventRow, pos: StreamPos, changes: readonly CurrentChange[]): void {
+    const { roomState } = this.#uses;
+    for (const { key, event } of roomState.applyCurrent(room, pos, changes)) {
+      // What a resolution gave or took besides.
+      if (event !== nid || key !== row.stateKey) this.#touchMember(key);
+    }
+  }
+
+  #row(input: EventInput, pos: StreamPos | undefined, known: EventRow | undefined): EventRow {
+    const { interning } = this.#uses;
     const { pdu } = input.event;
-    const place = pos === undefined ? undefined : timeline.append(input.room, input.nid, pos);
-    const membership =
-      pdu.type === 'm.room.member' && pdu.state_key !== undefined
-        ? membershipCode(pdu.content['membership'])
-        : undefined;
+    const place = this.#place(input, pos);
     return {
       nid: input.nid,
       room: input.room,
@@ -135,8 +195,8 @@ export class RoomInput {
       stateKey: pdu.state_key === undefined ? null : interning.stateKey(pdu.type, pdu.state_key),
       depth: pdu.depth,
       ts: pdu.origin_server_ts,
-      flags: outcomeFlags[input.outcome],
-      membership: membership ?? null,
+      flags: flagsOf(input) | ((known?.flags ?? 0) & eventFlags.REDACTED),
+      membership: membershipOf(pdu) ?? null,
       pos: pos ?? null,
       segment: place?.segment ?? null,
       idx: place?.idx ?? null,
@@ -145,21 +205,47 @@ export class RoomInput {
     };
   }
 
+  #place({ room, nid, outcome, segment }: EventInput, pos: StreamPos | undefined) {
+    const { timeline } = this.#uses;
+    if (pos !== undefined) return timeline.append(room, nid, pos);
+    if (outcome !== 'backfilled') return undefined;
+    if (segment === undefined) throw new Error('a backfilled event needs a segment');
+    return timeline.prepend(segment, nid);
+  }
+
   /** The event's place among the events it cites. */
-  #link({ room, prevEvents, authEvents, outcome }: EventInput, row: EventRow): void {
+  #link({ room, prevEvents, authEvents, outcome, rejected, gap = [] }: EventInput, row: EventRow): void {
     const { extremities, authGraph } = this.#uses;
-    // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
-    if (outcome === 'accepted') extremities.replace(room, prevEvents, [row.nid]);
-    if (row.stateKey !== null) authGraph.add(row.nid, room, authEvents, row.stateKey);
+    if (outcome !== 'outlier') {
+      const children = extremities.resolveBackward(room, row.nid);
+      // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
+      // What is cited already ends nothing.
+      if (outcome === 'accepted') extremities.replace(room, prevEvents, children.length > 0 ? [] : [row.nid]);
+      for (const parent of gap) extremities.addBackward(room, parent, row.nid);
+    }
+    // What was rejected is nobody's auth event.
+    const isRejected = outcome === 'rejected' || rejected === true;
+    if (row.stateKey !== null && !isRejected) authGraph.add(row.nid, room, authEvents, row.stateKey);
   }
 
   #touch({ row }: CommittedEvent): void {
+    this.#uses.streams.touchRoom(row.room);
+    if (row.stateKey !== null && row.membership !== null) this.#touchMember(row.stateKey);
+  }
+
+  /** Whoever has just been invited, or is no longer in the room, is not among those that the room reaches. */
+  #touchMember(key: StateKeyNid): void {
     const { streams, interning } = this.#uses;
-    streams.touchRoom(row.room);
-    if (row.stateKey === null || row.type !== wellKnown.types.member || row.membership === null) return;
-    // Whoever has just been invited, or is no longer in the room, is not among those that the room reaches.
-    const { skey } = interning.stateKeyOf(row.stateKey);
-    const user = interning.findUser(skey);
+    const { skey, typeNid } = interning.stateKeyOf(key);
+    const user = typeNid === wellKnown.types.member ? interning.findUser(skey) : undefined;
     if (user !== undefined) streams.touchUser(user);
   }
+}
+
+function flagsOf({ outcome, flags = 0, rejected }: EventInput): number {
+  return outcomeFlags[outcome] | flags | (rejected === true ? eventFlags.REJECTED : 0);
+}
+
+function membershipOf({ type, state_key: stateKey, content }: Pdu): MembershipCode | undefined {
+  return type === 'm.room.member' && stateKey !== undefined ? membershipCode(content['membership']) : undefined;
 }

@@ -23,6 +23,8 @@ import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
 import { RoomReading } from './reading.ts';
+import { AuthJudge } from './receive/auth-judge.ts';
+import { Outliers } from './receive/outliers.ts';
 import { RedactionEffects } from './redaction-effects.ts';
 import { Bundles } from './relations/bundles.ts';
 import { RelatedEvents } from './relations/related-events.ts';
@@ -30,7 +32,8 @@ import { RelationChecks } from './relations/relation-checks.ts';
 import { RelationIndex } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
 import { Sending } from './send.ts';
-import { ownSignatures } from './signatures.ts';
+import { ServerAccess } from './server-access.ts';
+import { ownSignatures, verifiedSignatures } from './signatures.ts';
 import { StateEngine } from './state-engine.ts';
 import { RoomTokens } from './tokens.ts';
 import { RoomUpgrades } from './upgrade/upgrade.ts';
@@ -57,6 +60,9 @@ export interface Rooms {
   readonly tokens: RoomTokens;
   readonly stateEngine: StateEngine;
   readonly input: RoomInput;
+  readonly serverAccess: ServerAccess;
+  readonly outliers: Outliers;
+  readonly authJudge: AuthJudge;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
   readonly localInput: LocalInput;
 }
@@ -88,10 +94,11 @@ export function createRooms(uses: RoomsUses): Rooms {
     { ...base, rulesOf: (room) => known.rulesOf(room), isErased: (user) => people.isErased(user) },
     clock,
   );
-  const stateEngine = new StateEngine(base);
+  const stateEngine = new StateEngine({ ...base, signatures: verifiedSignatures });
   const relationIndex = new RelationIndex(base);
   const redactions = new RedactionEffects({ ...base, clientEvents, relationIndex });
   const input = new RoomInput({ ...base, redactions, stateEngine, relationIndex }, observers);
+  const authJudge = new AuthJudge(base);
   const localEvents = new LocalEvents({ ...base, signer });
   const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
   const memberRules = new MemberRules({ ...base, people });
@@ -125,6 +132,9 @@ export function createRooms(uses: RoomsUses): Rooms {
     tokens,
     stateEngine,
     input,
+    serverAccess: new ServerAccess(base),
+    outliers: new Outliers({ ...base, input, judge: authJudge }),
+    authJudge,
     localInput,
   };
 }

@@ -94,10 +94,11 @@ export const eventRules: readonly Rule[] = [
 /** The auth graph, except for its edges: they are bytes. */
 export const authRules: readonly Rule[] = [
   {
-    sentence: 'Event {nid}: it is a state event with a known place in the room, but not in the auth graph',
+    sentence:
+      'Event {nid}: it is a state event with a known place in the room and not rejected, but not in the auth graph',
     exceptions:
       'SELECT event.nid FROM event LEFT JOIN auth_node ON auth_node.event = event.nid' +
-      ' WHERE event.state_key IS NOT NULL AND event.line IS NOT NULL AND auth_node.event IS NULL',
+      ' WHERE event.state_key IS NOT NULL AND event.line IS NOT NULL AND (event.flags & 1) = 0 AND auth_node.event IS NULL',
   },
   {
     sentence: 'Event {event}: its predecessor in auth chain {chain} is missing or of another key',

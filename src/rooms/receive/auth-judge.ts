@@ -1,0 +1,96 @@
+import { checkAuth } from '../../protocol/event-auth/check.ts';
+import { checkAuthEventsSelection } from '../../protocol/event-auth/selection.ts';
+import type { AuthEvent, SignatureChecks, StateLookup, Verdict } from '../../protocol/event-auth/types.ts';
+import type { BuiltEvent } from '../../protocol/events/build.ts';
+import { roomIdOf } from '../../protocol/events/client-event.ts';
+import { refIds } from '../../protocol/events/pdu.ts';
+import { createOfRoomId } from '../../protocol/ids/room-id.ts';
+import type { EventId, RoomId } from '../../protocol/ids/types.ts';
+import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { EventNid, RoomNid } from '../../store/nids.ts';
+import { type AuthEvents, authEventOf } from '../auth-events.ts';
+import { verifiedSignatures } from '../signatures.ts';
+
+export interface AuthJudgeUses {
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly authEvents: AuthEvents;
+}
+
+/** A room whose version is known; it need not have a state here. */
+export interface VersionedRoom {
+  readonly nid: RoomNid;
+  readonly roomId: RoomId;
+  readonly rules: RoomVersionRules;
+}
+
+/** Whether the auth rules allow events of others, in the states that the specification names. */
+export class AuthJudge {
+  readonly #uses: AuthJudgeUses;
+  readonly #signatures: SignatureChecks<EventNid>;
+
+  constructor(uses: AuthJudgeUses, signatures: SignatureChecks<EventNid> = verifiedSignatures) {
+    this.#uses = uses;
+    this.#signatures = signatures;
+  }
+
+  /** The auth events of an event that are not stored here; in room version 12 the create event counts as one. */
+  missing(room: VersionedRoom, event: BuiltEvent): EventId[] {
+    return neededFor(room, event).filter((id) => this.#stored(id) === undefined);
+  }
+
+  /** The numbers of an event's auth events, all of which are stored; the create event among them in any room version. */
+  cited(room: VersionedRoom, event: BuiltEvent): EventNid[] {
+    return neededFor(room, event)
+      .map((id) => this.#stored(id))
+      .filter((nid) => nid !== undefined);
+  }
+
+  /** The event as the auth rules read it. Inside a write, as it may cite what was never heard of. */
+  asAuthEvent({ pdu, eventId }: BuiltEvent, nid: EventNid): AuthEvent<EventNid> {
+    const { interning } = this.#uses;
+    return authEventOf(pdu, {
+      nid,
+      eventId,
+      authEvents: refIds(pdu.auth_events).map((id) => interning.event(id)),
+      prevEvents: refIds(pdu.prev_events).map((id) => interning.event(id)),
+      rejected: false,
+    });
+  }
+
+  /** By the event's own auth events, all of which are stored: their choice, and what they allow together. */
+  byAuthEvents(room: VersionedRoom, event: AuthEvent<EventNid>): Verdict {
+    const { authEvents, interning } = this.#uses;
+    const cited = event.authEvents.map((nid) => authEvents.get(nid));
+    const selection = checkAuthEventsSelection(room.rules, event, cited);
+    if (!selection.allowed) return selection;
+    const createId = room.rules.createInAuthEvents ? undefined : createOfRoomId(room.roomId);
+    const create = createId === undefined ? undefined : interning.findEvent(createId);
+    return this.inState(room.rules, event, (type, stateKey) => {
+      if (create !== undefined && type === 'm.room.create') return authEvents.get(create);
+      return cited.find((other) => other.type === type && other.stateKey === stateKey);
+    });
+  }
+
+  inState(rules: RoomVersionRules, event: AuthEvent<EventNid>, state: StateLookup<EventNid>): Verdict {
+    return checkAuth(rules, event, state, this.#signatures);
+  }
+
+  #stored(id: EventId): EventNid | undefined {
+    const nid = this.#uses.interning.findEvent(id);
+    return nid !== undefined && this.#uses.events.row(nid) !== undefined ? nid : undefined;
+  }
+}
+
+/** Whether an event says that it belongs to the room. */
+export function isOfRoom({ pdu, eventId }: BuiltEvent, room: VersionedRoom): boolean {
+  return roomIdOf(pdu, eventId) === room.roomId;
+}
+
+function neededFor(room: VersionedRoom, { pdu, eventId }: BuiltEvent): EventId[] {
+  const cited = refIds(pdu.auth_events);
+  const create = room.rules.createInAuthEvents ? undefined : createOfRoomId(room.roomId);
+  return create === undefined || create === eventId ? cited : [create, ...cited];
+}
