@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 6;
+PRAGMA user_version = 7;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -521,6 +521,14 @@ CREATE TABLE report (
 CREATE TABLE room (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,
   room_id TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE room_import (
+  room     INTEGER PRIMARY KEY,
+  line     INTEGER NOT NULL,          -- the main line to be
+  base     INTEGER NOT NULL,          -- the position of the state on it
+  first    INTEGER NOT NULL,          -- no event stored for it has a lower number
+  replaces INTEGER NOT NULL DEFAULT 0 -- the state that was there before is being removed, or is gone
 ) STRICT;
 
 CREATE TABLE room_info (

@@ -33,6 +33,7 @@ import { Segments } from './segments.ts';
 import { ServerKeyStore } from './server-keys.ts';
 import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
+import { StateImports } from './state/state-import.ts';
 import { StateLog } from './state/state-log.ts';
 import { SyncChanges } from './sync/changes.ts';
 import { Timeline } from './timeline.ts';
@@ -59,6 +60,7 @@ export interface Stores {
   readonly stateLog: StateLog;
   readonly mergedPoints: MergedPoints;
   readonly roomState: RoomStateStore;
+  readonly stateImports: StateImports;
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly moments: MomentStore;
@@ -111,6 +113,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     stateLog,
     mergedPoints: new MergedPoints(db),
     roomState: new RoomStateStore(db, interning, stateLog, serverName),
+    stateImports: new StateImports(db, interning, stateLog, serverName),
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),
     moments: new MomentStore(db),

@@ -57,6 +57,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'current_state.room',
     'merged_point.room',
     'room_info.room',
+    'room_import.room',
     'open_room.room',
     'member.room',
     'room_server.room',

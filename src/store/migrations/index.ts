@@ -4,6 +4,7 @@ import pushers from './0003_pushers.sql' with { type: 'text' };
 import search from './0004_search.sql' with { type: 'text' };
 import moderation from './0005_moderation.sql' with { type: 'text' };
 import e2ee from './0006_e2ee.sql' with { type: 'text' };
+import roomImport from './0007_room_import.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -21,4 +22,5 @@ export const migrations: readonly Migration[] = [
   { version: 4, name: 'search', sql: search, compat: 1 },
   { version: 5, name: 'moderation', sql: moderation, compat: 1 },
   { version: 6, name: 'e2ee', sql: e2ee, compat: 1 },
+  { version: 7, name: 'room_import', sql: roomImport, compat: 1 },
 ];
