@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 7;
+PRAGMA user_version = 8;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -237,6 +237,14 @@ CREATE TABLE forward_extremity (
   room  INTEGER NOT NULL,
   event INTEGER NOT NULL,
   PRIMARY KEY (room, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history_state (
+  segment INTEGER NOT NULL,
+  key     INTEGER NOT NULL,     -- the history's visibility, or the membership of a user of this server
+  idx     INTEGER NOT NULL,
+  event   INTEGER,              -- 0: absent; NULL: not known
+  PRIMARY KEY (segment, key, idx)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE key_backup (

@@ -15,6 +15,8 @@ export interface Segment {
 export class Segments {
   readonly #one;
   readonly #newer;
+  readonly #preceding;
+  readonly #following;
   readonly #insert;
   readonly #link;
 
@@ -24,6 +26,12 @@ export class Segments {
     );
     this.#newer = db.prepare<[number, number], { nid: number }>(
       'SELECT nid FROM segment WHERE room = ? AND older = ? LIMIT 1',
+    );
+    this.#preceding = db.prepare<[number, number, number], { nid: number }>(
+      'SELECT nid FROM segment WHERE room = ? AND (from_pos, nid) < (?, ?) ORDER BY from_pos DESC, nid DESC LIMIT 1',
+    );
+    this.#following = db.prepare<[number, number, number], { nid: number }>(
+      'SELECT nid FROM segment WHERE room = ? AND (from_pos, nid) > (?, ?) ORDER BY from_pos, nid LIMIT 1',
     );
     this.#insert = db.prepare<[number, number], never>('INSERT INTO segment (room, from_pos) VALUES (?, ?)');
     this.#link = db.prepare<[number, number], never>('UPDATE segment SET older = ? WHERE nid = ?');
@@ -36,6 +44,16 @@ export class Segments {
   /** The segment that continues this one, if they have met. */
   newer(segment: Segment): number | undefined {
     return this.#newer.get(segment.room, segment.nid)?.nid;
+  }
+
+  /** The segment that comes before this one in the room's order, whether they have met or not. */
+  preceding({ room, fromPos, nid }: Segment): number | undefined {
+    return this.#preceding.get(room, fromPos, nid)?.nid;
+  }
+
+  /** The segment that comes after this one in the room's order, whether they have met or not. */
+  following({ room, fromPos, nid }: Segment): number | undefined {
+    return this.#following.get(room, fromPos, nid)?.nid;
   }
 
   open(room: RoomNid, fromPos: StreamPos): number {

@@ -24,6 +24,7 @@ import { ThreadStore } from './relations/threads.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
 import { DelayedEventStore } from './rooms/delayed-events.ts';
+import { HistoryStateStore } from './rooms/history-state.ts';
 import { MomentStore } from './rooms/moments.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
@@ -64,6 +65,7 @@ export interface Stores {
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly moments: MomentStore;
+  readonly historyState: HistoryStateStore;
   readonly redactions: RedactionStore;
   readonly relations: RelationStore;
   readonly threads: ThreadStore;
@@ -117,6 +119,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),
     moments: new MomentStore(db),
+    historyState: new HistoryStateStore(db),
     redactions: new RedactionStore(db),
     relations: new RelationStore(db),
     threads: new ThreadStore(db),

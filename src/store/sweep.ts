@@ -73,7 +73,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'report.room',
     'delayed_event.room',
   ],
-  state_key: ['event.state_key', 'state_change.key', 'current_state.key'],
+  state_key: ['event.state_key', 'state_change.key', 'current_state.key', 'history_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],
   event_id: [
     'event.nid',
@@ -95,6 +95,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'timeline.event',
     'stream_event.event',
     'state_change.event',
+    'history_state.event',
     'current_state.event',
     'auth_node.event',
     'auth_node.witness',

@@ -126,6 +126,21 @@ export class Timeline {
     return { segment: info.segment, idx: Math.max(info.lastPos, this.#requireSegment(info.segment).fromPos - 1) };
   }
 
+  /** The oldest event of a segment. */
+  oldest(segment: number): Placed | undefined {
+    return this.#newerRows.get(segment, Number.MIN_SAFE_INTEGER, 1);
+  }
+
+  /** The boundary behind the newest event of a segment. */
+  topOf(segment: number): Boundary {
+    return { segment, idx: this.#top.get(segment)?.idx ?? this.#requireSegment(segment).fromPos - 1 };
+  }
+
+  /** The boundary before everything in a segment. */
+  bottomOf(segment: number): Boundary {
+    return { segment, idx: (this.#lowest.get(segment)?.idx ?? this.#requireSegment(segment).fromPos) - 1 };
+  }
+
   /** The newest events of a room, newest first. */
   newest(room: RoomNid, limit: number): TimelinePage {
     const end = this.end(room);

@@ -72,12 +72,25 @@ export const eventRules: readonly Rule[] = [
     ),
   },
   {
-    sentence: 'Room {room}: parent {parent} of event {child} is not missing, or not a parent of it',
+    // Between the two there may be events that cannot be shown.
+    sentence: 'Room {room}: event {parent} before event {child} is not missing, or that is not in the room',
     exceptions:
       'SELECT room, parent, child FROM backward_extremity WHERE EXISTS' +
       ' (SELECT 1 FROM event WHERE event.nid = backward_extremity.parent AND (event.flags & 4) = 0) OR NOT EXISTS' +
-      ' (SELECT 1 FROM event_edge WHERE event_edge.child = backward_extremity.child' +
-      ' AND event_edge.parent = backward_extremity.parent)',
+      ' (SELECT 1 FROM event WHERE event.nid = backward_extremity.child AND event.room = backward_extremity.room)',
+  },
+  {
+    sentence: 'Segment {segment}: key {key} is followed at {idx} as event {event}, which is no state event under that key',
+    exceptions:
+      'SELECT segment, key, idx, event FROM history_state WHERE event <> 0 AND NOT EXISTS' +
+      ' (SELECT 1 FROM event WHERE event.nid = history_state.event AND event.state_key = history_state.key)',
+  },
+  {
+    sentence: 'Segment {nid}: it goes on in segment {older}, which is not before it in the same room',
+    exceptions:
+      'SELECT segment.nid, segment.older FROM segment LEFT JOIN segment AS before ON before.nid = segment.older' +
+      ' WHERE segment.older IS NOT NULL AND' +
+      ' (before.room IS NOT segment.room OR before.from_pos > segment.from_pos OR before.nid = segment.nid)',
   },
   {
     sentence: 'Event {child}: it has an edge to event {parent} but is not there',

@@ -8,6 +8,8 @@ export class Extremities {
   readonly #removeForward;
   readonly #backward;
   readonly #childrenOfMissing;
+  readonly #behind;
+  readonly #hasBackward;
   readonly #addBackward;
   readonly #removeBackward;
 
@@ -26,6 +28,14 @@ export class Extremities {
     );
     this.#childrenOfMissing = db.prepare<[number, number], { child: EventNid }>(
       'SELECT child FROM backward_extremity WHERE room = ? AND parent = ?',
+    );
+    this.#behind = db.prepare<[number, number, number], Gap>(
+      'SELECT backward_extremity.parent, backward_extremity.child, event.depth FROM backward_extremity' +
+        ' CROSS JOIN event ON event.nid = backward_extremity.child' +
+        ' WHERE backward_extremity.room = ? AND event.segment = ? LIMIT ?',
+    );
+    this.#hasBackward = db.prepare<[number, number], { child: EventNid }>(
+      'SELECT child FROM backward_extremity WHERE room = ? AND parent = ? LIMIT 1',
     );
     this.#addBackward = db.prepare<[number, number, number], never>(
       'INSERT OR IGNORE INTO backward_extremity (room, parent, child) VALUES (?, ?, ?)',
@@ -51,7 +61,17 @@ export class Extremities {
     return this.#backward.all(room);
   }
 
-  /** Remembers that `child` cites `parent`, which we do not have. */
+  /** What is missing behind events of one segment. */
+  behind(room: RoomNid, segment: number, limit: number): Gap[] {
+    return this.#behind.all(room, segment, limit);
+  }
+
+  /** Whether an event is known to be missing. */
+  isMissing(room: RoomNid, parent: EventNid): boolean {
+    return this.#hasBackward.get(room, parent) !== undefined;
+  }
+
+  /** Remembers that `parent`, which we do not have, comes before `child`: it is cited by it, or by what we cannot show. */
   addBackward(room: RoomNid, parent: EventNid, child: EventNid): void {
     this.#addBackward.run(room, parent, child);
   }
@@ -62,6 +82,11 @@ export class Extremities {
     if (children.length > 0) this.#removeBackward.run(room, parent);
     return children;
   }
+}
+
+/** A missing event, with the depth of the event behind which it is missing. */
+export interface Gap extends MissingParent {
+  readonly depth: number;
 }
 
 export interface MissingParent {

@@ -100,7 +100,8 @@ CREATE TABLE forward_extremity (
   PRIMARY KEY (room, event)
 ) STRICT, WITHOUT ROWID;
 
--- A parent that we do not have, and the child of ours that names it.
+-- An event that we do not have, and the event of ours before which it comes: as its parent, or with nothing but events
+-- in between that cannot be shown.
 CREATE TABLE backward_extremity (
   room   INTEGER NOT NULL,
   parent INTEGER NOT NULL,

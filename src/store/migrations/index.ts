@@ -5,6 +5,7 @@ import search from './0004_search.sql' with { type: 'text' };
 import moderation from './0005_moderation.sql' with { type: 'text' };
 import e2ee from './0006_e2ee.sql' with { type: 'text' };
 import roomImport from './0007_room_import.sql' with { type: 'text' };
+import history from './0008_history.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -23,4 +24,5 @@ export const migrations: readonly Migration[] = [
   { version: 5, name: 'moderation', sql: moderation, compat: 1 },
   { version: 6, name: 'e2ee', sql: e2ee, compat: 1 },
   { version: 7, name: 'room_import', sql: roomImport, compat: 1 },
+  { version: 8, name: 'history', sql: history, compat: 1 },
 ];
