@@ -108,3 +108,23 @@ describe('Timeline', () => {
     });
   });
 });
+
+describe('segments', () => {
+  it('know their neighbours, whether they have met or not, and their own ends', async () => {
+    await using store = openTestStore();
+    const { timeline, segments } = store.stores;
+    store.db.write<void>(() => {
+      const { older, newer } = withGap(store);
+      const [first, second] = [segments.get(older), segments.get(newer)];
+      assert.ok(first && second);
+      assert.equal(segments.preceding(second), older);
+      assert.equal(segments.preceding(first), undefined);
+      assert.equal(segments.following(first), newer);
+      assert.equal(segments.following(second), undefined);
+      timeline.prepend(newer, event(9));
+      assert.deepEqual(timeline.topOf(older), { segment: older, idx: 14 });
+      assert.deepEqual(timeline.bottomOf(newer), { segment: newer, idx: 28 });
+      assert.deepEqual(timeline.oldest(newer), { segment: newer, idx: 29, event: 9 });
+    });
+  });
+});

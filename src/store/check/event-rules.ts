@@ -80,7 +80,8 @@ export const eventRules: readonly Rule[] = [
       ' (SELECT 1 FROM event WHERE event.nid = backward_extremity.child AND event.room = backward_extremity.room)',
   },
   {
-    sentence: 'Segment {segment}: key {key} is followed at {idx} as event {event}, which is no state event under that key',
+    sentence:
+      'Segment {segment}: key {key} is followed at {idx} as event {event}, which is no state event under that key',
     exceptions:
       'SELECT segment, key, idx, event FROM history_state WHERE event <> 0 AND NOT EXISTS' +
       ' (SELECT 1 FROM event WHERE event.nid = history_state.event AND event.state_key = history_state.key)',

@@ -87,14 +87,18 @@ describe('the order of backfill', () => {
   });
 });
 
-/** Asks for pages of what is missing, as a server with all of it would answer: the deepest first. */
+/** Asks for pages of what is missing, of a server that answers the deepest first; then for what the page was too short for. */
 function fillInPages(events: readonly HistoricEvent[], pages: readonly number[]): HistoricEvent[] {
   const byId = new Map(events.map((each) => [each.eventId, each]));
   const newest = events.at(-1) as HistoricEvent;
   const placed = new Map<EventId, HistoricEvent>();
   let missing: Missing[] = [{ eventId: newest.eventId, childDepth: newest.depth + 1 }];
   for (const size of pages) {
-    const page = answer(missing.map(({ eventId }) => eventId), byId, size + missing.length); // biome-ignore format: short
+    const asked = new Set(missing.map(({ eventId }) => eventId));
+    const first = answer([...asked], byId, size);
+    const left = [...asked].filter((eventId) => !first.has(eventId));
+    const page = new Map([...first, ...answer(left, byId, left.length)]);
+    for (const eventId of left) if (!page.has(eventId)) page.set(eventId, byId.get(eventId) as HistoricEvent);
     const found = {
       get: (eventId: EventId) => (placed.has(eventId) ? undefined : page.get(eventId)),
       isPlaced: (eventId: EventId) => placed.has(eventId),
