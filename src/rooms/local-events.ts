@@ -1,7 +1,13 @@
 import { invalidParam } from '../protocol/errors.ts';
 import { authTypesFor } from '../protocol/event-auth/selection.ts';
 import type { AuthEvent, StateLookup } from '../protocol/event-auth/types.ts';
-import { type BuiltEvent, buildEvent, type EventSigner } from '../protocol/events/build.ts';
+import {
+  type BuiltEvent,
+  buildEvent,
+  type EventSigner,
+  type EventDraft as PlacedDraft,
+  unsealedEvent,
+} from '../protocol/events/build.ts';
 import { referenceHash } from '../protocol/events/hashes.ts';
 import type { EventRef } from '../protocol/events/pdu.ts';
 import { asEventId } from '../protocol/ids/event-id.ts';
@@ -11,6 +17,7 @@ import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid } from '../store/nids.ts';
 import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
 import { type Random, randomLetters } from '../util/random.ts';
 import { checkDraft } from './content-checks.ts';
 import type { EventDraft } from './draft.ts';
@@ -58,27 +65,38 @@ export class LocalEvents {
   /** Throws 400 M_BAD_JSON, M_INVALID_PARAM for what cannot be an event, 413 M_TOO_LARGE beyond a size limit. */
   build(sender: UserId, draft: EventDraft, place: Place): LocalEvent {
     checkDraft(draft, this.#signer.serverName);
+    const { placed, authEvents } = this.#place(sender, draft, place);
+    const eventId = place.rules.eventIdFormat === 'v1' ? { eventId: this.#newEventId() } : {};
+    const built = buildEvent({ ...placed, ...eventId }, place.rules, this.#signer);
+    return { ...built, prevEvents: place.prevEvents, authEvents };
+  }
+
+  /**
+   * An event of a user of another server, for that server to complete: without hashes and signatures, and in room
+   * versions 1 and 2 without an ID. Also what the auth rules want to know of it.
+   */
+  template(sender: UserId, draft: EventDraft, place: Place): { pdu: JsonObject; authEvents: readonly EventNid[] } {
+    const { placed, authEvents } = this.#place(sender, draft, place);
+    return { pdu: unsealedEvent(placed, place.rules), authEvents };
+  }
+
+  #place(sender: UserId, draft: EventDraft, place: Place): { placed: PlacedDraft; authEvents: readonly EventNid[] } {
     const { rules, roomId, prevEvents, state } = place;
     const { type, content, stateKey, redacts } = withRedacts(draft);
     const selectable = { type, sender, content, ...(stateKey === undefined ? {} : { stateKey }) };
     const authEvents = authTypesFor(selectable, rules)
       .map((pair) => state(...pair))
       .filter((event) => event !== undefined);
-    const built = buildEvent(
-      {
-        ...selectable,
-        ...(roomId === undefined ? {} : { roomId }),
-        ...(redacts === undefined ? {} : { redacts }),
-        ...(rules.eventIdFormat === 'v1' ? { eventId: this.#newEventId() } : {}),
-        prevEvents: prevEvents.map((nid) => this.#ref(nid, rules)),
-        authEvents: authEvents.map((event) => this.#authRef(event, rules)),
-        depth: this.#depthAfter(prevEvents),
-        originServerTs: this.#clock.now() + (place.delay ?? 0),
-      },
-      rules,
-      this.#signer,
-    );
-    return { ...built, prevEvents, authEvents: authEvents.map(({ id }) => id) };
+    const placed = {
+      ...selectable,
+      ...(roomId === undefined ? {} : { roomId }),
+      ...(redacts === undefined ? {} : { redacts }),
+      prevEvents: prevEvents.map((nid) => this.#ref(nid, rules)),
+      authEvents: authEvents.map((event) => this.#authRef(event, rules)),
+      depth: this.#depthAfter(prevEvents),
+      originServerTs: this.#clock.now() + (place.delay ?? 0),
+    };
+    return { placed, authEvents: authEvents.map(({ id }) => id) };
   }
 
   #newEventId() {

@@ -2,6 +2,7 @@ import { notFound } from '../protocol/errors.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
+import type { RoomNid } from '../store/nids.ts';
 import type { MomentStore } from '../store/rooms/moments.ts';
 import type { Boundary, Direction, Timeline } from '../store/timeline.ts';
 import type { Requester } from '../users/requester.ts';
@@ -42,13 +43,18 @@ export class Moments {
    * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
    */
   find(requester: Requester, roomId: string, query: MomentQuery) {
-    const { interning, moments, reading } = this.#uses;
-    const { room, view } = reading.open(requester, roomId);
-    const segments = moments.segments(room.nid);
+    const { room, view } = this.#uses.reading.open(requester, roomId);
+    return this.closest(room.nid, query, (row) => view.mayRead(row));
+  }
+
+  /** The same for whoever may see the events that `isVisible` says. 404 M_NOT_FOUND */
+  closest(room: RoomNid, query: MomentQuery, isVisible: (row: EventRow) => boolean) {
+    const { interning, moments } = this.#uses;
+    const segments = moments.segments(room);
     // The place is at the border of two segments if neither reaches the time: then the next one has the event.
     const order = query.direction === 'f' ? segments : segments.toReversed();
     for (const segment of order) {
-      const found = this.#inSegment(segment, query, (row) => view.mayRead(row));
+      const found = this.#inSegment(segment, query, isVisible);
       if (found !== undefined) return { event_id: interning.eventId(found.nid), origin_server_ts: found.ts };
     }
     throw notFound('No event was found in this direction');

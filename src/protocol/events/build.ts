@@ -52,11 +52,11 @@ export interface EventSigner {
  * integers are refused in every room version: only received events may hold them), 413 M_TOO_LARGE beyond a size limit.
  */
 export function buildEvent(draft: EventDraft, rules: RoomVersionRules, signer: EventSigner): BuiltEvent {
-  return completeEvent(draftEvent(draft, rules), rules, signer);
+  return completeEvent(unsealedEvent(draft, rules), rules, signer);
 }
 
-/** The event before it is hashed and signed. */
-function draftEvent(draft: EventDraft, rules: RoomVersionRules): JsonObject {
+/** The event before it is hashed and signed: also what another server is given to complete. */
+export function unsealedEvent(draft: EventDraft, rules: RoomVersionRules): JsonObject {
   const inContent = draft.redacts !== undefined && rules.redactsIn === 'content';
   const event: JsonObject = {
     ...draft.extra,

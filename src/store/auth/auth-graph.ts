@@ -26,6 +26,7 @@ export class AuthGraph {
   readonly #db: Database;
   readonly #node;
   readonly #nodes;
+  readonly #edges;
   readonly #at;
   readonly #insert;
   readonly #children;
@@ -43,6 +44,9 @@ export class AuthGraph {
       'SELECT auth_node.event, auth_node.chain, auth_node.seq, auth_node.rank, event.state_key AS key' +
         ' FROM json_each(?) AS wanted CROSS JOIN auth_node ON auth_node.event = wanted.value' +
         ' CROSS JOIN event ON event.nid = auth_node.event',
+    );
+    this.#edges = db.prepare<[string], { edges: Buffer }>(
+      'SELECT edges FROM json_each(?) AS wanted CROSS JOIN auth_node ON auth_node.event = wanted.value',
     );
     this.#at = db.prepare<[number, number], { event: EventNid }>(
       'SELECT event FROM auth_node WHERE chain = ? AND seq = ?',
@@ -110,6 +114,12 @@ export class AuthGraph {
   /** The auth events of an event, the create event included in every room version. */
   edges(event: EventNid): EventNid[] {
     return decodeEdges(this.#require(event).edges);
+  }
+
+  /** The auth events of several events, repeated where several cite one; events without a place here have none. */
+  *edgesOf(events: readonly EventNid[]): Generator<EventNid> {
+    if (events.length === 0) return;
+    for (const { edges } of this.#edges.all(JSON.stringify(events))) yield* decodeEdges(edges);
   }
 
   /** Greater than the rank of each auth event. */

@@ -32,8 +32,19 @@ export class BodyReader {
     return found;
   }
 
+  /** What does not exist is left out. */
+  canonicals(nids: readonly EventNid[]): Map<EventNid, string> {
+    const found = new Map<EventNid, string>();
+    if (nids.length === 0) return found;
+    for (const row of this.#many.all(JSON.stringify(nids))) found.set(row.nid, this.#text(row));
+    return found;
+  }
+
   canonical(nid: EventNid): string {
-    const row = this.#get(nid);
+    return this.#text(this.#get(nid));
+  }
+
+  #text(row: PackedRow): string {
     return row.format === 0 ? row.body.toString() : canonicalJson(unpack(row, this.#interning, 'whole'), 'lenient');
   }
 

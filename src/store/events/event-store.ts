@@ -115,6 +115,11 @@ export class EventStore {
     return this.#bodies.canonical(nid);
   }
 
+  /** Several events like `canonical`; what does not exist is left out. */
+  canonicals(nids: readonly EventNid[]): Map<EventNid, string> {
+    return this.#bodies.canonicals(nids);
+  }
+
   /** Several events; what does not exist is left out. */
   pdus(nids: readonly EventNid[]): Map<EventNid, JsonObject> {
     return this.#bodies.many(nids, 'whole');

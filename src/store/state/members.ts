@@ -28,6 +28,7 @@ export class MemberStore {
   readonly #byMembership;
   readonly #newest;
   readonly #serverMembers;
+  readonly #serverAll;
   readonly #upsert;
   readonly #remove;
   readonly #removeAll;
@@ -48,6 +49,10 @@ export class MemberStore {
       'SELECT member.user FROM member CROSS JOIN user ON user.nid = member.user' +
         ' WHERE member.room = ? AND member.membership = 1 AND member.user > ? AND user.server = ?' +
         ' ORDER BY member.user LIMIT ?',
+    );
+    this.#serverAll = db.prepare<[number, number, number], { user: UserNid }>(
+      'SELECT member.user FROM user CROSS JOIN member ON member.room = ? AND member.user = user.nid' +
+        ' WHERE user.server = ? LIMIT ?',
     );
     this.#upsert = db.prepare<[number, number, number, number, number], never>(
       'INSERT INTO member (room, user, membership, event, pos) VALUES (?, ?, ?, ?, ?)' +
@@ -79,6 +84,11 @@ export class MemberStore {
   /** One page of a server's joined users. */
   joinedOf(room: RoomNid, server: ServerNid, paging: Paging): UserNid[] {
     return this.#serverMembers.all(room, paging.after ?? 0, server, paging.limit).map((row) => row.user);
+  }
+
+  /** Users of a server who have or had to do with the room, in no order. */
+  someOf(room: RoomNid, server: ServerNid, limit: number): UserNid[] {
+    return this.#serverAll.all(room, server, limit).map((row) => row.user);
   }
 
   set(room: RoomNid, member: Member): void {

@@ -8,6 +8,7 @@ import type { RoomNid, ServerNid, StreamPos } from '../nids.ts';
 export class RoomServers {
   readonly #open;
   readonly #at;
+  readonly #wasIn;
   readonly #begin;
   readonly #setJoined;
   readonly #end;
@@ -21,6 +22,10 @@ export class RoomServers {
     this.#at = db.prepare<[number, number, number, number, number], { server: ServerNid }>(
       'SELECT DISTINCT server FROM room_server WHERE room = ? AND server > ?' +
         ' AND from_pos <= ? AND (to_pos IS NULL OR to_pos > ?) ORDER BY server LIMIT ?',
+    );
+    this.#wasIn = db.prepare<[number, number, number, number], { found: 1 }>(
+      'SELECT 1 AS found FROM room_server WHERE room = ? AND server = ?' +
+        ' AND from_pos <= ? AND (to_pos IS NULL OR to_pos - 1 > ?) LIMIT 1',
     );
     this.#begin = db.prepare<[number, number, number, number], never>(
       'INSERT INTO room_server (room, server, from_pos, to_pos, joined) VALUES (?, ?, ?, NULL, ?)',
@@ -58,6 +63,11 @@ export class RoomServers {
   /** How many users of the server are joined. */
   joined(room: RoomNid, server: ServerNid): number {
     return this.#open.get(room, server)?.joined ?? 0;
+  }
+
+  /** Whether a user of the server was joined by the state of the main line at `pos`. */
+  wasIn(room: RoomNid, server: ServerNid, pos: StreamPos): boolean {
+    return this.#wasIn.get(room, server, pos, pos) !== undefined;
   }
 
   /** One page of the servers that must receive what happened at `pos`. */

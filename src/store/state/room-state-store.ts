@@ -4,7 +4,7 @@ import type { Database } from '../db.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
-import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../nids.ts';
+import type { EventNid, LineNid, RoomNid, ServerNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../nids.ts';
 import { Segments } from '../segments.ts';
 import { type LocalMember, LocalMembers } from './local-members.ts';
 import { type Member, type MemberFilter, MemberStore, MembershipTally, type Paging } from './members.ts';
@@ -235,6 +235,11 @@ export class RoomStateStore {
   /** Up to six users of one membership: enough to name a room after five others. */
   firstUsers(room: RoomNid, membership: MembershipCode): UserNid[] {
     return this.#members.firstUsers(room, membership);
+  }
+
+  /** At most `limit` users of a server who have or had to do with the room. */
+  someMembersOf(room: RoomNid, server: ServerNid, limit: number): UserNid[] {
+    return this.#members.someOf(room, server, limit);
   }
 
   /** Our users who are joined. */
