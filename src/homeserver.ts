@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ServerBackups } from './admin/server-backups.ts';
 import type { AdminServices } from './admin/services.ts';
 import { SigningKeys } from './admin/signing-keys.ts';
 import { type App, createApp } from './api/app.ts';
@@ -8,6 +9,7 @@ import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
 import type { Services } from './api/services.ts';
 import type { Config } from './config/config.ts';
+import { configFileText } from './config/render.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { UserDirectory } from './directory/user-directory.ts';
 import { createE2ee } from './e2ee/create-e2ee.ts';
@@ -18,6 +20,7 @@ import { TypingService } from './ephemeral/typing-service.ts';
 import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
+import { AfterRestore } from './lifecycle/after-restore.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
@@ -97,10 +100,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const stores = openStores(db, serverName);
   const notifier = new Notifier({ localUsers: stores.localUsers, clock });
   const streams = new Streams({ db, positions: stores.positions, notifier, log });
+  const signingKeyFile = new SigningKeyFile(dataDir);
   const signingKeys = new SigningKeys({
     db,
     store: stores.serverKeys,
-    file: new SigningKeyFile(dataDir),
+    file: signingKeyFile,
     clock,
     random,
   });
@@ -157,6 +161,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const { search, searchIndex } = createSearch({ ...shared, people: users.people, enabled: config.search.enabled });
   const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
+  new AfterRestore({ ...base, ...e2ee }).run();
   const mediaServices = createMedia({ ...base, workers, config });
   const { media, thumbnails } = mediaServices;
 
@@ -213,6 +218,16 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       log,
     },
   );
+  const backups = new ServerBackups({
+    ...base,
+    workers,
+    dataDir,
+    settings: config.backup,
+    configText: configFileText(config),
+    signingKey: signingKeyFile,
+    media: mediaServices,
+  });
+  backups.start();
   push.delivery.start();
   return {
     app,
@@ -224,6 +239,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       reports,
       signingKeys,
       database: new DatabaseMeter(db),
+      backups,
     },
     services,
     db,
@@ -233,6 +249,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await push.delivery.stop(() => outbound.close());
       await delayedEvents.stop();
       await background.stop();
+      await backups.stop();
       sweep.stop();
       mediaServices.closeMedia();
       try {

@@ -124,6 +124,14 @@ export const operations = {
     return { file_bytes: file, free_bytes: free, search_bytes: search };
   }),
 
+  'backup/make': operation(
+    v.strictObject({ folder: v.optional(v.pipe(v.string(), v.startsWith('/', 'must be an absolute path'))) }),
+    async ({ backups }, { folder: parent }) => {
+      const { folder, bytes, missingMedia } = await backups.make(parent);
+      return { folder, bytes, missing_media: missingMedia };
+    },
+  ),
+
   'key/show': operation(v.strictObject({}), ({ signingKeys }) => ({ keys: signingKeys.list().map(showKey) })),
 
   'key/rotate': operation(v.strictObject({}), ({ signingKeys }) => showKey(signingKeys.rotate())),

@@ -4,6 +4,7 @@ import type { DatabaseSizes } from '../store/database-sizes.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
+import type { ServerBackups } from './server-backups.ts';
 
 /** What the admin operations ask of accounts. */
 export interface AccountAdmin extends Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin'> {
@@ -39,4 +40,5 @@ export interface AdminServices {
   readonly reports: ReportAdmin;
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
+  readonly backups: Pick<ServerBackups, 'make'>;
 }

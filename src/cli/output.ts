@@ -25,6 +25,9 @@ export function columns(head: readonly string[], rows: readonly (readonly string
     .join('\n');
 }
 
+/** `1.5 MiB`. */
+export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
 /** `2026-11-21 07:45`, in UTC. */
 export function dateText(millis: number): string {
   return new Date(millis).toISOString().slice(0, 16).replace('T', ' ');

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../util/version.ts';
 import { CommandFailed, type ExitCode, exit, WrongUsage } from './arguments.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDbCommands } from './commands/db.ts';
 import { addInstallCommands } from './commands/install.ts';
@@ -42,6 +43,7 @@ function createProgram(): Command {
   addReportCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);
+  addBackupCommands(program);
   addDbCommands(program);
   addInstallCommands(program);
   addVersionCommand(program);

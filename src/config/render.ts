@@ -1,3 +1,4 @@
+import { stringify } from 'smol-toml';
 import { definition } from './definition/definition.ts';
 import { camelKey, type Field, type Shape, shapeOfList, type Table, type Written } from './definition/field.ts';
 import { isTable } from './definition/kinds.ts';
@@ -137,14 +138,24 @@ function guideField(path: readonly string[], field: Field<unknown>, since: strin
   return [`${head}  `, facts.join(' ')];
 }
 
-/** The configuration in its written form, tables nested, unset keys left out, secrets masked. */
-export function shownConfig(config: unknown, shape: Shape = definition): Record<string, unknown> {
+/** A config file that says all that is in force, secrets included. */
+export function configFileText(config: unknown): string {
+  return `# Written by Hearth: what was in force, from file, environment and defaults.\n${stringify(shownConfig(config, 'shown'))}`;
+}
+
+/** The configuration in its written form, tables nested, unset keys left out; secrets are masked unless asked for. */
+export function shownConfig(
+  config: unknown,
+  secrets: 'masked' | 'shown' = 'masked',
+  shape: Shape = definition,
+): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   if (!isTable(config)) return shown;
   for (const [key, member] of Object.entries(shape)) {
     const value = config[camelKey(key)];
-    if (member.node === 'table') shown[key] = shownConfig(value, member.shape);
-    else if (value !== undefined) shown[key] = member.secret ? '(secret)' : (member.kind.show?.(value) ?? value);
+    if (member.node === 'table') shown[key] = shownConfig(value, secrets, member.shape);
+    else if (value !== undefined)
+      shown[key] = member.secret && secrets === 'masked' ? '(secret)' : (member.kind.show?.(value) ?? value);
   }
   return shown;
 }

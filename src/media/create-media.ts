@@ -30,6 +30,8 @@ export interface MediaUses {
 export interface MediaServices {
   readonly media: Media;
   readonly thumbnails: Thumbnails;
+  /** Bytes that nothing names any more stay until the returned function is called: for a backup. */
+  pauseDeletion(): () => void;
   /** Ends the helper process and closes media.db. */
   closeMedia(): void;
 }
@@ -57,6 +59,7 @@ export function createMedia({ db, stores, workers, serverName, config, clock, ra
       thumbnailer,
       maxPixels: config.media.maxImageMegapixels * 1_000_000,
     }),
+    pauseDeletion: () => sink.pauseDeletion(),
     closeMedia() {
       thumbnailer.close();
       reader.close();

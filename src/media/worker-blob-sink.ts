@@ -11,6 +11,8 @@ export class WorkerBlobSink implements BlobSink {
   readonly #workers: WorkerPool;
   readonly #file: string;
   readonly #clock: Clock;
+  /** Who needs everything to stay as it is for a while. */
+  #pauses = 0;
 
   constructor(options: { workers: WorkerPool; file: string; clock: Clock }) {
     this.#workers = options.workers;
@@ -37,7 +39,19 @@ export class WorkerBlobSink implements BlobSink {
   }
 
   async delete(contents: readonly Buffer[], createdBefore: number): Promise<void> {
+    // What is left is found by the next sweep.
+    if (this.#pauses > 0) return;
     await this.#run({ op: 'delete', file: this.#file, contents, createdBefore });
+  }
+
+  /** Nothing is deleted until the returned function is called. */
+  pauseDeletion(): () => void {
+    this.#pauses++;
+    let ended = false;
+    return () => {
+      if (!ended) this.#pauses--;
+      ended = true;
+    };
   }
 
   #upload(nid: number, release: () => void): BlobUpload {

@@ -28,6 +28,11 @@ export class SigningKeyFile {
     return parseKeyFile(text)[0];
   }
 
+  /** What the file holds, for a backup. */
+  text(): string {
+    return readFileSync(this.#path, 'utf8');
+  }
+
   /** Replaces the file in one step: after a power cut it holds either the old key or the new one. */
   write(key: SigningKey): void {
     const temporary = `${this.#path}.new`;

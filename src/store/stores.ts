@@ -21,6 +21,7 @@ import { PushCountStore } from './push/push-counts.ts';
 import { PusherStore } from './push/pushers.ts';
 import { RelationStore } from './relations/relations.ts';
 import { ThreadStore } from './relations/threads.ts';
+import { RestoreNote } from './restore-note.ts';
 import { AliasStore } from './rooms/aliases.ts';
 import { BoundaryStore } from './rooms/boundaries.ts';
 import { DelayedEventStore } from './rooms/delayed-events.ts';
@@ -97,6 +98,7 @@ export interface Stores {
   readonly backups: BackupStore;
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
+  readonly restoreNote: RestoreNote;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -151,5 +153,6 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     backups: new BackupStore(db),
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
+    restoreNote: new RestoreNote(db),
   };
 }

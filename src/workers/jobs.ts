@@ -1,10 +1,12 @@
 import { type CheckpointResult, checkpointFile } from '../store/durability/checkpoints.ts';
+import { type BackupAnswer, type BackupRequest, runBackupJob } from './backup-jobs.ts';
 import { type MediaAnswer, type MediaRequest, runMediaJob } from './media-jobs.ts';
 
 /** What a worker can be asked for: a name, what it is given, what it answers. Both are copied between threads. */
 export interface Jobs {
   checkpoint: { input: string; output: CheckpointResult };
   media: { input: MediaRequest; output: MediaAnswer };
+  backup: { input: BackupRequest; output: BackupAnswer };
 }
 
 export type JobKind = keyof Jobs;
@@ -13,6 +15,7 @@ export type JobKind = keyof Jobs;
 const jobs: { readonly [K in JobKind]: (input: Jobs[K]['input']) => Jobs[K]['output'] } = {
   checkpoint: checkpointFile,
   media: runMediaJob,
+  backup: runBackupJob,
 };
 
 export interface Request<K extends JobKind = JobKind> {

@@ -52,6 +52,7 @@ export function memoryServices() {
       revoke: (token) => tokens.delete(token),
     },
     database: { sizes: () => ({ file: 8192, free: 4096, search: 100 }) },
+    backups: { make: async (folder) => ({ folder: folder ?? '/backups', bytes: 8192, missingMedia: 0 }) },
     reports: {
       list: (before, limit) =>
         [3, 2, 1]

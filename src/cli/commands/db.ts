@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
+import { mib } from '../output.ts';
 import { outputOf, run } from '../session.ts';
-
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 export function addDbCommands(program: Command): void {
   const db = program.command('db').description('the database');

@@ -92,18 +92,14 @@ export const laterTables = {
     },
     later,
   ),
-  backup: table(
-    'Backups of the data folder.',
-    {
-      folder: optional(path, 'Where backups go; without it, `backups` in the data folder.', {
-        example: '/mnt/usb/hearth',
-      }),
-      every: optional(duration, 'How often one is made by itself; without it, only when asked for.', { example: '1d' }),
-      keep: preset(whole(1, 1000), 7, 'How many are kept.'),
-      include_remote_media: preset(flag, false, 'Whether files of other servers are included.'),
-    },
-    later,
-  ),
+  backup: table('Backups of the data folder.', {
+    folder: optional(path, 'Where backups go; without it, `backups` in the data folder.', {
+      example: '/mnt/usb/hearth',
+    }),
+    every: optional(duration, 'How often one is made by itself; without it, only when asked for.', { example: '1d' }),
+    keep: preset(whole(1, 1000), 7, 'How many are kept.'),
+    include_remote_media: preset(flag, false, 'Whether files of other servers are included.'),
+  }),
   well_known: table(
     'What `/.well-known/matrix/*` says beyond addresses.',
     {

@@ -18,6 +18,7 @@ export class DeviceKeyStore {
   readonly #ofUser;
   readonly #one;
   readonly #remove;
+  readonly #users;
 
   constructor(db: Database) {
     this.#put = db.prepare<[device: number, keys: string], never>(
@@ -29,6 +30,11 @@ export class DeviceKeyStore {
       ' FROM device CROSS JOIN device_keys ON device_keys.device = device.nid WHERE device.user = ?';
     this.#ofUser = db.prepare<[user: number], DeviceKeysRow>(select);
     this.#one = db.prepare<[user: number, deviceId: string], DeviceKeysRow>(`${select} AND device.device_id = ?`);
+    this.#users = db
+      .prepare<[], UserNid>(
+        'SELECT DISTINCT user FROM device_keys CROSS JOIN device ON device.nid = device_keys.device',
+      )
+      .pluck();
     this.#remove = db.prepare<[device: number], never>('DELETE FROM device_keys WHERE device = ?');
   }
 
@@ -47,6 +53,11 @@ export class DeviceKeyStore {
 
   one(user: UserNid, deviceId: string): DeviceKeysRow | undefined {
     return this.#one.get(user, deviceId);
+  }
+
+  /** Users with a device that has published keys. */
+  users(): UserNid[] {
+    return this.#users.all();
   }
 
   /** Returns whether there were any. */

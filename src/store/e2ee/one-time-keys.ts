@@ -35,6 +35,8 @@ export class OneTimeKeyStore {
   readonly #counts;
   readonly #putCounts;
   readonly #removals;
+  readonly #devices;
+  readonly #removeOneTime;
 
   constructor(db: Database) {
     this.#find = db.prepare<[number, string, string], { key: string | null }>(
@@ -81,6 +83,8 @@ export class OneTimeKeyStore {
       'INSERT INTO key_count (device, counts, fallback, pos) VALUES (?, ?, ?, ?) ON CONFLICT (device)' +
         ' DO UPDATE SET counts = excluded.counts, fallback = excluded.fallback, pos = excluded.pos',
     );
+    this.#devices = db.prepare<[], DeviceNid>('SELECT device FROM key_count').pluck();
+    this.#removeOneTime = db.prepare<[number], never>('DELETE FROM one_time_key WHERE device = ?');
     this.#removals = ['one_time_key', 'fallback_key', 'key_count'].map((table) =>
       db.prepare<[number], never>(`DELETE FROM ${table} WHERE device = ?`),
     );
@@ -136,6 +140,16 @@ export class OneTimeKeyStore {
 
   putCounts(device: DeviceNid, { counts, fallback, pos }: KeyCounts): void {
     this.#putCounts.run(device, counts, fallback, pos);
+  }
+
+  /** Every device that has ever uploaded keys. */
+  devices(): DeviceNid[] {
+    return this.#devices.all();
+  }
+
+  /** Forgets a device's one-time keys, those that were claimed too; fallback keys stay. */
+  removeOneTime(device: DeviceNid): void {
+    this.#removeOneTime.run(device);
   }
 
   removeAll(device: DeviceNid): void {
