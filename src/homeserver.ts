@@ -26,7 +26,7 @@ import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
 import { AddressRanges } from './outbound/address-ranges.ts';
 import { OutboundHttp } from './outbound/outbound-http.ts';
-import { type ResolveDns, systemDns } from './outbound/resolve-dns.ts';
+import { type Dns, systemDns } from './outbound/resolve-dns.ts';
 import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
@@ -58,7 +58,7 @@ export interface Externals {
   readonly random: Random;
   readonly log: Log;
   /** Looks host names up. */
-  readonly resolveDns: ResolveDns;
+  readonly dns: Dns;
   /** Carries calls to other servers; a network of its own for tests. */
   readonly transport?: Transport;
   /** A cheaper password hash, for tests that make many accounts. */
@@ -150,9 +150,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const typingService = new TypingService({ ...shared, typing });
   observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService, presence);
+  const dns = externals.dns ?? systemDns();
   const outbound = new OutboundHttp({
     ranges: new AddressRanges(config.network.allowIpRanges),
-    resolveDns: externals.resolveDns ?? systemDns(),
+    resolveDns: dns.addresses,
     clock,
   });
   const push = createPush({ ...shared, config, outbound });

@@ -1,29 +1,39 @@
 import type { Agent, ClientRequest, IncomingMessage, request } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
-import { failure, type OutboundRequest, type OutboundResult } from './types.ts';
+import { nodeTls } from '../util/node-http.ts';
+import { failure, type OutboundFailure, type OutboundRequest, type OutboundResult } from './types.ts';
 
 export interface ExchangeOptions {
   readonly url: URL;
   readonly method: OutboundRequest['method'];
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer | undefined;
-  readonly maxBytes: number;
   /** Checked; the connection goes to one of these and to nothing else. */
   readonly addresses: readonly string[];
+  /** The `Host` header, if it is not that of the URL. */
+  readonly host?: string | undefined;
+  /** Whom the certificate has to be for, and the name told in TLS, if it is not the host of the URL. */
+  readonly tlsName?: string | undefined;
   readonly signal: AbortSignal;
   /** `request` of node:http or node:https. */
   readonly request: typeof request;
   readonly agent: Agent;
 }
 
-/** One request and its answer. Never rejects. */
-export async function exchange(options: ExchangeOptions): Promise<OutboundResult> {
-  const first = await attempt(options);
-  // A connection that was kept open may have been closed by the other side just as it was to be used again.
-  return first === 'stale' ? ((await attempt(options)) as OutboundResult) : first;
+/** The head of an answer has arrived; its body is still to be read. */
+export interface AnswerHead {
+  readonly ok: true;
+  readonly response: IncomingMessage;
 }
 
-function attempt(options: ExchangeOptions): Promise<OutboundResult | 'stale'> {
+/** One request, up to the head of its answer. Never rejects. */
+export async function exchange(options: ExchangeOptions): Promise<AnswerHead | OutboundFailure> {
+  const first = await attempt(options);
+  // A connection that was kept open may have been closed by the other side just as it was to be used again.
+  return first === 'stale' ? ((await attempt(options)) as AnswerHead | OutboundFailure) : first;
+}
+
+function attempt(options: ExchangeOptions): Promise<AnswerHead | OutboundFailure | 'stale'> {
   const { url, method, body, headers, signal } = options;
   return new Promise((resolve) => {
     const call: ClientRequest = options.request({
@@ -33,12 +43,12 @@ function attempt(options: ExchangeOptions): Promise<OutboundResult | 'stale'> {
       path: url.pathname + url.search,
       headers: {
         ...headers,
-        Host: url.host,
+        Host: options.host ?? url.host,
         ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }),
       },
       agent: options.agent,
       lookup: lookupIn(options.addresses),
-      ...tlsName(url),
+      ...(url.protocol === 'https:' ? tlsOptions(options.tlsName ?? plainHost(url)) : {}),
       signal,
     });
     call.once('error', (error) => {
@@ -52,20 +62,31 @@ function attempt(options: ExchangeOptions): Promise<OutboundResult | 'stale'> {
     });
     call.once('response', (response) => {
       isAnswered = true;
-      readAnswer(response, options).then(resolve, (error: unknown) => resolve(failureOf(error, signal)));
+      // Whoever reads the body is told by the reading itself.
+      response.on('error', () => {});
+      resolve({ ok: true, response });
     });
     call.end(body);
   });
 }
 
-async function readAnswer(response: IncomingMessage, { maxBytes }: ExchangeOptions): Promise<OutboundResult> {
+/** The rest of an answer, at most `maxBytes` of it. Never rejects. */
+export async function readWhole(
+  response: IncomingMessage,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<OutboundResult> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    // Leaving the loop destroys the connection.
-    if (size > maxBytes) return failure('too-large', `the answer has more than ${maxBytes} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      // Leaving the loop destroys the connection.
+      if (size > maxBytes) return failure('too-large', `the answer has more than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return failureOf(error, signal);
   }
   return { ok: true, status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
 }
@@ -84,12 +105,22 @@ export function plainHost(url: URL): string {
   return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
 }
 
-/** Addresses have no name to be told in TLS. */
-function tlsName(url: URL): { servername?: string } {
-  return url.protocol === 'https:' && isIP(plainHost(url)) === 0 ? { servername: url.hostname } : {};
+/**
+ * Whom the certificate has to be for. Addresses are not told in TLS, so that node would check the certificate for
+ * whatever is connected to. `tlsName` is no option of node's: connections are told apart by it (see `secureAgent`).
+ */
+function tlsOptions(tlsName: string) {
+  if (isIP(tlsName) === 0) return { servername: tlsName, tlsName };
+  const { checkServerIdentity } = nodeTls();
+  return {
+    servername: '',
+    tlsName,
+    checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
+      checkServerIdentity(tlsName, certificate),
+  };
 }
 
-function failureOf(error: unknown, signal: AbortSignal): OutboundResult {
+export function failureOf(error: unknown, signal: AbortSignal): OutboundFailure {
   const detail = error instanceof Error ? error.message : String(error);
   if (signal.aborted) {
     return signal.reason === 'timeout'

@@ -5,10 +5,19 @@ import type { Clock } from '../util/clock.ts';
 import { Agent, nodeHttps, request as plainRequest } from '../util/node-http.ts';
 import { version } from '../util/version.ts';
 import type { AddressRanges } from './address-ranges.ts';
-import { exchange, plainHost } from './exchange.ts';
+import { type AnswerHead, exchange, plainHost, readWhole } from './exchange.ts';
 import type { ResolveDns } from './resolve-dns.ts';
+import { secureAgent, type TlsSettings } from './secure-agent.ts';
 import { Slots } from './slots.ts';
-import { failure, type OutboundFailure, type OutboundRequest, type OutboundResult } from './types.ts';
+import { StreamedBody } from './streamed-body.ts';
+import {
+  failure,
+  type OutboundFailure,
+  type OutboundRequest,
+  type OutboundResult,
+  type OutboundStream,
+  type StreamRequest,
+} from './types.ts';
 
 export interface OutboundHttpOptions {
   readonly ranges: AddressRanges;
@@ -16,21 +25,27 @@ export interface OutboundHttpOptions {
   readonly clock: Clock;
   /** Requests at once; with those kept open between requests this bounds the sockets. */
   readonly slots?: number;
-  /** Certificate authorities (PEM) in place of the system's. */
-  readonly ca?: string;
+  /** Connections kept open for the next request, to all hosts together; a few unless given. */
+  readonly maxIdle?: number;
+  readonly tls?: TlsSettings;
 }
 
 /** Requests under way: a board's memory and its router's table allow for about so many. */
 const defaultSlots = 32;
 /** Requests that wait for a place: a few hundred bytes each. More of them would only time out at their callers. */
 const longestQueue = 1024;
-/** Connections kept open for the next request to the same host. */
-const maxIdle = 8;
+/** Connections kept open for the next request. */
+const fewIdle = 8;
 const idleTime = 15_000;
 /** Addresses of a name that are tried; names with more exist to annoy. */
 const maxAddresses = 8;
 
+const standardHeaders = { 'User-Agent': `Hearth/${version}`, 'Accept-Encoding': 'identity' };
+
 const redirects = new Set([301, 302, 303, 307, 308]);
+
+/** What both kinds of requests have; where one leads may be settled by the admin, whatever its address. */
+type Asked = Pick<OutboundRequest, 'plainHttp'> & Partial<Pick<StreamRequest, 'host' | 'tlsName' | 'isConfigured'>>;
 
 /** One request on the way to an answer. */
 interface Hop {
@@ -47,8 +62,9 @@ interface Hop {
 export class OutboundHttp {
   readonly #options: OutboundHttpOptions;
   readonly #slots: Slots;
-  /** As many as slots. */
-  readonly #underWay = new Set<AbortController>();
+  /** As many as slots, each with what stops listening to its caller. */
+  readonly #underWay = new Map<AbortController, () => void>();
+  readonly #maxIdle: number;
   readonly #plain: HttpAgent;
   #secure: HttpAgent | undefined;
   #closed = false;
@@ -56,34 +72,71 @@ export class OutboundHttp {
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
     this.#slots = new Slots(options.slots ?? defaultSlots, longestQueue);
+    this.#maxIdle = options.maxIdle ?? fewIdle;
     this.#plain = new Agent({ keepAlive: true, timeout: idleTime });
   }
 
   /** Never rejects. */
   async request(request: OutboundRequest): Promise<OutboundResult> {
     if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
-    const abort = new AbortController();
+    const abort = this.#begin(request.signal);
     const cancel = this.#options.clock.after(request.timeout, () => abort.abort('timeout'));
-    const callOff = () => abort.abort('aborted');
-    if (this.#closed || request.signal?.aborted === true) callOff();
-    request.signal?.addEventListener('abort', callOff);
-    this.#underWay.add(abort);
     try {
       return await this.#follow(request, abort.signal);
     } finally {
       cancel();
-      request.signal?.removeEventListener('abort', callOff);
-      this.#underWay.delete(abort);
-      this.#slots.giveBack();
+      this.#end(abort);
+    }
+  }
+
+  /**
+   * The same up to the head of the answer; its body is read by the caller, who has a place among the requests under
+   * way until the body has ended or is left. Redirects are not followed. Never rejects.
+   */
+  async open(request: StreamRequest): Promise<OutboundStream | OutboundFailure> {
+    const { clock } = this.#options;
+    if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
+    const abort = this.#begin(request.signal);
+    const cancel = clock.after(request.timeout, () => abort.abort('timeout'));
+    let isHandedOver = false;
+    try {
+      const url = parseUrl(request.url);
+      if (url === undefined) return failure('url', 'this is no URL of a web server');
+      const headers = { ...standardHeaders, ...request.headers };
+      const hop = { url, method: request.method, body: request.body, headers };
+      const head = await this.#ask(hop, request, abort.signal);
+      if (!head.ok) return head;
+      isHandedOver = true;
+      const { response } = head;
+      const ended = () => this.#end(abort);
+      const body = new StreamedBody(response, { clock, timeout: request.timeout, signal: abort.signal, ended });
+      return { ok: true, status: response.statusCode ?? 0, headers: response.headers, body };
+    } finally {
+      cancel();
+      if (!isHandedOver) this.#end(abort);
     }
   }
 
   /** Breaks off what is under way and closes all connections. */
   close(): void {
     this.#closed = true;
-    for (const abort of this.#underWay) abort.abort('closed');
+    for (const abort of this.#underWay.keys()) abort.abort('closed');
     this.#plain.destroy();
     this.#secure?.destroy();
+  }
+
+  #begin(signal: AbortSignal | undefined): AbortController {
+    const abort = new AbortController();
+    const callOff = () => abort.abort('aborted');
+    if (this.#closed || signal?.aborted === true) callOff();
+    signal?.addEventListener('abort', callOff);
+    this.#underWay.set(abort, () => signal?.removeEventListener('abort', callOff));
+    return abort;
+  }
+
+  #end(abort: AbortController): void {
+    this.#underWay.get(abort)?.();
+    if (this.#underWay.delete(abort)) this.#slots.giveBack();
   }
 
   async #follow(request: OutboundRequest, signal: AbortSignal): Promise<OutboundResult> {
@@ -92,12 +145,13 @@ export class OutboundHttp {
       url: parseUrl(request.url),
       method: request.method,
       body: request.body,
-      headers: { 'User-Agent': `Hearth/${version}`, 'Accept-Encoding': 'identity', ...request.headers },
+      headers: { ...standardHeaders, ...request.headers },
     };
     for (let followed = 0; ; followed++) {
       const { url }: Hop = hop;
       if (url === undefined) return failure('url', 'this is no URL of a web server');
-      const result = await this.#ask({ ...hop, url }, request, signal);
+      const head = await this.#ask({ ...hop, url }, request, signal);
+      const result = head.ok ? await readWhole(head.response, request.maxBytes, signal) : head;
       const target = result.ok && redirects.has(result.status) ? result.headers.location : undefined;
       if (!result.ok || target === undefined || maxRedirects === 0) return result;
       if (followed >= maxRedirects) return failure('redirects', 'it redirects too often');
@@ -108,22 +162,23 @@ export class OutboundHttp {
     }
   }
 
-  async #ask(hop: Hop & { url: URL }, request: OutboundRequest, signal: AbortSignal): Promise<OutboundResult> {
-    const addresses = await this.#addresses(hop.url, request, signal);
+  async #ask(hop: Hop & { url: URL }, asked: Asked, signal: AbortSignal): Promise<AnswerHead | OutboundFailure> {
+    const addresses = await this.#addresses(hop.url, asked, signal);
     if (!Array.isArray(addresses)) return addresses;
     const secure = hop.url.protocol === 'https:';
     return exchange({
       ...hop,
       addresses,
+      host: asked.host,
+      tlsName: asked.tlsName,
       signal,
-      maxBytes: request.maxBytes,
       request: secure ? nodeHttps().request : plainRequest,
       agent: this.#agent(secure),
     });
   }
 
   /** The addresses of the host that may be connected to. */
-  async #addresses(url: URL, request: OutboundRequest, signal: AbortSignal): Promise<string[] | OutboundFailure> {
+  async #addresses(url: URL, asked: Asked, signal: AbortSignal): Promise<string[] | OutboundFailure> {
     const host = plainHost(url);
     let found: readonly string[] = [host];
     if (isIP(host) === 0) {
@@ -136,8 +191,9 @@ export class OutboundHttp {
     }
     const { ranges } = this.#options;
     const isPlain = url.protocol === 'http:';
-    if (isPlain && request.plainHttp === 'nowhere') return failure('url', 'it would not be encrypted');
-    const onlyAllowed = isPlain && request.plainHttp === 'allowed-ranges';
+    if (isPlain && asked.plainHttp === 'nowhere') return failure('url', 'it would not be encrypted');
+    if (asked.isConfigured === true) return found.slice(0, maxAddresses);
+    const onlyAllowed = isPlain && asked.plainHttp === 'allowed-ranges';
     const may = found.filter((address) => (onlyAllowed ? ranges.isAllowed(address) : ranges.mayConnect(address)));
     if (may.length > 0) return may.slice(0, maxAddresses);
     const why = onlyAllowed ? 'it is not encrypted' : 'the address is not public';
@@ -145,18 +201,11 @@ export class OutboundHttp {
   }
 
   #agent(secure: boolean): HttpAgent {
-    if (secure && this.#secure === undefined) {
-      const { ca } = this.#options;
-      this.#secure = new (nodeHttps().Agent)({
-        keepAlive: true,
-        timeout: idleTime,
-        ...(ca === undefined ? {} : { ca }),
-      });
-    }
+    if (secure) this.#secure ??= secureAgent({ keepAlive: true, timeout: idleTime }, this.#options.tls);
     const agent = secure && this.#secure !== undefined ? this.#secure : this.#plain;
     // The agent bounds what it keeps for each host; hosts there are any number of.
     const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
-    for (const socket of idle.slice(0, Math.max(0, idle.length - maxIdle + 1))) socket.destroy();
+    for (const socket of idle.slice(0, Math.max(0, idle.length - this.#maxIdle + 1))) socket.destroy();
     return agent;
   }
 }

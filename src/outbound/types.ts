@@ -18,12 +18,33 @@ export interface OutboundRequest {
   readonly signal?: AbortSignal;
 }
 
+/** A request whose answer is read piece by piece. */
+export interface StreamRequest extends Omit<OutboundRequest, 'timeout' | 'maxBytes' | 'maxRedirects'> {
+  /** Until the head of the answer is there; after that, for each wait for more of the body. */
+  readonly timeout: Millis;
+  /** The `Host` header, if it is not that of the URL. */
+  readonly host?: string;
+  /** Whom the certificate has to be for (an address without brackets), if that is not the host of the URL. */
+  readonly tlsName?: string;
+  /** The admin has named the host itself: it may have any address. */
+  readonly isConfigured?: boolean;
+}
+
 /** An answer, of whatever status. */
 export interface OutboundAnswer {
   readonly ok: true;
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+}
+
+/** The same with a body that is still to be read. */
+export interface OutboundStream {
+  readonly ok: true;
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** To be read once. It ends, or throws; leaving it closes the connection. Nobody limits its size. */
+  readonly body: AsyncIterable<Buffer>;
 }
 
 export type FailureReason =

@@ -32,7 +32,7 @@ async function nameServer(table: Readonly<Record<string, readonly number[]>>) {
   });
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   return {
-    resolve: systemDns([`127.0.0.1:${socket.address().port}`]),
+    resolve: systemDns([`127.0.0.1:${socket.address().port}`]).addresses,
     [Symbol.dispose]: () => void socket.close(),
   };
 }
