@@ -109,7 +109,7 @@ export class OutboundHttp {
       isHandedOver = true;
       const { response } = head;
       const ended = () => this.#end(abort);
-      const body = new StreamedBody(response, { clock, timeout: request.timeout, signal: abort.signal, ended });
+      const body = new StreamedBody(response, { clock, timeout: request.timeout, ended });
       return { ok: true, status: response.statusCode ?? 0, headers: response.headers, body };
     } finally {
       cancel();

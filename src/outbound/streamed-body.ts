@@ -6,8 +6,6 @@ export interface StreamedBodyOptions {
   readonly clock: Clock;
   /** For each wait for more. */
   readonly timeout: Millis;
-  /** Breaks it off. */
-  readonly signal: AbortSignal;
   /** Called once, when nothing more is read. */
   readonly ended: () => void;
 }
@@ -22,35 +20,43 @@ const patience = millis(10 * 60_000);
 export class StreamedBody implements AsyncIterable<Buffer> {
   readonly #response: IncomingMessage;
   readonly #options: StreamedBodyOptions;
-  #cancel: () => void;
+  #cancel: () => void = () => {};
   #isOver = false;
 
   constructor(response: IncomingMessage, options: StreamedBodyOptions) {
     this.#response = response;
     this.#options = options;
-    this.#cancel = this.#destroyAfter(patience, 'nobody reads it');
+    this.#watch(patience, 'nobody reads it');
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     const pieces = (this.#response as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-    try {
-      for (;;) {
-        this.#cancel();
-        this.#cancel = this.#destroyAfter(this.#options.timeout, 'nothing more comes');
-        const next = await pieces.next();
-        this.#cancel();
-        if (next.done === true) return;
-        this.#cancel = this.#destroyAfter(patience, 'nobody reads it');
-        yield next.value;
-      }
-    } finally {
-      this.#finish();
-      await pieces.return?.();
-    }
+    return {
+      next: async () => {
+        this.#watch(this.#options.timeout, 'nothing more comes');
+        try {
+          const next = await pieces.next();
+          if (next.done === true) this.#finish();
+          else this.#watch(patience, 'nobody reads it');
+          return next;
+        } catch (error) {
+          this.#finish();
+          throw error;
+        }
+      },
+      // Not by way of `pieces`, which does nothing if it was never asked for anything.
+      return: () => {
+        this.#finish();
+        this.#response.destroy();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
   }
 
-  #destroyAfter(delay: Millis, why: string): () => void {
-    return this.#options.clock.after(delay, () => {
+  #watch(delay: Millis, why: string): void {
+    this.#cancel();
+    if (this.#isOver) return;
+    this.#cancel = this.#options.clock.after(delay, () => {
       this.#response.destroy(new Error(why));
       this.#finish();
     });

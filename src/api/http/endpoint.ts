@@ -1,5 +1,6 @@
-import { badJson, missingToken, notJson } from '../../protocol/errors.ts';
-import { checkStrictNumbers, decodeUtf8, parseJson } from '../../protocol/parse-json.ts';
+import { badJson, missingToken, notJson, unrecognized } from '../../protocol/errors.ts';
+import type { ServerName } from '../../protocol/ids/types.ts';
+import { checkStrictNumbers, decodeUtf8, parseExactJson, parseJson } from '../../protocol/parse-json.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { readBody } from './body.ts';
 import type { LimitedAction } from './rate-limits.ts';
@@ -55,12 +56,13 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
     body: definition.body,
     limit: definition.limit,
     async run(call, target, gate) {
+      if (definition.auth === 'server') return runForServer(definition, call, target, gate);
       const requester = authenticate(definition, call, target, gate);
       if (definition.limit !== undefined) gate.admit?.(definition.limit, call.ip, requester);
       const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
       const body = wantsJson ? await readJson(definition, call) : undefined;
       const streams = definition.body === 'stream';
-      const request: unknown = new Incoming(definition.method, call, target, requester, body, streams);
+      const request: unknown = new Incoming(definition.method, call, target, { requester, body, streams });
       return definition.handler(request as ApiRequest<Auth, Body, Path>);
     },
   };
@@ -70,6 +72,36 @@ type AnyDefinition = Pick<
   EndpointDefinition<AuthKind, BodyKind, string>,
   'auth' | 'body' | 'maxBody' | 'numbers' | 'evenIfLocked'
 >;
+
+/**
+ * A request of another server: its signature covers the body, so that is read before the handler runs. The key is got
+ * first, because that may take long and a body held meanwhile would be memory for nothing.
+ */
+async function runForServer<Auth extends AuthKind, Body extends BodyKind, Path extends string>(
+  definition: EndpointDefinition<Auth, Body, Path>,
+  call: HttpCall,
+  target: Target,
+  gate: Gate,
+): Promise<Reply> {
+  const { servers } = gate;
+  if (servers === undefined) throw unrecognized();
+  const stranger = () => gate.admit?.('federation', call.ip, undefined);
+  const header = await servers.begin(call.headers.authorization, stranger);
+  const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody);
+  const content = bytes.length === 0 ? undefined : parseExactJson(bytes);
+  if (bytes.length > 0 && content === undefined) throw notJson();
+  const uri = call.url.slice(call.url.indexOf(target.path));
+  const origin = servers.verify(header, { method: call.method, uri, content });
+  if (definition.limit !== undefined) servers.admit(definition.limit, origin);
+  const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
+  const body = content ?? (definition.body === 'optional-json' ? {} : undefined);
+  if (wantsJson && !isJsonObject(body)) throw badJson('The request body must be a JSON object');
+  const request: unknown = new Incoming(definition.method, call, target, {
+    origin,
+    body: wantsJson ? (body as JsonObject) : undefined,
+  });
+  return definition.handler(request as ApiRequest<Auth, Body, Path>);
+}
 
 function authenticate(definition: AnyDefinition, call: HttpCall, target: Target, gate: Gate) {
   if (definition.auth === 'none') return undefined;
@@ -115,6 +147,7 @@ function interfaceOf(path: string): Interface {
 class Incoming {
   readonly method: Method;
   readonly requester: unknown;
+  readonly origin: ServerName | undefined;
   readonly body: JsonObject | undefined;
   readonly #call: HttpCall;
   readonly #target: Target;
@@ -124,16 +157,15 @@ class Incoming {
     method: Method,
     call: HttpCall,
     target: Target,
-    requester: unknown,
-    body: JsonObject | undefined,
-    streams: boolean,
+    parts: { requester?: unknown; origin?: ServerName; body: JsonObject | undefined; streams?: boolean },
   ) {
     this.method = method;
     this.#call = call;
     this.#target = target;
-    this.requester = requester;
-    this.body = body;
-    this.#streams = streams;
+    this.requester = parts.requester;
+    this.origin = parts.origin;
+    this.body = parts.body;
+    this.#streams = parts.streams ?? false;
   }
 
   get path() {

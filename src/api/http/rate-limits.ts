@@ -4,7 +4,16 @@ import type { Requester } from '../../users/requester.ts';
 import type { Clock } from '../../util/clock.ts';
 
 /** What is counted apart from each other: the tables of `[rate_limits]`. */
-export type LimitedAction = 'messages' | 'joins' | 'rooms' | 'invites' | 'media' | 'login' | 'registration' | 'other';
+export type LimitedAction =
+  | 'messages'
+  | 'joins'
+  | 'rooms'
+  | 'invites'
+  | 'media'
+  | 'login'
+  | 'registration'
+  | 'other'
+  | 'federation';
 
 export interface ActionLimit {
   /** How many are allowed each second in the long run. */
@@ -45,6 +54,7 @@ export class RateLimits {
   readonly #clock: Clock;
   readonly #strangers = new Counters(maxCounted);
   readonly #known = new Counters(maxCounted);
+  readonly #servers = new Counters(maxCounted);
 
   constructor(settings: RateLimitSettings, clock: Clock) {
     this.#settings = settings;
@@ -62,9 +72,20 @@ export class RateLimits {
     for (const { table, key, limit } of buckets) table.count(key, limit, now);
   }
 
+  /** Counts one action of another server, whatever address it comes from. 429 M_LIMIT_EXCEEDED with the time to wait. */
+  admitServer(action: LimitedAction, origin: string): void {
+    if (!this.#settings.enabled) return;
+    const now = this.#clock.monotonic();
+    const key = `${action} ${origin}`;
+    const limit = this.#settings[action];
+    const wait = this.#servers.wait(key, limit, now);
+    if (wait > 0) throw limitExceeded(wait);
+    this.#servers.count(key, limit, now);
+  }
+
   /** For tests: how many buckets are kept. */
   get size(): number {
-    return this.#strangers.size + this.#known.size;
+    return this.#strangers.size + this.#known.size + this.#servers.size;
   }
 
   #buckets(action: LimitedAction, ip: string, requester: Requester | undefined): Bucket[] {

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { ServerName } from '../../protocol/ids/types.ts';
+import type { XMatrix } from '../../protocol/signing/request.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { Query } from './query.ts';
@@ -7,8 +9,11 @@ import type { LimitedAction } from './rate-limits.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** `user`: a valid access token is needed; `optional`: one is looked at if given; `none`: tokens are not looked at. */
-export type AuthKind = 'user' | 'optional' | 'none';
+/**
+ * `user`: a valid access token is needed; `optional`: one is looked at if given; `none`: tokens are not looked at;
+ * `server`: another server has signed the request.
+ */
+export type AuthKind = 'user' | 'optional' | 'none' | 'server';
 
 /**
  * `json`: a JSON object is needed; `optional-json`: an empty body counts as `{}`; `stream`: the handler reads the body
@@ -40,10 +45,13 @@ export interface ApiRequest<
   readonly params: PathParams<Path>;
   readonly query: Query;
   readonly headers: IncomingHttpHeaders;
+  /** Of another server it is read with `parseExactJson`, because events in it have to keep their numbers. */
   readonly body: Body extends 'json' | 'optional-json' ? JsonObject : undefined;
   /** Only with `body: 'stream'`. */
   readonly stream: Body extends 'stream' ? Readable : undefined;
   readonly requester: Auth extends 'user' ? Requester : Auth extends 'optional' ? Requester | undefined : undefined;
+  /** The server that has signed the request: its signature, whom it is meant for and our own policy are checked. */
+  readonly origin: Auth extends 'server' ? ServerName : undefined;
   /** The client's address; `X-Forwarded-For` is believed from trusted proxies only. */
   readonly ip: string;
   /** Aborts when the client has gone or the server is about to stop. */
@@ -99,6 +107,21 @@ export interface Gate {
   authenticate(token: string, sighting: Sighting): Requester;
   /** Counts one action of somebody, a stranger if `requester` is not given. 429 M_LIMIT_EXCEEDED. Without it nothing is limited. */
   admit?(action: LimitedAction, ip: string, requester: Requester | undefined): void;
+  /** Without it no request of another server is let in. */
+  readonly servers?: ServerGate;
+}
+
+/** Tells which other server has sent a request. */
+export interface ServerGate {
+  /**
+   * Reads the `Authorization` header and gets the key that it names. `admit` is called before another server is asked
+   * for it. Throws 401 M_UNAUTHORIZED, and 403 M_FORBIDDEN for a server that the admin does not want.
+   */
+  begin(header: string | undefined, admit: () => void): Promise<XMatrix>;
+  /** Checks the signature. 401 M_UNAUTHORIZED. */
+  verify(header: XMatrix, request: { readonly method: string; readonly uri: string; readonly content?: unknown }): ServerName;
+  /** Counts one action of another server. 429 M_LIMIT_EXCEEDED. */
+  admit(action: LimitedAction, origin: ServerName): void;
 }
 
 /** Where and by what a token is being used. */

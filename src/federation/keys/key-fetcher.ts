@@ -1,0 +1,168 @@
+import { Slots } from '../../outbound/slots.ts';
+import type { KeyId, ServerName } from '../../protocol/ids/types.ts';
+import { signaturesOf, verifyJson } from '../../protocol/signing/json.ts';
+import { readPublishedKeys } from '../../protocol/signing/server-keys.ts';
+import { type Millis, millis } from '../../util/brand.ts';
+import type { Clock } from '../../util/clock.ts';
+import { isJsonObject, type JsonObject } from '../../util/json.ts';
+import type { Log } from '../../util/log.ts';
+import type { FederationClient } from '../client.ts';
+import { FetchMemory } from './fetch-memory.ts';
+import type { KnownKeys } from './known-keys.ts';
+
+export interface KeyFetcherUses {
+  readonly client: FederationClient;
+  readonly known: KnownKeys;
+  /** `federation.notaries`. */
+  readonly notaries: readonly ServerName[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What is wanted of one server. */
+export interface WantedKeys {
+  readonly keyIds: ReadonlySet<KeyId>;
+  /** The latest time at which they have to be valid. */
+  readonly validAt: Millis;
+}
+
+/** Servers asked for their keys at once: a room of hundreds of servers is done within a minute, without a flood. */
+const atOnce = 16;
+/** Servers that wait to be asked, some hundred bytes each. */
+const longestQueue = 4096;
+/** Servers in one question to a notary. */
+const perQuestion = 100;
+
+const timeout = millis(10_000);
+const maxBytes = 128 * 1024;
+
+/** Asks for the keys of other servers: notaries first, if there are any, then the servers themselves. */
+export class KeyFetcher {
+  readonly #uses: KeyFetcherUses;
+  readonly #memory: FetchMemory;
+  readonly #slots = new Slots(atOnce, longestQueue);
+  /** As many as have or wait for a slot. */
+  readonly #underWay = new Map<ServerName, Promise<void>>();
+
+  constructor(uses: KeyFetcherUses) {
+    this.#uses = uses;
+    this.#memory = new FetchMemory(uses.clock);
+  }
+
+  /** Writes down what can be had. `isCalling`: the one server that is wanted has just called us. Never rejects. */
+  async fetch(wanted: ReadonlyMap<ServerName, WantedKeys>, isCalling: boolean): Promise<void> {
+    const asked = new Map([...wanted].filter(([server]) => this.#memory.mayAsk(server, isCalling)));
+    for (const notary of this.#uses.notaries) {
+      const left = [...asked].filter(([server, keys]) => server !== notary && !this.isMet(server, keys));
+      for (let at = 0; at < left.length; at += perQuestion) {
+        await this.#askNotary(notary, new Map(left.slice(at, at + perQuestion)));
+      }
+    }
+    const left = [...asked].filter(([server, keys]) => !this.isMet(server, keys));
+    await Promise.all(left.map(([server]) => this.#askDirectly(server, isCalling)));
+  }
+
+  /** Asks a server for its keys because they will soon have been fetched too long ago. */
+  refresh(server: ServerName): void {
+    if (this.#memory.mayAsk(server, false)) void this.#askDirectly(server, false);
+  }
+
+  /** Whether all that is wanted of a server is known and valid; without key IDs, whatever it signs with. */
+  isMet(server: ServerName, { keyIds, validAt }: WantedKeys): boolean {
+    if (keyIds.size === 0) return (this.#uses.known.answer(server)?.validUntil ?? 0) >= validAt;
+    for (const keyId of keyIds) {
+      const known = this.#uses.known.get(server, keyId);
+      if (known === undefined || known.validUntil < validAt) return false;
+    }
+    return true;
+  }
+
+  #askDirectly(server: ServerName, isCalling: boolean): Promise<void> {
+    const running = this.#underWay.get(server);
+    if (running !== undefined) return running;
+    const asking = this.#inSlot(() => this.#direct(server, isCalling)).finally(() => this.#underWay.delete(server));
+    this.#underWay.set(server, asking);
+    return asking;
+  }
+
+  async #inSlot(work: () => Promise<void>): Promise<void> {
+    if (!(await this.#slots.take())) return;
+    try {
+      await work();
+    } finally {
+      this.#slots.giveBack();
+    }
+  }
+
+  async #direct(server: ServerName, isCalling: boolean): Promise<void> {
+    const { client, log } = this.#uses;
+    const answer = await client.call({
+      server,
+      method: 'GET',
+      path: '/_matrix/key/v2/server',
+      signed: false,
+      isHearsay: true,
+      evenIfDown: isCalling,
+      timeout,
+      maxBytes,
+    });
+    const isGood = answer.ok && this.#take(answer.value, server, true);
+    if (isGood) this.#memory.answered(server);
+    else this.#memory.failed(server);
+    if (answer.ok && !isGood) log.warn('federation.bad_keys', { server });
+  }
+
+  async #askNotary(notary: ServerName, wanted: ReadonlyMap<ServerName, WantedKeys>): Promise<void> {
+    const { client, log } = this.#uses;
+    const query: JsonObject = {};
+    for (const [server, { keyIds, validAt }] of wanted) {
+      query[server] = Object.fromEntries([...keyIds].map((id) => [id, { minimum_valid_until_ts: validAt }]));
+    }
+    const answer = await client.call({
+      server: notary,
+      method: 'POST',
+      path: '/_matrix/key/v2/query',
+      content: { server_keys: query },
+      timeout,
+      maxBytes: maxBytes * perQuestion,
+    });
+    if (!answer.ok) return;
+    const found = answer.value['server_keys'];
+    const answers = Array.isArray(found) ? found.filter(isJsonObject) : [];
+    await this.#learnKeysOf(notary, answers);
+    for (const each of answers) {
+      const server = each['server_name'];
+      const name = [...wanted.keys()].find((other) => other === server);
+      // A notary may tell more than it was asked for, and the same server several times.
+      if (name === undefined) continue;
+      if (!this.#isSignedBy(notary, each) || !this.#take(each, name, false)) {
+        log.warn('federation.bad_notary_answer', { notary, server: name });
+      }
+    }
+  }
+
+  /** What signs a notary's answers has to be known first; it is asked of the notary itself. */
+  async #learnKeysOf(notary: ServerName, answers: readonly JsonObject[]): Promise<void> {
+    const keyIds = new Set(answers.slice(0, perQuestion).flatMap((each) => signaturesOf(each, notary).map(([id]) => id)));
+    const wanted = { keyIds, validAt: this.#uses.clock.now() };
+    if (this.isMet(notary, wanted) || !this.#memory.mayAsk(notary, true)) return;
+    await this.#askDirectly(notary, true);
+  }
+
+  #isSignedBy(notary: ServerName, answer: JsonObject): boolean {
+    const { known, clock } = this.#uses;
+    const now = clock.now();
+    return signaturesOf(answer, notary).some(([keyId]) => {
+      const found = known.get(notary, keyId);
+      return found !== undefined && found.validUntil >= now && verifyJson(answer, notary, keyId, found.key);
+    });
+  }
+
+  /** Writes an answer down if it is good and about that server. */
+  #take(answer: JsonObject, server: ServerName, isDirect: boolean): boolean {
+    const published = readPublishedKeys(answer);
+    if (published?.server !== server) return false;
+    this.#uses.known.store(published, answer, isDirect);
+    return true;
+  }
+}

@@ -1,0 +1,44 @@
+import { serverAddress } from '../protocol/ids/server-name.ts';
+import type { ServerName } from '../protocol/ids/types.ts';
+import { type TextTest, wholeGlob } from '../protocol/push-rules/glob.ts';
+
+export interface PolicySettings {
+  readonly enabled: boolean;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** Which servers are talked to, in both directions: `federation.enabled`, `allow` and `deny` of the configuration. */
+export class FederationPolicy {
+  readonly #enabled: boolean;
+  readonly #own: ServerName;
+  readonly #allow: TextTest | undefined;
+  readonly #deny: TextTest;
+
+  constructor(settings: PolicySettings, own: ServerName) {
+    this.#enabled = settings.enabled;
+    this.#own = own;
+    this.#allow = settings.allow.length === 0 ? undefined : anyOf(settings.allow);
+    this.#deny = anyOf(settings.deny);
+  }
+
+  /** Never ourselves. A pattern counts for a name with and without its port; case does not count, as in DNS. */
+  mayTalkTo(server: ServerName): boolean {
+    if (!this.#enabled || server === this.#own) return false;
+    const name = server.toLowerCase();
+    const { host, kind } = serverAddress(server);
+    const bare = (kind === 'ipv6' ? `[${host}]` : host).toLowerCase();
+    const matches = (test: TextTest) => test(name) || test(bare);
+    return !matches(this.#deny) && (this.#allow === undefined || matches(this.#allow));
+  }
+}
+
+function anyOf(patterns: readonly string[]): TextTest {
+  const names = new Set<string>();
+  const tests: TextTest[] = [];
+  for (const pattern of patterns.map((text) => text.toLowerCase())) {
+    if (/[*?]/.test(pattern)) tests.push(wholeGlob(pattern));
+    else names.add(pattern);
+  }
+  return (name) => names.has(name) || tests.some((test) => test(name));
+}

@@ -1,0 +1,112 @@
+import type { ServerName } from '../protocol/ids/types.ts';
+import type { Database } from '../store/db.ts';
+import type { RemoteServerRow, RemoteServerStore } from '../store/federation/remote-servers.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import { type Millis, millis } from '../util/brand.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import type { Random } from '../util/random.ts';
+
+interface ReachabilityUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly remoteServers: RemoteServerStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The first back-off and the longest. */
+  readonly retry: { readonly min: Millis; readonly max: Millis };
+}
+
+const day = 24 * 60 * 60 * 1000;
+
+/** A server that goes on answering is written down so often: a row for each request would wear out an SD card. */
+const noteEvery = 15 * 60 * 1000;
+
+/** A back-off ends at a moment in its last fifth, so that servers which failed together are not asked together. */
+const jitter = 0.2;
+
+/** After so long without a word a server is forgotten; one that has never answered, much earlier. */
+const forgetAfter = { known: 90 * day, never: day };
+
+/**
+ * Which other servers can be reached. One that does not answer is left alone for a while, for twice as long after each
+ * further failure; it is in the database, so that a restart does not begin again. The first answer, or a request that
+ * it signed, ends that.
+ */
+export class Reachability {
+  readonly #uses: ReachabilityUses;
+  readonly #onUp: ((server: ServerName) => void)[] = [];
+
+  constructor(uses: ReachabilityUses) {
+    this.#uses = uses;
+  }
+
+  /** Whether the server is left alone just now. */
+  isDown(server: ServerName): boolean {
+    return this.retryAt(server) !== undefined;
+  }
+
+  /** Until when the server is left alone, if it is. */
+  retryAt(server: ServerName): Millis | undefined {
+    const at = this.#row(server)?.retryAt ?? undefined;
+    const now = this.#uses.clock.now();
+    // A board may have had a wrong clock when it wrote that down.
+    return at === undefined || at <= now || at > now + this.#uses.retry.max ? undefined : at;
+  }
+
+  /** When the server last answered or called, to a quarter of an hour; `undefined`: never, as far as is known. */
+  lastAnswered(server: ServerName): Millis | undefined {
+    return this.#row(server)?.answered ?? undefined;
+  }
+
+  /** It has answered, be it with an error of its own. */
+  succeeded(server: ServerName): void {
+    const { db, clock, remoteServers, interning, log } = this.#uses;
+    const row = this.#row(server);
+    const now = clock.now();
+    const isNoted = row?.answered != null && Math.abs(now - row.answered) < noteEvery;
+    if (isNoted && row.failing === null) return;
+    db.write<void>(() => remoteServers.answered(interning.server(server), now));
+    if (row == null || row.failing === null) return;
+    log.info('federation.up', { server, after: now - row.failing });
+    for (const tell of this.#onUp) tell(server);
+  }
+
+  /** It has sent a request with a good signature. */
+  heardFrom(server: ServerName): void {
+    this.succeeded(server);
+  }
+
+  /** It has not answered. Several failures at once count as one. */
+  failed(server: ServerName): void {
+    const { db, clock, random, remoteServers, interning, retry, log } = this.#uses;
+    if (this.isDown(server)) return;
+    const before = this.#row(server);
+    const wait = Math.min(retry.max, before?.failing == null ? retry.min : Math.max(retry.min, before.wait * 2));
+    const share = (jitter * random.below(1 << 20)) / (1 << 20);
+    const now = clock.now();
+    const retryAt = Math.ceil(now + wait * (1 - share));
+    if (before?.failing == null) log.info('federation.down', { server, wait });
+    else log.debug('federation.still_down', { server, wait });
+    db.write<void>(() => remoteServers.failed(interning.server(server), now, millis(wait), millis(retryAt)));
+  }
+
+  /** Calls `tell` whenever a server that did not answer does again. */
+  onUp(tell: (server: ServerName) => void): void {
+    this.#onUp.push(tell);
+  }
+
+  /** Forgets servers that nobody has had to do with for long; true if there may be more. */
+  forgetSome(limit: number): boolean {
+    const { db, clock, remoteServers } = this.#uses;
+    const now = clock.now();
+    const before = { known: millis(now - forgetAfter.known), never: millis(now - forgetAfter.never) };
+    return db.write(() => remoteServers.forget(before, limit)) >= limit;
+  }
+
+  #row(server: ServerName): RemoteServerRow | undefined {
+    const nid = this.#uses.interning.findServer(server);
+    return nid === undefined ? undefined : this.#uses.remoteServers.get(nid);
+  }
+}
