@@ -4,10 +4,12 @@ import type { AdminServices } from './admin/services.ts';
 import { SigningKeys } from './admin/signing-keys.ts';
 import { type App, createApp } from './api/app.ts';
 import { clientEndpoints } from './api/client/index.ts';
+import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
 import type { Services } from './api/services.ts';
+import { readCertificateFiles } from './config/certificate-files.ts';
 import type { Config } from './config/config.ts';
 import { configFileText } from './config/render.ts';
 import { createDirectory } from './directory/create-directory.ts';
@@ -17,6 +19,8 @@ import { Presence } from './ephemeral/presence.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
+import { createFederation } from './federation/create-federation.ts';
+import { HttpsTransport } from './federation/https-transport.ts';
 import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
@@ -115,7 +119,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       return signingKeys.current;
     },
   };
-  const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName };
+  const dns = externals.dns ?? systemDns();
+  const ranges = new AddressRanges(config.network.allowIpRanges);
+  const authorities = readCertificateFiles(config.federation.customCaFiles);
+  const https = new HttpsTransport({ ...stores, db, clock, random, log, dns, ranges, config, authorities });
+  const transport = externals.transport ?? https;
+  const federation = createFederation({ db, stores, clock, random, log, config, signer, transport });
+  const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName, federation };
 
   const { mode, sharedSecret, terms } = config.registration;
   const userDirectory = new UserDirectory({ ...stores, serverName });
@@ -150,9 +160,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const typingService = new TypingService({ ...shared, typing });
   observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService, presence);
-  const dns = externals.dns ?? systemDns();
   const outbound = new OutboundHttp({
-    ranges: new AddressRanges(config.network.allowIpRanges),
+    ranges,
     resolveDns: dns.addresses,
     clock,
   });
@@ -186,6 +195,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const services: Services = {
     ...users,
     ...lifecycle,
+    federation,
+    wellKnown: config.wellKnown,
     server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
     turn: config.turn,
     clock,
@@ -209,8 +220,17 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const gate: Gate = {
     authenticate: (token, sighting) => users.tokens.authenticate(token, sighting),
     admit: (action, ip, requester) => limits.admit(action, ip, requester),
+    servers: {
+      begin: (header, admit) => federation.requestAuth.begin(header, admit),
+      verify: (header, request) => federation.requestAuth.verify(header, request),
+      admit: (action, origin) => limits.admitServer(action, origin),
+    },
   };
-  const app = createApp(clientEndpoints(services), { gate, log: log.child('http'), random });
+  const app = createApp([...clientEndpoints(services), ...federationEndpoints(services)], {
+    gate,
+    log: log.child('http'),
+    random,
+  });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
     backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee, searchIndex }),
@@ -252,6 +272,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await background.stop();
       await backups.stop();
       sweep.stop();
+      https.close();
       mediaServices.closeMedia();
       try {
         await db.close();

@@ -4,6 +4,7 @@ import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Presence } from '../ephemeral/presence.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { TypingService } from '../ephemeral/typing-service.ts';
+import type { Federation } from '../federation/create-federation.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
 import type { Media } from '../media/media.ts';
 import type { Thumbnails } from '../media/thumbnails.ts';
@@ -40,6 +41,9 @@ export interface ElsewhereServices {
 
 /** The domain services that endpoints are given; never stores. Each domain adds its own. */
 export interface Services extends AccountServices, ElsewhereServices {
+  readonly federation: Federation;
+  /** What the documents under `/.well-known/matrix` say. */
+  readonly wellKnown: Config['wellKnown'];
   readonly rooms: Rooms;
   readonly reports: Reports;
   readonly delayedEvents: DelayedEvents;

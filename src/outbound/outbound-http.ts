@@ -18,6 +18,7 @@ import {
   type OutboundStream,
   type StreamRequest,
 } from './types.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export interface OutboundHttpOptions {
   readonly ranges: AddressRanges;
@@ -232,13 +233,4 @@ function parseUrl(text: string, base?: URL): URL | undefined {
 function withoutSecrets(headers: Readonly<Record<string, string>>): Record<string, string> {
   const secret = new Set(['authorization', 'cookie']);
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.has(name.toLowerCase())));
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new Error('aborted'));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

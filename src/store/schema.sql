@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 8;
+PRAGMA user_version = 9;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -151,6 +151,16 @@ CREATE TABLE device_list (
 ) STRICT;
 
 CREATE INDEX device_list_pos ON device_list (pos);
+
+CREATE TABLE discovered (
+  name      TEXT PRIMARY KEY,
+  delegated TEXT,              -- NULL: there was no usable answer
+  fetched   INTEGER NOT NULL,
+  expires   INTEGER NOT NULL,
+  failures  INTEGER NOT NULL   -- in a row
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX discovered_expires ON discovered (expires);
 
 CREATE TABLE event (
   nid        INTEGER PRIMARY KEY,
@@ -515,6 +525,35 @@ CREATE TABLE relation (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX relation_kind ON relation (target, rel, sender, type, ts);
+
+CREATE TABLE remote_key (
+  server      INTEGER NOT NULL,
+  key_id      TEXT NOT NULL,
+  public      BLOB NOT NULL,
+  valid_until INTEGER NOT NULL,  -- events up to then may be signed with it; at most a week after it was fetched
+  expired     INTEGER NOT NULL,  -- 1: its server does not use it any more
+  PRIMARY KEY (server, key_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE remote_key_answer (
+  server      INTEGER PRIMARY KEY,
+  answer      TEXT NOT NULL,
+  valid_until INTEGER NOT NULL,  -- as its server says, at most a week after it was fetched
+  fetched     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE remote_server (
+  server   INTEGER PRIMARY KEY,
+  answered INTEGER,           -- when it last answered or called, to a quarter of an hour; NULL: never yet
+  failing  INTEGER,           -- since when it does not answer; NULL: it does
+  wait     INTEGER NOT NULL,  -- milliseconds of the present back-off
+  retry_at INTEGER,           -- until when it is left alone; NULL: it is not
+  seen     INTEGER NOT NULL   -- the later of `answered` and `retry_at`
+) STRICT;
+
+CREATE INDEX remote_server_never ON remote_server (seen) WHERE answered IS NULL;
+
+CREATE INDEX remote_server_seen ON remote_server (seen);
 
 CREATE TABLE report (
   nid      INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -13,6 +13,9 @@ import { ToDeviceStore } from './e2ee/to-device.ts';
 import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
+import { DiscoveryStore } from './federation/discovery.ts';
+import { RemoteKeyStore } from './federation/remote-keys.ts';
+import { RemoteServerStore } from './federation/remote-servers.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
 import { MediaStore } from './media/media-store.ts';
@@ -99,6 +102,9 @@ export interface Stores {
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
   readonly restoreNote: RestoreNote;
+  readonly remoteServers: RemoteServerStore;
+  readonly remoteKeys: RemoteKeyStore;
+  readonly discovery: DiscoveryStore;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -154,5 +160,8 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
+    remoteServers: new RemoteServerStore(db),
+    remoteKeys: new RemoteKeyStore(db),
+    discovery: new DiscoveryStore(db),
   };
 }

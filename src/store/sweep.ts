@@ -45,7 +45,14 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'to_device.sender',
     'key_backup.user',
   ],
-  server: ['user.server', 'room_server.server', 'media.server'],
+  server: [
+    'user.server',
+    'room_server.server',
+    'media.server',
+    'remote_server.server',
+    'remote_key.server',
+    'remote_key_answer.server',
+  ],
   room: [
     'event.room',
     'forward_extremity.room',

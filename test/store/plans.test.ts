@@ -12,6 +12,7 @@ import { StoreRoom } from '../support/store-room.ts';
 /** Statements that may read a whole table or sort: what begins like this, and why it is harmless. */
 const allowed: [beginning: string, reason: string][] = [
   ['SELECT key_id AS keyId, public AS publicKey', 'a server has had a handful of signing keys'],
+  ['SELECT count(*) FROM discovered', 'the table is bounded, and it is counted once in thousands of writes'],
   ['UPDATE server_key SET expired', 'a server has had a handful of signing keys'],
   ['SELECT device FROM key_count', 'once after a restore, and all of them are meant'],
   ['SELECT DISTINCT user FROM device_keys', 'once after a restore, and all of them are meant'],

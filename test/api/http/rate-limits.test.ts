@@ -16,6 +16,7 @@ const settings: RateLimitSettings = {
   login: limit,
   registration: limit,
   other: limit,
+  federation: limit,
 };
 
 const person = (user: number, device: number, admin = false) => ({ user, device, admin }) as unknown as Requester;
