@@ -64,7 +64,11 @@ export class KeyRing {
   }
 
   /** The last answer of a server about its keys, asked for again if it is not valid for so long. */
-  async answerOf(server: ServerName, keyIds: readonly KeyId[], validUntil: Millis): Promise<RemoteKeyAnswer | undefined> {
+  async answerOf(
+    server: ServerName,
+    keyIds: readonly KeyId[],
+    validUntil: Millis,
+  ): Promise<RemoteKeyAnswer | undefined> {
     const { known, fetcher, policy } = this.#uses;
     if (!policy.mayTalkTo(server)) return undefined;
     const before = known.answer(server);

@@ -65,11 +65,12 @@ export class Reachability {
     const { db, clock, remoteServers, interning, log } = this.#uses;
     const row = this.#row(server);
     const now = clock.now();
-    const isNoted = row?.answered != null && Math.abs(now - row.answered) < noteEvery;
-    if (isNoted && row.failing === null) return;
+    const wasFailing = row?.failing ?? undefined;
+    const isNoted = Math.abs(now - (row?.answered ?? Number.NEGATIVE_INFINITY)) < noteEvery;
+    if (isNoted && wasFailing === undefined) return;
     db.write<void>(() => remoteServers.answered(interning.server(server), now));
-    if (row == null || row.failing === null) return;
-    log.info('federation.up', { server, after: now - row.failing });
+    if (wasFailing === undefined) return;
+    log.info('federation.up', { server, after: now - wasFailing });
     for (const tell of this.#onUp) tell(server);
   }
 
@@ -83,11 +84,12 @@ export class Reachability {
     const { db, clock, random, remoteServers, interning, retry, log } = this.#uses;
     if (this.isDown(server)) return;
     const before = this.#row(server);
-    const wait = Math.min(retry.max, before?.failing == null ? retry.min : Math.max(retry.min, before.wait * 2));
+    const isFirst = (before?.failing ?? undefined) === undefined;
+    const wait = Math.min(retry.max, isFirst ? retry.min : Math.max(retry.min, (before?.wait ?? 0) * 2));
     const share = (jitter * random.below(1 << 20)) / (1 << 20);
     const now = clock.now();
     const retryAt = Math.ceil(now + wait * (1 - share));
-    if (before?.failing == null) log.info('federation.down', { server, wait });
+    if (isFirst) log.info('federation.down', { server, wait });
     else log.debug('federation.still_down', { server, wait });
     db.write<void>(() => remoteServers.failed(interning.server(server), now, millis(wait), millis(retryAt)));
   }

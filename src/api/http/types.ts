@@ -119,7 +119,10 @@ export interface ServerGate {
    */
   begin(header: string | undefined, admit: () => void): Promise<XMatrix>;
   /** Checks the signature. 401 M_UNAUTHORIZED. */
-  verify(header: XMatrix, request: { readonly method: string; readonly uri: string; readonly content?: unknown }): ServerName;
+  verify(
+    header: XMatrix,
+    request: { readonly method: string; readonly uri: string; readonly content?: unknown },
+  ): ServerName;
   /** Counts one action of another server. 429 M_LIMIT_EXCEEDED. */
   admit(action: LimitedAction, origin: ServerName): void;
 }

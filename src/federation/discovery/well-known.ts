@@ -80,7 +80,7 @@ export class WellKnown {
       expires: millis(now + fetched.lifetime),
       failures,
     };
-    if (fetched.mayComeBack && before?.delegated != null && before.fetched + longestLifetime > now) {
+    if (fetched.mayComeBack && before && before.delegated !== null && before.fetched + longestLifetime > now) {
       // A web server that is down for a moment does not move the homeserver.
       const expires = millis(Math.min(row.expires, before.fetched + longestLifetime));
       row = { ...before, expires, failures };

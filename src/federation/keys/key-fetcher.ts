@@ -143,7 +143,9 @@ export class KeyFetcher {
 
   /** What signs a notary's answers has to be known first; it is asked of the notary itself. */
   async #learnKeysOf(notary: ServerName, answers: readonly JsonObject[]): Promise<void> {
-    const keyIds = new Set(answers.slice(0, perQuestion).flatMap((each) => signaturesOf(each, notary).map(([id]) => id)));
+    const keyIds = new Set(
+      answers.slice(0, perQuestion).flatMap((each) => signaturesOf(each, notary).map(([id]) => id)),
+    );
     const wanted = { keyIds, validAt: this.#uses.clock.now() };
     if (this.isMet(notary, wanted) || !this.#memory.mayAsk(notary, true)) return;
     await this.#askDirectly(notary, true);
