@@ -8,6 +8,7 @@ import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
+import { metricsEndpoint } from './api/metrics/metrics.ts';
 import type { Services } from './api/services.ts';
 import { readCertificateFiles } from './config/certificate-files.ts';
 import type { Config } from './config/config.ts';
@@ -28,6 +29,7 @@ import { AfterRestore } from './lifecycle/after-restore.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { AddressRanges } from './outbound/address-ranges.ts';
 import { OutboundHttp } from './outbound/outbound-http.ts';
 import { type Dns, systemDns } from './outbound/resolve-dns.ts';
@@ -226,10 +228,26 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       admit: (action, origin) => limits.admitServer(action, origin),
     },
   };
-  const app = createApp([...clientEndpoints(services), ...federationEndpoints(services)], {
+  const databaseMeter = new DatabaseMeter(db);
+  const metrics = config.metrics.enabled
+    ? new Metrics({
+        database: () => databaseMeter.fileSize(),
+        walPages: () => db.walPages,
+        rooms: () => databaseMeter.rooms(),
+        queues: { workers: () => workers.waiting },
+      })
+    : undefined;
+  if (metrics !== undefined) db.useMeter(metrics);
+  const endpoints = [
+    ...clientEndpoints(services),
+    ...federationEndpoints(services),
+    ...(metrics === undefined ? [] : [metricsEndpoint({ text: () => metrics.text(), token: config.metrics.token })]),
+  ];
+  const app = createApp(endpoints, {
     gate,
     log: log.child('http'),
     random,
+    measuring: metrics && { meter: metrics, clock },
   });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
@@ -259,7 +277,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       registrationTokens: users.registrationTokens,
       reports,
       signingKeys,
-      database: new DatabaseMeter(db),
+      database: databaseMeter,
       backups,
     },
     services,
@@ -272,6 +290,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await background.stop();
       await backups.stop();
       sweep.stop();
+      metrics?.close();
       https.close();
       mediaServices.closeMedia();
       try {
