@@ -8,7 +8,6 @@ import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
-import { metricsEndpoint } from './api/metrics/metrics.ts';
 import type { Services } from './api/services.ts';
 import { readCertificateFiles } from './config/certificate-files.ts';
 import type { Config } from './config/config.ts';
@@ -29,7 +28,6 @@ import { AfterRestore } from './lifecycle/after-restore.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
-import { Metrics } from './metrics/metrics.ts';
 import { AddressRanges } from './outbound/address-ranges.ts';
 import { OutboundHttp } from './outbound/outbound-http.ts';
 import { type Dns, systemDns } from './outbound/resolve-dns.ts';
@@ -38,6 +36,7 @@ import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
+import { createServing } from './rooms/remote/serve/create-serving.ts';
 import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
 import { createSearch } from './search/create-search.ts';
@@ -161,7 +160,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     exists: (userId) => users.accounts.isTaken(userId),
   });
   const typingService = new TypingService({ ...shared, typing });
-  observers.push(new PushCounts({ ...shared, rules: pushRules }), typingService, presence);
+  const pushCounts = new PushCounts({ ...shared, rules: pushRules });
+  observers.push(pushCounts, typingService, presence);
   const outbound = new OutboundHttp({
     ranges,
     resolveDns: dns.addresses,
@@ -194,10 +194,19 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     reading: rooms.reading,
     exists: (userId) => users.accounts.isTaken(userId),
   });
+  const serving = createServing({
+    ...base,
+    rooms,
+    signer,
+    people: users.people,
+    keyRing: federation.keyRing,
+    inviteObservers: [pushCounts],
+  });
   const services: Services = {
     ...users,
     ...lifecycle,
     federation,
+    serving,
     wellKnown: config.wellKnown,
     server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
     turn: config.turn,
@@ -228,26 +237,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       admit: (action, origin) => limits.admitServer(action, origin),
     },
   };
-  const databaseMeter = new DatabaseMeter(db);
-  const metrics = config.metrics.enabled
-    ? new Metrics({
-        database: () => databaseMeter.fileSize(),
-        walPages: () => db.walPages,
-        rooms: () => databaseMeter.rooms(),
-        queues: { workers: () => workers.waiting },
-      })
-    : undefined;
-  if (metrics !== undefined) db.useMeter(metrics);
-  const endpoints = [
-    ...clientEndpoints(services),
-    ...federationEndpoints(services),
-    ...(metrics === undefined ? [] : [metricsEndpoint({ text: () => metrics.text(), token: config.metrics.token })]),
-  ];
-  const app = createApp(endpoints, {
+  const app = createApp([...clientEndpoints(services), ...federationEndpoints(services)], {
     gate,
     log: log.child('http'),
     random,
-    measuring: metrics && { meter: metrics, clock },
   });
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
@@ -277,7 +270,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       registrationTokens: users.registrationTokens,
       reports,
       signingKeys,
-      database: databaseMeter,
+      database: new DatabaseMeter(db),
       backups,
     },
     services,
@@ -290,7 +283,6 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await background.stop();
       await backups.stop();
       sweep.stop();
-      metrics?.close();
       https.close();
       mediaServices.closeMedia();
       try {

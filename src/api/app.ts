@@ -1,12 +1,10 @@
 import { MatrixError, unrecognized } from '../protocol/errors.ts';
-import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
-import type { Meter } from '../util/meter.ts';
 import { type Random, randomToken } from '../util/random.ts';
 import { Query } from './http/query.ts';
 import { bugReply, errorReply, json, reply } from './http/reply.ts';
 import { Router } from './http/router.ts';
-import type { Endpoint, Gate, HttpCall, Interface, Reply, Target } from './http/types.ts';
+import type { Endpoint, Gate, HttpCall, Interface, Reply } from './http/types.ts';
 
 /** The HTTP API without a port: a call goes in, a reply comes out. Never throws. */
 export interface App {
@@ -20,8 +18,6 @@ export interface AppTools {
   readonly gate: Gate;
   readonly log: Log;
   readonly random: Random;
-  /** Is told how long requests take. */
-  readonly measuring?: { readonly meter: Meter; readonly clock: Clock } | undefined;
 }
 
 /** Puts endpoints behind a router; authentication, errors, CORS and old paths are the same for all of them. */
@@ -31,7 +27,7 @@ export function createApp(endpoints: readonly Endpoint[], tools: AppTools): App 
     endpoints,
     async handle(call, serves) {
       try {
-        return await dispatch(router, tools, call, serves);
+        return await dispatch(router, tools.gate, call, serves);
       } catch (error) {
         return failed(error, call, tools);
       }
@@ -47,7 +43,7 @@ const healthy = json({ status: 'ok' });
 
 function dispatch(
   router: Router,
-  tools: AppTools,
+  gate: Gate,
   call: HttpCall,
   serves: ReadonlySet<Interface> | undefined,
 ): Promise<Reply> | Reply {
@@ -57,7 +53,7 @@ function dispatch(
   const route = router.route(call.method, path, serves);
   switch (route.kind) {
     case 'found':
-      return run(route.endpoint, call, { path, params: route.params, query: new Query(query) }, tools);
+      return route.endpoint.run(call, { path, params: route.params, query: new Query(query) }, gate);
     case 'wrong-method': {
       const answer = errorReply(unrecognized(405));
       return { ...answer, headers: { ...answer.headers, Allow: route.allowed.join(', ') } };
@@ -65,27 +61,6 @@ function dispatch(
     case 'unknown':
       return errorReply(unrecognized());
   }
-}
-
-function run(endpoint: Endpoint, call: HttpCall, target: Target, { gate, measuring }: AppTools): Promise<Reply> {
-  const answer = endpoint.run(call, target, gate);
-  if (measuring === undefined) return answer;
-  const { meter, clock } = measuring;
-  const start = clock.monotonic();
-  const [route = ''] = endpoint.paths;
-  const measured = (status: number) => {
-    meter.request(route, endpoint.method, status, (clock.monotonic() - start) / 1000);
-  };
-  return answer.then(
-    (reply) => {
-      measured(reply.status);
-      return reply;
-    },
-    (error: unknown) => {
-      measured(error instanceof MatrixError ? error.status : 500);
-      throw error;
-    },
-  );
 }
 
 function splitUrl(url: string): { path: string; query: string } {

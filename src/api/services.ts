@@ -13,6 +13,7 @@ import type { Notifications } from '../push/notifications.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { DelayedEvents } from '../rooms/delayed-events.ts';
+import type { Serving } from '../rooms/remote/serve/create-serving.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Search } from '../search/search.ts';
@@ -42,6 +43,8 @@ export interface ElsewhereServices {
 /** The domain services that endpoints are given; never stores. Each domain adds its own. */
 export interface Services extends AccountServices, ElsewhereServices {
   readonly federation: Federation;
+  /** What other servers ask of us about rooms. */
+  readonly serving: Serving;
   /** What the documents under `/.well-known/matrix` say. */
   readonly wellKnown: Config['wellKnown'];
   readonly rooms: Rooms;

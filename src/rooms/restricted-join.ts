@@ -1,4 +1,4 @@
-import { forbidden } from '../protocol/errors.ts';
+import { forbidden, MatrixError } from '../protocol/errors.ts';
 import { own } from '../protocol/event-auth/content.ts';
 import { creatorsOf } from '../protocol/event-auth/create.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
@@ -6,7 +6,7 @@ import type { AuthEvent, StateLookup } from '../protocol/event-auth/types.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { isUserId, serverOf } from '../protocol/ids/user-id.ts';
 import { memberships } from '../store/events/membership.ts';
-import type { EventNid } from '../store/nids.ts';
+import type { EventNid, RoomNid } from '../store/nids.ts';
 import type { Requester } from '../users/requester.ts';
 import { isJsonObject } from '../util/json.ts';
 import { currentState, type StateSources } from './current-state.ts';
@@ -40,6 +40,45 @@ export function authoriserOfJoin(
   return authoriser;
 }
 
+/**
+ * The local user in whose name a user of another server is let into a room with a restricted join rule; `undefined`
+ * where none is needed. Only rooms that this server is in (`isOurs`) tell who is in them. Throws 403 M_FORBIDDEN for
+ * who meets none of the conditions · 400 M_UNABLE_TO_AUTHORISE_JOIN where this server cannot tell · 400
+ * M_UNABLE_TO_GRANT_JOIN nobody here has the power to invite.
+ * @see https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
+ */
+export function authoriserOfRemoteJoin(
+  sources: StateSources,
+  room: KnownRoom,
+  userId: UserId,
+  uses: { readonly serverName: ServerName; readonly isOurs: (room: RoomNid) => boolean },
+): UserId | undefined {
+  const state = currentState(sources, room.nid);
+  const rules = state('m.room.join_rules', '');
+  if (rules === undefined || !isRestricted(room, rules)) return undefined;
+  const user = sources.interning.findUser(userId);
+  const membership = user && sources.roomState.member(room.nid, user)?.membership;
+  // The auth rules decide alone about these.
+  if (membership === memberships.join || membership === memberships.invite || membership === memberships.ban) {
+    return undefined;
+  }
+  const others = conditionRooms(rules).map((id) => sources.interning.findRoom(id));
+  const ours = others.filter((other) => other !== undefined && uses.isOurs(other));
+  const isIn = (other: RoomNid | undefined) =>
+    user !== undefined && other !== undefined && sources.roomState.member(other, user)?.membership === memberships.join;
+  if (!ours.some(isIn)) {
+    if (ours.length < others.length) {
+      throw new MatrixError(400, 'M_UNABLE_TO_AUTHORISE_JOIN', 'This server is not in all rooms that let users in');
+    }
+    throw forbidden('You meet none of the conditions to join this room');
+  }
+  const authoriser = findInviter(sources, room, state, uses.serverName);
+  if (authoriser === undefined) {
+    throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody on this server may let you in: try another');
+  }
+  return authoriser;
+}
+
 function isRestricted({ rules }: KnownRoom, { content }: AuthEvent<EventNid>): boolean {
   const rule = own(content, 'join_rule');
   return (rules.restricted && rule === 'restricted') || (rules.knockRestricted && rule === 'knock_restricted');
@@ -51,13 +90,20 @@ export function meetsCondition(
   { content }: Pick<AuthEvent<EventNid>, 'content'>,
   { user }: Pick<Requester, 'user'>,
 ): boolean {
-  const allow = own(content, 'allow');
-  if (!Array.isArray(allow)) return false;
-  return allow.some((condition) => {
-    if (!isJsonObject(condition) || condition['type'] !== 'm.room_membership') return false;
-    const roomId = condition['room_id'];
-    const other = typeof roomId === 'string' ? interning.findRoom(roomId) : undefined;
+  return conditionRooms({ content }).some((roomId) => {
+    const other = interning.findRoom(roomId);
     return other !== undefined && roomState.member(other, user)?.membership === memberships.join;
+  });
+}
+
+/** The rooms whose members a restricted join rule lets in. */
+function conditionRooms({ content }: Pick<AuthEvent<EventNid>, 'content'>): string[] {
+  const allow = own(content, 'allow');
+  if (!Array.isArray(allow)) return [];
+  return allow.flatMap((condition) => {
+    const isRoom = isJsonObject(condition) && condition['type'] === 'm.room_membership';
+    const roomId = isRoom ? condition['room_id'] : undefined;
+    return typeof roomId === 'string' ? [roomId] : [];
   });
 }
 

@@ -18,32 +18,21 @@ export class DatabaseMeter {
   readonly #pages;
   readonly #freePages;
   readonly #table;
-  readonly #rooms;
 
   constructor(db: Database) {
     this.#pageSize = db.prepare<[], number>('PRAGMA page_size').pluck();
     this.#pages = db.prepare<[], number>('PRAGMA page_count').pluck();
     this.#freePages = db.prepare<[], number>('PRAGMA freelist_count').pluck();
-    this.#rooms = db.prepare<[], number>('SELECT count(*) FROM room_info').pluck();
     this.#table = db
       .prepare<[name: string], number | null>('SELECT sum(pgsize) FROM dbstat WHERE name = ? AND aggregate = 1')
       .pluck();
   }
 
-  /** Rooms that there is state of. */
-  rooms(): number {
-    return this.#rooms.get() ?? 0;
-  }
-
-  /** What is known without reading anything. */
-  fileSize(): Pick<DatabaseSizes, 'file' | 'free'> {
-    const pageSize = this.#pageSize.get() ?? 0;
-    return { file: (this.#pages.get() ?? 0) * pageSize, free: (this.#freePages.get() ?? 0) * pageSize };
-  }
-
   sizes(): DatabaseSizes {
+    const pageSize = this.#pageSize.get() ?? 0;
     return {
-      ...this.fileSize(),
+      file: (this.#pages.get() ?? 0) * pageSize,
+      free: (this.#freePages.get() ?? 0) * pageSize,
       search: searchTables.reduce((sum, name) => sum + (this.#table.get(name) ?? 0), 0),
     };
   }

@@ -2,7 +2,6 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
-import type { Meter } from '../util/meter.ts';
 import { type Column, watchColumns } from './database/column-watch.ts';
 import { type Connection, openReader, openWriter } from './database/connection.ts';
 import type { DurabilityLost } from './database/errors.ts';
@@ -53,8 +52,6 @@ export class Database {
   readonly #sync: WalSync | undefined;
   readonly #statements = new Set<string>();
   readonly #listeners: (() => void)[] = [];
-  readonly #clock: Clock;
-  #meter: Meter | undefined;
   #syncAtCommit = false;
   /** A group is being committed: who listens is told once it is durable and its jobs are answered. */
   #grouping = false;
@@ -62,7 +59,6 @@ export class Database {
 
   private constructor(connection: Connection, sync: WalSync | undefined, { clock, log }: OpenOptions) {
     this.#connection = connection;
-    this.#clock = clock;
     this.#sync = sync;
     this.#checkpoints = new Checkpoints(connection, log);
     this.#transactions = new Transactions(connection, log, {
@@ -126,8 +122,7 @@ export class Database {
    */
   write<T>(fn: () => NotPromise<T>): T {
     if (this.#sync?.failure !== undefined) throw this.#sync.failure;
-    const work = () => this.#transactions.run<T>(fn);
-    return this.#meter === undefined ? work() : this.#timed('write', work);
+    return this.#transactions.run<T>(fn);
   }
 
   /**
@@ -135,8 +130,7 @@ export class Database {
    * write it sees what the write has done so far.
    */
   read<T>(fn: () => NotPromise<T>): T {
-    const work = () => this.#transactions.read<T>(fn);
-    return this.#meter === undefined ? work() : this.#timed('read', work);
+    return this.#transactions.read<T>(fn);
   }
 
   /**
@@ -202,16 +196,6 @@ export class Database {
   /** The number of the present (or last) outermost transaction of this process. */
   get transactionCount(): number {
     return this.#transactions.count;
-  }
-
-  /** Tells how long outermost transactions take from now on. */
-  useMeter(meter: Meter): void {
-    this.#meter = meter;
-  }
-
-  /** Pages in the write-ahead log. */
-  get walPages(): number {
-    return this.#checkpoints.pending().log;
   }
 
   /** Has checkpoints done by a worker from now on; `undefined`: on this thread. */
@@ -285,16 +269,6 @@ export class Database {
       await this.#checkpoints.idle();
       await this.#sync?.close();
       this.#connection.close();
-    }
-  }
-
-  #timed<T>(kind: 'read' | 'write', work: () => T): T {
-    if (this.inTransaction) return work();
-    const start = this.#clock.monotonic();
-    try {
-      return work();
-    } finally {
-      this.#meter?.transaction(kind, (this.#clock.monotonic() - start) / 1000);
     }
   }
 

@@ -65,11 +65,6 @@ export class WorkerPool {
     };
   }
 
-  /** How many jobs wait or run. */
-  get waiting(): number {
-    return this.#waiting.size;
-  }
-
   /** Whether a thread is running. */
   get running(): boolean {
     return this.#worker !== undefined;

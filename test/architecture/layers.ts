@@ -42,7 +42,6 @@ export const layers: Readonly<Record<string, readonly string[] | 'anything'>> = 
   sync: [...base, 'users', 'devices', 'e2ee', 'rooms', 'ephemeral', 'push'],
   lifecycle: [...base, 'users', 'devices', 'e2ee', 'rooms', 'ephemeral', 'push', 'appservices'],
   admin: [...base, 'users', 'federation', 'devices', 'e2ee', 'rooms', 'media', 'push', 'appservices'],
-  metrics: ['util'],
   jobs: [...base, ...domains.filter((domain) => domain !== 'jobs')],
   api: ['util', 'protocol', 'config', ...domains],
   web: [],

@@ -1,11 +1,12 @@
 import type { Endpoint } from '../http/types.ts';
 import type { Services } from '../services.ts';
 import { keyEndpoints } from './keys/endpoints.ts';
+import { roomEndpoints } from './rooms/endpoints.ts';
 import { versionEndpoint } from './server/version.ts';
 
 /** Every endpoint of the Server-Server API; without federation only those that tell what this server is. */
 export function federationEndpoints(services: Services): Endpoint[] {
   const always = [versionEndpoint(), ...keyEndpoints(services)];
   if (!services.federation.enabled) return always;
-  return [...always];
+  return [...always, ...roomEndpoints(services)];
 }

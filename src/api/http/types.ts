@@ -22,7 +22,7 @@ export type AuthKind = 'user' | 'optional' | 'none' | 'server';
 export type BodyKind = 'json' | 'optional-json' | 'stream' | 'none';
 
 /** What a listener may be told to answer: `listen.serves` of the configuration. */
-export type Interface = 'client' | 'federation' | 'admin' | 'metrics';
+export type Interface = 'client' | 'federation' | 'admin';
 
 type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
   ? Name | ParamNames<Rest>

@@ -18,9 +18,9 @@ export const listenerShape = {
   }),
   tls_key: optional(path, 'The private key in PEM form, for `tls = "files"`.', { example: '/etc/hearth/key.pem' }),
   serves: preset(
-    list(oneOf('client', 'federation', 'admin', 'metrics')),
+    list(oneOf('client', 'federation', 'admin')),
     ['client', 'federation', 'admin'],
-    'Which interfaces this listener answers; `metrics` should have one of its own that strangers cannot reach.',
+    'Which interfaces this listener answers.',
   ),
 } as const;
 

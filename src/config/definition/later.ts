@@ -81,13 +81,17 @@ export const laterTables = {
       'Whether messages of unencrypted rooms are indexed and can be searched; once it is off, the index is deleted.',
     ),
   }),
-  metrics: table('Figures for Prometheus.', {
-    enabled: preset(flag, false, 'Whether `/metrics` is served, on the listeners that serve `metrics`.'),
-    token: optional(text(), 'The bearer token that has to be sent to read them.', {
-      secret: true,
-      example: 'a long random text',
-    }),
-  }),
+  metrics: table(
+    'Figures for Prometheus.',
+    {
+      enabled: preset(flag, false, 'Whether `/metrics` is served on the listeners that serve `admin`.'),
+      token: optional(text(), 'The bearer token that has to be sent to read them.', {
+        secret: true,
+        example: 'a long random text',
+      }),
+    },
+    later,
+  ),
   backup: table('Backups of the data folder.', {
     folder: optional(path, 'Where backups go; without it, `backups` in the data folder.', {
       example: '/mnt/usb/hearth',

@@ -9,6 +9,7 @@ import { type MembershipCode, memberships } from '../../store/events/membership.
 import type { Interning } from '../../store/interning/interning.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, ServerNid, StateKeyNid, StatePoint, UserNid } from '../../store/nids.ts';
+import type { HistoryStateStore } from '../../store/rooms/history-state.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { StateLog } from '../../store/state/state-log.ts';
 import type { AuthEvents } from '../auth-events.ts';
@@ -19,6 +20,7 @@ export interface ServerVisibilityUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly stateLog: StateLog;
+  readonly historyState: HistoryStateStore;
   readonly roomState: RoomStateStore;
   readonly authEvents: AuthEvents;
   readonly isErased: (user: UserNid) => boolean;
@@ -69,8 +71,7 @@ export class ServerView {
     if (this.#isOwn(row)) return true;
     const before = pointBefore(row);
     const erased = this.#uses.isErased(row.sender);
-    // Without the state at the event: state is what servers in a room hand each other anyhow, all else is kept back.
-    if (before === undefined) return row.stateKey !== null && !erased;
+    if (before === undefined) return !erased && this.#mayReadWithoutState(row);
     const visibilities = [this.#visibilityAt(before)];
     // An event that changes the visibility counts with both.
     if (row.stateKey === wellKnown.stateKeys.historyVisibility) visibilities.push(this.#visibilityOf(row.nid));
@@ -78,6 +79,19 @@ export class ServerView {
     if (open && !erased) return true;
     if (this.#wasJoined(before)) return true;
     return visibilities.includes('invited') && !erased && this.#wasInvited(before);
+  }
+
+  /**
+   * Of what came by backfill only the visibility is known, and of an outlier nothing. State is what servers in a room
+   * hand each other anyhow; all else is kept back if in doubt.
+   */
+  #mayReadWithoutState({ stateKey, segment, idx }: EventRow): boolean {
+    if (stateKey !== null) return true;
+    if (segment === null || idx === null) return false;
+    const event = this.#uses.historyState.before({ segment, idx }, wellKnown.stateKeys.historyVisibility);
+    if (event === undefined || event === null) return false;
+    const visibility = event === 0 ? 'shared' : this.#visibilityOf(event);
+    return visibility === 'shared' || visibility === 'world_readable';
   }
 
   /** The canonical JSON of events of the room as the server may see them; what does not exist is left out. */

@@ -1,0 +1,63 @@
+import type { KeyRing } from '../../../federation/key-ring.ts';
+import type { EventSigner } from '../../../protocol/events/build.ts';
+import type { Database } from '../../../store/db.ts';
+import type { UserNid } from '../../../store/nids.ts';
+import type { Stores } from '../../../store/stores.ts';
+import type { Streams } from '../../../streams/streams.ts';
+import type { Clock } from '../../../util/clock.ts';
+import type { Random } from '../../../util/random.ts';
+import { LocalEvents } from '../../local-events.ts';
+import type { LocalPeople } from '../../member-rules.ts';
+import type { EventObserver } from '../../observer.ts';
+import { EventVerifier } from '../../receive/verify.ts';
+import type { Rooms } from '../../rooms.ts';
+import { verifiedSignatures } from '../../signatures.ts';
+import { ServerVisibility } from '../server-visibility.ts';
+import { StateAnswers } from '../state-answers.ts';
+import { AskedRooms } from './asked-rooms.ts';
+import { HistoryAnswers } from './history-answers.ts';
+import { IncomingInvites } from './incoming-invites.ts';
+import { Templates } from './templates.ts';
+
+/** What other servers ask of us about rooms. */
+export interface Serving {
+  readonly asked: AskedRooms;
+  readonly templates: Templates;
+  readonly invites: IncomingInvites;
+  readonly history: HistoryAnswers;
+  readonly stateAnswers: StateAnswers;
+}
+
+export interface ServingUses {
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly keyRing: KeyRing;
+  readonly signer: EventSigner;
+  readonly people: LocalPeople;
+  readonly rooms: Rooms;
+  /** Told of an invite to a room that is not known here. */
+  readonly inviteObservers: readonly EventObserver[];
+}
+
+/** Builds it bottom-up. */
+export function createServing(uses: ServingUses): Serving {
+  const { stores, rooms, signer, people, inviteObservers } = uses;
+  const { authEvents, stateEngine, input, moments, serverAccess: access, known } = rooms;
+  const { serverName } = signer;
+  const base = { ...uses, ...stores, authEvents, stateEngine, input, moments, access, serverName, rooms: known };
+  const asked = new AskedRooms(base);
+  const verifier = new EventVerifier(uses.keyRing);
+  const localEvents = new LocalEvents(base);
+  const stateAnswers = new StateAnswers(base);
+  const visibility = new ServerVisibility({ ...base, isErased: (user: UserNid) => people.isErased(user) });
+  return {
+    asked,
+    templates: new Templates({ ...base, localEvents, signatures: verifiedSignatures, asked }),
+    invites: new IncomingInvites({ ...base, asked, verifier, inviteObservers }),
+    history: new HistoryAnswers({ ...base, asked, visibility, stateAnswers }),
+    stateAnswers,
+  };
+}

@@ -1,0 +1,137 @@
+import { forbidden, incompatibleRoomVersion, invalidParam } from '../../../protocol/errors.ts';
+import { checkAuth } from '../../../protocol/event-auth/check.ts';
+import type { AuthEvent, SignatureChecks, StateLookup } from '../../../protocol/event-auth/types.ts';
+import { MAX_PREV_EVENTS } from '../../../protocol/events/format.ts';
+import { asEventId } from '../../../protocol/ids/event-id.ts';
+import type { ServerName, UserId } from '../../../protocol/ids/types.ts';
+import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
+import type { Database } from '../../../store/db.ts';
+import type { EventStore } from '../../../store/events/event-store.ts';
+import type { Extremities } from '../../../store/events/extremities.ts';
+import type { EventNid } from '../../../store/nids.ts';
+import type { JsonObject } from '../../../util/json.ts';
+import { currentState, type StateSources, stateAt } from '../../current-state.ts';
+import type { KnownRoom } from '../../known-rooms.ts';
+import type { LocalEvents } from '../../local-events.ts';
+import { authoriserOfRemoteJoin } from '../../restricted-join.ts';
+import type { ServerAccess } from '../../server-access.ts';
+import type { StateEngine } from '../../state-engine.ts';
+import { type AskedRooms, requireOwnUser } from './asked-rooms.ts';
+
+export interface TemplatesUses extends StateSources {
+  readonly db: Database;
+  readonly events: EventStore;
+  readonly extremities: Extremities;
+  readonly localEvents: LocalEvents;
+  readonly stateEngine: StateEngine;
+  readonly signatures: SignatureChecks<EventNid>;
+  readonly asked: AskedRooms;
+  readonly access: ServerAccess;
+  readonly serverName: ServerName;
+}
+
+/** A member event for another server to complete, and the version of the room. */
+export interface Template {
+  readonly room_version: string;
+  readonly event: JsonObject;
+}
+
+/** An event that is not complete has no ID yet; the rules on members do not read it. */
+const templateId = asEventId('$template');
+
+/** Member events that users of other servers need to get into rooms and out of them, made for their servers to sign. */
+export class Templates {
+  readonly #uses: TemplatesUses;
+
+  constructor(uses: TemplatesUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * 404 M_NOT_FOUND this server is not in the room · 403 M_FORBIDDEN kept out, another server's user, not allowed in · 400
+   * M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN
+   */
+  join(origin: ServerName, roomId: string, userId: string, versions: readonly string[]): Template {
+    const { room, user } = this.#open(origin, roomId, userId);
+    requireVersion(room, versions);
+    const { access, serverName } = this.#uses;
+    const isOurs = (other: KnownRoom['nid']) => access.isInRoom(other, serverName);
+    const authoriser = authoriserOfRemoteJoin(this.#uses, room, user, { serverName, isOurs });
+    const authorised = authoriser === undefined ? {} : { join_authorised_via_users_server: authoriser };
+    return this.#make(room, user, { membership: 'join', ...authorised });
+  }
+
+  /** 404 M_NOT_FOUND · 403 M_FORBIDDEN kept out, another server's user, neither invited nor in the room nor knocking */
+  leave(origin: ServerName, roomId: string, userId: string): Template {
+    const { room, user } = this.#open(origin, roomId, userId);
+    return this.#make(room, user, { membership: 'leave' });
+  }
+
+  /** 404 M_NOT_FOUND · 403 M_FORBIDDEN · 400 M_INCOMPATIBLE_ROOM_VERSION */
+  knock(origin: ServerName, roomId: string, userId: string, versions: readonly string[]): Template {
+    const { room, user } = this.#open(origin, roomId, userId);
+    requireVersion(room, versions);
+    return this.#make(room, user, { membership: 'knock' });
+  }
+
+  #open(origin: ServerName, roomId: string, userId: string): { room: KnownRoom; user: UserId } {
+    const user = parseUserId(userId);
+    if (user === undefined) throw invalidParam('This is not a user ID');
+    requireOwnUser(origin, serverOf(user));
+    return { room: this.#uses.asked.forHandshake(origin, roomId), user };
+  }
+
+  #make(room: KnownRoom, user: UserId, content: JsonObject): Template {
+    const { localEvents, serverName } = this.#uses;
+    const { prevEvents, state } = this.#end(room);
+    const draft = { type: 'm.room.member', stateKey: user, content };
+    const { pdu, authEvents } = localEvents.template(user, draft, { ...room, prevEvents, state });
+    this.#authorise(room, user, { content, authEvents, prevEvents }, state);
+    return { room_version: room.rules.version, event: { ...pdu, origin: serverName } };
+  }
+
+  /** What the event goes behind: all ends of the room, or as many as it may cite, in the state that they resolve to. */
+  #end(room: KnownRoom): { prevEvents: readonly EventNid[]; state: StateLookup<EventNid> } {
+    const { db, events, extremities, stateEngine } = this.#uses;
+    const forward = extremities.forward(room.nid);
+    if (forward.length <= MAX_PREV_EVENTS) {
+      return { prevEvents: forward, state: currentState(this.#uses, room.nid) };
+    }
+    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
+    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
+    const before = db.write(() => stateEngine.stateBefore(room, prevEvents));
+    if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
+    return { prevEvents, state: stateAt(this.#uses, before) };
+  }
+
+  #authorise(
+    room: KnownRoom,
+    user: UserId,
+    made: Pick<AuthEvent<EventNid>, 'content' | 'authEvents' | 'prevEvents'>,
+    state: StateLookup<EventNid>,
+  ): void {
+    const event: AuthEvent<EventNid | 0> = {
+      id: 0,
+      eventId: templateId,
+      type: 'm.room.member',
+      stateKey: user,
+      sender: user,
+      roomId: room.roomId,
+      originServerTs: 0,
+      depth: 0,
+      ...made,
+    };
+    const { signatures } = this.#uses;
+    const checks: SignatureChecks<EventNid | 0> = {
+      // Ours, which it will get when it comes back.
+      isSignedBy: (_event, server) => server === this.#uses.serverName,
+      verify: (...proof) => signatures.verify(...proof),
+    };
+    const verdict = checkAuth<EventNid | 0>(room.rules, event, state, checks);
+    if (!verdict.allowed) throw forbidden(`Not allowed: ${verdict.reason}`, { cause: `rule ${verdict.rule}` });
+  }
+}
+
+function requireVersion({ rules }: KnownRoom, versions: readonly string[]): void {
+  if (!versions.includes(rules.version)) throw incompatibleRoomVersion(rules.version);
+}
