@@ -1,5 +1,8 @@
+import type { ServerName } from '../protocol/ids/types.ts';
 import type { CrossSigningStore } from '../store/e2ee/cross-signing.ts';
 import type { DeviceListStore } from '../store/e2ee/device-lists.ts';
+import type { DeviceUpdateStore } from '../store/e2ee/device-updates.ts';
+import type { RemoteListStore } from '../store/e2ee/remote-lists.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -18,8 +21,14 @@ export interface DeviceListsUses {
   readonly stateLog: StateLog;
   readonly syncChanges: SyncChanges;
   readonly deviceLists: DeviceListStore;
+  readonly deviceUpdates: DeviceUpdateStore;
+  readonly remoteLists: RemoteListStore;
   readonly crossSigning: CrossSigningStore;
+  readonly serverName: ServerName;
 }
+
+/** In `announce`: not a device, but the cross-signing keys. */
+export const crossSigningKeys = '';
 
 /** A stretch of the stream, as one user sees it. */
 export interface DeviceListStretch {
@@ -36,6 +45,8 @@ export interface DeviceListNews {
 
 /** Members read at a time. */
 const pageSize = 1000;
+/** No limit, in SQLite's words. */
+const allRooms = -1;
 
 /**
  * Whose devices and cross-signing keys have changed, for those who share a room. Only the newest change of each user is
@@ -49,12 +60,39 @@ export class DeviceLists {
     this.#uses = uses;
   }
 
-  /** Inside a write: tells the user and all who share a room that there is something new about the user's keys. */
-  announce(user: UserNid): void {
-    const { streams, deviceLists } = this.#uses;
-    deviceLists.put(user, streams.next());
+  /**
+   * Inside a write: tells one of our users, all who share a room, and their servers that there is something new about
+   * these devices or about the `crossSigningKeys`.
+   */
+  announce(user: UserNid, changed: Iterable<string>): void {
+    const { streams, deviceLists, deviceUpdates } = this.#uses;
+    // Each has a position of its own: other servers know an update by it.
+    for (const deviceId of new Set(changed)) {
+      const pos = streams.next();
+      deviceUpdates.insert({ user, pos, deviceId });
+      deviceLists.put(user, pos);
+    }
     streams.touchUser(user);
     for (const room of deviceLists.roomsOf(user)) streams.touchRoom(room);
+  }
+
+  /** Inside a write: tells ours who share a room with another server's user that the user's keys are to be asked for again. */
+  announceRemote(user: UserNid): void {
+    const { streams, deviceLists } = this.#uses;
+    deviceLists.put(user, streams.next());
+    for (const room of this.#roomsWith(user, allRooms)) streams.touchRoom(room);
+  }
+
+  /** Whether another server's user and any of ours are in the same room. */
+  isShared(user: UserNid): boolean {
+    return this.#roomsWith(user, 1).length > 0;
+  }
+
+  #roomsWith(user: UserNid, limit: number): RoomNid[] {
+    const { interning, remoteLists, serverName } = this.#uses;
+    const own = interning.findServer(serverName);
+    if (own === undefined) return [];
+    return remoteLists.sharedRooms(user, { server: interning.userServer(user), own, limit });
   }
 
   /**

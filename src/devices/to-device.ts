@@ -1,4 +1,6 @@
 import { tooLarge } from '../protocol/errors.ts';
+import type { ServerName } from '../protocol/ids/types.ts';
+import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
 import type { QueuedMessage, ToDeviceStore } from '../store/e2ee/to-device.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -9,6 +11,7 @@ import type { Requester } from '../users/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
+import type { OutgoingToDevice } from './outgoing-to-device.ts';
 
 export interface ToDeviceUses {
   readonly db: Database;
@@ -17,10 +20,15 @@ export interface ToDeviceUses {
   readonly interning: Interning;
   readonly devices: DeviceStore;
   readonly toDevice: ToDeviceStore;
+  readonly outgoing: OutgoingToDevice;
+  readonly serverName: ServerName;
 }
 
 /** User ID → device ID (or `*`) → content. */
 export type ToDeviceMessages = Readonly<Record<string, Readonly<Record<string, JsonObject>>>>;
+
+/** What one user's devices get: device ID (or `*`) and JSON text. */
+export type UserTexts = readonly [userId: string, devices: readonly (readonly [deviceId: string, content: string])[]];
 
 /** What one answer hands over. */
 export interface Delivery {
@@ -30,7 +38,7 @@ export interface Delivery {
 }
 
 /** As long as an event may be. */
-const maxContent = 65_536;
+export const maxContent = 65_536;
 /** Of a device that does not sync, about 20,000 room keys; then the oldest go, which others can ask for again. */
 const maxQueue = 32 * 1024 * 1024;
 /** How much one answer hands over at most. */
@@ -51,30 +59,42 @@ export class ToDevice {
   }
 
   /**
-   * Resolves when all messages are safe. Devices that do not exist get nothing; a transaction ID that the device has
-   * used for this type does nothing. 413 M_TOO_LARGE.
+   * Resolves when all messages are safe, those to users of other servers too. Devices that do not exist get nothing; a
+   * transaction ID that the device has used for this type does nothing. 413 M_TOO_LARGE.
    */
   send(sender: Requester, type: string, txnId: string, messages: ToDeviceMessages): Promise<void> {
     const texts = Object.entries(messages).map(
-      ([userId, devices]) =>
-        [userId, Object.entries(devices).map(([id, content]) => [id, contentText(content)] as const)] as const,
+      ([userId, devices]): UserTexts => [
+        userId,
+        Object.entries(devices).map(([id, content]) => [id, contentText(content)] as const),
+      ],
     );
-    const { db, toDevice, clock, interning, streams } = this.#uses;
+    const { db, toDevice, clock, outgoing, serverName } = this.#uses;
+    const byServer = Map.groupBy(texts, ([userId]) => serverOfUser(userId));
     return db.durable<void>(() => {
       const txn = JSON.stringify([type, txnId]);
       if (toDevice.hasTxn(sender.device, txn)) return;
       toDevice.insertTxn(sender.device, txn, clock.now());
-      const pos = streams.next();
-      for (const [userId, devices] of texts) {
-        const user = interning.findUser(userId);
-        if (user === undefined) continue;
-        const recipients = this.#recipients(user, new Map(devices));
-        for (const [device, content] of recipients) {
-          toDevice.append(device, pos, { sender: sender.user, type, content }, maxQueue);
-        }
-        if (recipients.size > 0) streams.touchUser(user);
+      for (const [server, users] of byServer) {
+        if (server === serverName) this.deliver(() => sender.user, type, users);
+        else if (server !== undefined) outgoing.append(server, sender, type, users);
       }
     });
+  }
+
+  /** Inside a write: hands messages to devices of our own users. The sender is asked for only if there are any. */
+  deliver(sender: () => UserNid, type: string, messages: readonly UserTexts[]): void {
+    const { interning, toDevice, streams } = this.#uses;
+    const pos = streams.next();
+    for (const [userId, devices] of messages) {
+      const user = interning.findUser(userId);
+      if (user === undefined) continue;
+      const recipients = this.#recipients(user, new Map(devices));
+      for (const [device, content] of recipients) {
+        toDevice.append(device, pos, { sender: sender(), type, content }, maxQueue);
+      }
+      if (recipients.size > 0) streams.touchUser(user);
+    }
   }
 
   /** The next messages after a position; later ones are left for the next answer when there are many. */
@@ -116,6 +136,11 @@ export class ToDevice {
     }
     return found;
   }
+}
+
+function serverOfUser(text: string): ServerName | undefined {
+  const userId = parseUserId(text);
+  return userId === undefined ? undefined : serverOf(userId);
 }
 
 function contentText(content: JsonObject): string {

@@ -1,4 +1,4 @@
-import type { DeviceLists } from '../devices/device-lists.ts';
+import { crossSigningKeys, type DeviceLists } from '../devices/device-lists.ts';
 import { badJson, forbidden, invalidParam, MatrixError, tooLarge } from '../protocol/errors.ts';
 import { asKeyId } from '../protocol/ids/key-id.ts';
 import type { UserId } from '../protocol/ids/types.ts';
@@ -84,14 +84,14 @@ export class CrossSigning {
         crossSigning.remove(user, usage);
         crossSigning.put(user, usage, key);
       }
-      lists.announce(user);
+      lists.announce(user, [crossSigningKeys]);
     });
   }
 
   /** Inside a write: the account is closed. */
   forget(user: UserNid): void {
     const { crossSigning, lists } = this.#uses;
-    if (crossSigning.find(user, 'master') !== undefined) lists.announce(user);
+    if (crossSigning.find(user, 'master') !== undefined) lists.announce(user, [crossSigningKeys]);
     crossSigning.removeAll(user);
   }
 

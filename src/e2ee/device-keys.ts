@@ -99,7 +99,12 @@ export class DeviceKeys implements DeviceObserver {
     oneTimeKeys.removeAll(device);
     crossSigning.removeSignatures(user, deviceId);
     toDevice.removeAll(device);
-    if (hadKeys) lists.announce(user);
+    if (hadKeys) lists.announce(user, [deviceId]);
+  }
+
+  onDeviceRenamed(user: UserNid, device: DeviceNid, deviceId: DeviceId): void {
+    const { deviceKeys, lists } = this.#uses;
+    if (deviceKeys.find(device) !== undefined) lists.announce(user, [deviceId]);
   }
 
   #putIdentity(user: UserNid, device: DeviceNid, deviceId: DeviceId, text: string): void {
@@ -112,7 +117,7 @@ export class DeviceKeys implements DeviceObserver {
       crossSigning.removeSignatures(user, deviceId);
     }
     deviceKeys.put(device, text);
-    lists.announce(user);
+    lists.announce(user, [deviceId]);
   }
 
   #putOneTime(device: DeviceNid, { id, key }: PlainKey): void {

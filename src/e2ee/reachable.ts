@@ -1,27 +1,30 @@
 import { invalidParam } from '../protocol/errors.ts';
-import type { ServerName } from '../protocol/ids/types.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
-import type { JsonObject } from '../util/json.ts';
 
-/** Servers whose users could not be asked about. */
-export type Failures = Readonly<Record<string, JsonObject>>;
+/** What is asked about one user. */
+export type Wanted<T> = readonly [userId: UserId, value: T];
 
-/**
- * Takes what is asked about our own users apart from the rest, whose servers cannot be reached.
- * 400 M_INVALID_PARAM for what is no user ID.
- */
+/** Takes what is asked about our own users apart from the rest. 400 M_INVALID_PARAM for what is no user ID. */
 export function partition<T>(
   wanted: readonly (readonly [userId: string, value: T])[],
   ownServer: ServerName,
-): { local: (readonly [string, T])[]; failures: Failures } {
-  const local: (readonly [string, T])[] = [];
-  const failures = new Map<string, JsonObject>();
-  for (const entry of wanted) {
-    const userId = parseUserId(entry[0]);
+): { local: Wanted<T>[]; remote: Map<ServerName, Wanted<T>[]> } {
+  const local: Wanted<T>[] = [];
+  const remote = new Map<ServerName, Wanted<T>[]>();
+  for (const [text, value] of wanted) {
+    const userId = parseUserId(text);
     if (userId === undefined) throw invalidParam('Not a user ID');
     const server = serverOf(userId);
-    if (server === ownServer) local.push(entry);
-    else failures.set(server, { status: 503, errcode: 'M_UNKNOWN', message: 'This server cannot be reached' });
+    if (server === ownServer) local.push([userId, value]);
+    else remote.set(server, [...(remote.get(server) ?? []), [userId, value]]);
   }
-  return { local, failures: Object.fromEntries(failures) };
+  return { local, remote };
+}
+
+/** Parts of at most `size`. */
+export function chunks<T>(list: readonly T[], size: number): T[][] {
+  const parts: T[][] = [];
+  for (let i = 0; i < list.length; i += size) parts.push(list.slice(i, i + size));
+  return parts;
 }

@@ -1,11 +1,11 @@
-import type { DeviceLists } from '../devices/device-lists.ts';
+import { crossSigningKeys, type DeviceLists } from '../devices/device-lists.ts';
 import { invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
 import { keyNameOf } from '../protocol/ids/key-id.ts';
 import type { KeyId } from '../protocol/ids/types.ts';
 import { signableText, signaturesOf, verifyJson } from '../protocol/signing/json.ts';
 import { VerifyKey } from '../protocol/signing/keys.ts';
 import type { Database } from '../store/db.ts';
-import type { CrossSigningStore, KeySignature } from '../store/e2ee/cross-signing.ts';
+import type { CrossSigningKey, CrossSigningStore, KeySignature } from '../store/e2ee/cross-signing.ts';
 import type { DeviceKeyStore } from '../store/e2ee/device-keys.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
@@ -21,6 +21,8 @@ export interface SignaturesUses {
   readonly deviceKeys: DeviceKeyStore;
   readonly crossSigning: CrossSigningStore;
   readonly lists: DeviceLists;
+  /** The master key of anybody, here or elsewhere. */
+  readonly masterKey: (user: UserNid) => CrossSigningKey | undefined;
 }
 
 /** User ID → device ID or public key → the signed key. */
@@ -29,10 +31,19 @@ export type SignedKeys = Readonly<Record<string, Readonly<Record<string, JsonObj
 interface GoodSignature extends KeySignature {
   readonly user: UserNid;
   readonly target: string;
+  /** Or a cross-signing key. */
+  readonly isDevice: boolean;
 }
 
 /** Which public key may sign under which ID. */
 type Signers = (id: KeyId) => string | undefined;
+
+/** What is signed, and by whom that may be. */
+interface Signed {
+  readonly stored: JsonObject;
+  readonly signers: Signers;
+  readonly isDevice: boolean;
+}
 
 /**
  * Signatures on devices and cross-signing keys that come later than these. Each is checked.
@@ -69,17 +80,18 @@ export class Signatures {
     const { db, streams, crossSigning, lists } = this.#uses;
     return db.durable<void>(() => {
       const pos = streams.next();
-      for (const { user, target, ...signature } of good) crossSigning.putSignature(user, target, signature, pos);
+      for (const { user, target, isDevice: _isDevice, ...signature } of good) crossSigning.putSignature(user, target, signature, pos);
+      const own = good.filter(({ user }) => user === signer);
       // What is signed of others is the signer's own business.
-      if (good.some(({ user }) => user === signer)) lists.announce(signer);
-      else streams.touchUser(signer);
+      if (own.length === 0) streams.touchUser(signer);
+      else lists.announce(signer, own.map(({ isDevice, target }) => (isDevice ? target : crossSigningKeys)));
     });
   }
 
   #check(requester: Requester, userId: string, target: string, key: JsonObject): GoodSignature[] {
     const user = this.#uses.interning.findUser(userId);
     if (user === undefined) throw notFound('There is no such user here');
-    const { stored, signers } =
+    const { stored, signers, isDevice } =
       user === requester.user ? this.#own(user, target) : this.#other(requester.user, user, target);
     if (signableText(key, 'lenient') !== signableText(stored, 'lenient')) {
       throw invalidParam('This is not the key that is known here');
@@ -92,35 +104,36 @@ export class Signatures {
       if (verifier === undefined || !verifyJson(key, requester.userId, keyId, verifier, 'lenient')) {
         throw new MatrixError(400, 'M_INVALID_SIGNATURE', 'A signature is wrong, or by a key that may not sign this');
       }
-      return { user, target, signer: requester.user, keyId, signature };
+      return { user, target, isDevice, signer: requester.user, keyId, signature };
     });
   }
 
   /** A device of the user's own, signed by the self-signing key; or the master key, signed by devices. */
-  #own(user: UserNid, target: string): { stored: JsonObject; signers: Signers } {
+  #own(user: UserNid, target: string): Signed {
     const { crossSigning, deviceKeys } = this.#uses;
     const master = crossSigning.find(user, 'master');
     if (master?.public === target) {
       const signers = (id: KeyId) => deviceKey(deviceKeys.one(user, keyNameOf(id))?.keys, id);
-      return { stored: storedKey(master.key), signers };
+      return { stored: storedKey(master.key), signers, isDevice: false };
     }
     const device = deviceKeys.one(user, target);
     if (device === undefined) throw notFound('There is no such key');
     const selfSigning = crossSigning.find(user, 'self_signing')?.public;
     const signers = (id: KeyId) =>
       selfSigning !== undefined && id === `ed25519:${selfSigning}` ? selfSigning : deviceKey(device.keys, id);
-    return { stored: storedKey(device.keys), signers };
+    return { stored: storedKey(device.keys), signers, isDevice: true };
   }
 
   /** The master key of somebody else, signed by the user-signing key. */
-  #other(signer: UserNid, user: UserNid, target: string): { stored: JsonObject; signers: Signers } {
-    const { crossSigning } = this.#uses;
-    const master = crossSigning.find(user, 'master');
+  #other(signer: UserNid, user: UserNid, target: string): Signed {
+    const { crossSigning, masterKey } = this.#uses;
+    const master = masterKey(user);
     if (master?.public !== target) throw notFound('There is no such key');
     const userSigning = crossSigning.find(signer, 'user_signing')?.public;
     return {
       stored: storedKey(master.key),
       signers: (id) => (id === `ed25519:${userSigning}` ? userSigning : undefined),
+      isDevice: false,
     };
   }
 }

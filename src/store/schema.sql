@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 9;
+PRAGMA user_version = 10;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -151,6 +151,15 @@ CREATE TABLE device_list (
 ) STRICT;
 
 CREATE INDEX device_list_pos ON device_list (pos);
+
+CREATE TABLE device_update (
+  user      INTEGER NOT NULL,
+  pos       INTEGER NOT NULL,
+  device_id TEXT NOT NULL,
+  PRIMARY KEY (user, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX device_update_pos ON device_update (pos);
 
 CREATE TABLE discovered (
   name      TEXT PRIMARY KEY,
@@ -310,6 +319,8 @@ CREATE TABLE local_member (
   stripped   TEXT,                 -- invite_room_state / knock_room_state, a JSON array, where the room is not ours to read
   PRIMARY KEY (user, room)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX local_member_begin ON local_member (pos) WHERE membership = 1;
 
 CREATE INDEX local_member_membership ON local_member (user, membership, room);
 
@@ -526,6 +537,14 @@ CREATE TABLE relation (
 
 CREATE INDEX relation_kind ON relation (target, rel, sender, type, ts);
 
+CREATE TABLE remote_device (
+  user         INTEGER NOT NULL,
+  device_id    TEXT NOT NULL,
+  display_name TEXT,
+  keys         TEXT NOT NULL,
+  PRIMARY KEY (user, device_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE remote_key (
   server      INTEGER NOT NULL,
   key_id      TEXT NOT NULL,
@@ -541,6 +560,19 @@ CREATE TABLE remote_key_answer (
   valid_until INTEGER NOT NULL,  -- as its server says, at most a week after it was fetched
   fetched     INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE remote_list (
+  user         INTEGER PRIMARY KEY,
+  stream       INTEGER,                     -- stream_id of the newest update in it; NULL: from an answer that tells none
+  stale        INTEGER NOT NULL,            -- 1: something in it is missing
+  marks        INTEGER NOT NULL DEFAULT 0,  -- how often there was news: an answer that began before the last one is old
+  due          INTEGER,                     -- when it is to be fetched, milliseconds since the epoch
+  failures     INTEGER NOT NULL DEFAULT 0,
+  master       TEXT,
+  self_signing TEXT
+) STRICT;
+
+CREATE INDEX remote_list_due ON remote_list (due) WHERE due IS NOT NULL;
 
 CREATE TABLE remote_server (
   server   INTEGER PRIMARY KEY,
@@ -610,6 +642,8 @@ CREATE TABLE room_server (
   joined   INTEGER NOT NULL,
   PRIMARY KEY (room, server, from_pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX room_server_server ON room_server (server, room) WHERE to_pos IS NULL;
 
 CREATE TABLE segment (
   nid      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -695,6 +729,32 @@ CREATE TABLE to_device (
   content TEXT NOT NULL,
   PRIMARY KEY (device, pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE to_device_out (
+  server       INTEGER NOT NULL,
+  pos          INTEGER NOT NULL,
+  sender       INTEGER NOT NULL,
+  server_total INTEGER NOT NULL,
+  sender_total INTEGER NOT NULL,
+  content      TEXT NOT NULL,
+  PRIMARY KEY (server, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX to_device_out_pos ON to_device_out (pos, server);
+
+CREATE INDEX to_device_out_sender ON to_device_out (sender, pos);
+
+CREATE TABLE to_device_seen (
+  server  INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  n       INTEGER NOT NULL,
+  ts      INTEGER NOT NULL,
+  PRIMARY KEY (server, message)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX to_device_seen_order ON to_device_seen (server, n);
+
+CREATE INDEX to_device_seen_ts ON to_device_seen (ts);
 
 CREATE TABLE to_device_txn (
   device INTEGER NOT NULL,

@@ -8,7 +8,10 @@ import { BackupStore } from './e2ee/backups.ts';
 import { CrossSigningStore } from './e2ee/cross-signing.ts';
 import { DeviceKeyStore } from './e2ee/device-keys.ts';
 import { DeviceListStore } from './e2ee/device-lists.ts';
+import { DeviceUpdateStore } from './e2ee/device-updates.ts';
 import { OneTimeKeyStore } from './e2ee/one-time-keys.ts';
+import { RemoteListStore } from './e2ee/remote-lists.ts';
+import { RemoteToDeviceStore } from './e2ee/remote-to-device.ts';
 import { ToDeviceStore } from './e2ee/to-device.ts';
 import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
@@ -94,6 +97,9 @@ export interface Stores {
   readonly messageText: MessageTextStore;
   readonly userDirectory: UserDirectoryStore;
   readonly deviceLists: DeviceListStore;
+  readonly deviceUpdates: DeviceUpdateStore;
+  readonly remoteLists: RemoteListStore;
+  readonly remoteToDevice: RemoteToDeviceStore;
   readonly deviceKeys: DeviceKeyStore;
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly crossSigning: CrossSigningStore;
@@ -152,6 +158,9 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     messageText: new MessageTextStore(db),
     userDirectory: new UserDirectoryStore(db),
     deviceLists: new DeviceListStore(db),
+    deviceUpdates: new DeviceUpdateStore(db),
+    remoteLists: new RemoteListStore(db),
+    remoteToDevice: new RemoteToDeviceStore(db),
     deviceKeys: new DeviceKeyStore(db),
     oneTimeKeys: new OneTimeKeyStore(db),
     crossSigning: new CrossSigningStore(db),

@@ -43,6 +43,10 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'key_signature.user',
     'key_signature.signer',
     'to_device.sender',
+    'device_update.user',
+    'remote_list.user',
+    'remote_device.user',
+    'to_device_out.sender',
     'key_backup.user',
   ],
   server: [
@@ -52,6 +56,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'remote_server.server',
     'remote_key.server',
     'remote_key_answer.server',
+    'to_device_out.server',
+    'to_device_seen.server',
   ],
   room: [
     'event.room',

@@ -13,6 +13,7 @@ export type Device = DeviceRow;
 /** Hears of devices that come and go, inside the transaction: device lists and keys follow them. */
 export interface DeviceObserver {
   onDeviceRemoved(user: UserNid, device: DeviceNid, deviceId: DeviceId): void;
+  onDeviceRenamed?(user: UserNid, device: DeviceNid, deviceId: DeviceId): void;
 }
 
 export interface DevicesUses {
@@ -50,7 +51,12 @@ export class Devices {
   async rename(user: UserNid, deviceId: string, name: string | undefined): Promise<void> {
     this.checkName(name);
     const row = this.get(user, deviceId);
-    if (name !== undefined) await this.#uses.db.durable<void>(() => this.#uses.store.rename(row.nid, name));
+    if (name === undefined || name === row.displayName) return;
+    const { db, store, observers } = this.#uses;
+    await db.durable<void>(() => {
+      store.rename(row.nid, name);
+      for (const observer of observers) observer.onDeviceRenamed?.(user, row.nid, row.deviceId);
+    });
   }
 
   /** The device ID that a client asks for; one is made up if it asks for none. 400 M_INVALID_PARAM. */

@@ -7,6 +7,7 @@ import e2ee from './0006_e2ee.sql' with { type: 'text' };
 import roomImport from './0007_room_import.sql' with { type: 'text' };
 import history from './0008_history.sql' with { type: 'text' };
 import remoteServers from './0009_remote_servers.sql' with { type: 'text' };
+import remoteDevices from './0010_remote_devices.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -27,4 +28,5 @@ export const migrations: readonly Migration[] = [
   { version: 7, name: 'room_import', sql: roomImport, compat: 1 },
   { version: 8, name: 'history', sql: history, compat: 1 },
   { version: 9, name: 'remote_servers', sql: remoteServers, compat: 1 },
+  { version: 10, name: 'remote_devices', sql: remoteDevices, compat: 1 },
 ];

@@ -1,6 +1,8 @@
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../db.ts';
+import { DeviceListStore } from '../e2ee/device-lists.ts';
+import { RemoteListStore } from '../e2ee/remote-lists.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
@@ -30,6 +32,8 @@ export class RoomStateStore {
   readonly #members: MemberStore;
   readonly #locals: LocalMembers;
   readonly #segments: Segments;
+  readonly #remoteLists: RemoteListStore;
+  readonly #deviceLists: DeviceListStore;
   readonly servers: RoomServers;
   readonly #current;
   readonly #currentPage;
@@ -46,6 +50,8 @@ export class RoomStateStore {
     this.#members = new MemberStore(db);
     this.#locals = new LocalMembers(db);
     this.#segments = new Segments(db);
+    this.#remoteLists = new RemoteListStore(db);
+    this.#deviceLists = new DeviceListStore(db);
     this.servers = new RoomServers(db);
     this.#current = db.prepare<[number, number], { event: EventNid }>(
       'SELECT event FROM current_state WHERE room = ? AND key = ?',
@@ -174,6 +180,22 @@ export class RoomStateStore {
     else this.#members.set(room, { user, membership, event, pos });
     if (server === this.#interning.server(this.#ownServer))
       this.#deriveLocal(room, pos, user, event, membership, before);
+    else if (membership === memberships.join) this.#deriveRemote(room, pos, user, before);
+  }
+
+  /**
+   * Another server's user has come in. If we shared no room just before, nobody has told us what happened to the
+   * user's devices meanwhile: what is known of them is out of date, and whoever saw the user leave and come back between
+   * two calls of /sync must ask again.
+   */
+  #deriveRemote(room: RoomNid, pos: StreamPos, user: UserNid, before: Member | undefined): void {
+    if (before?.membership === memberships.join) return;
+    if (before === undefined && this.#remoteLists.find(user) === undefined) return;
+    const server = this.#interning.userServer(user);
+    const own = this.#interning.server(this.#ownServer);
+    if (this.#remoteLists.sharedRooms(user, { server, own, except: room, limit: 1 }).length > 0) return;
+    this.#remoteLists.remove(user);
+    this.#deviceLists.put(user, pos);
   }
 
   /** A local user whose entry vanished from the state (by resolution) has left as far as clients can tell. */

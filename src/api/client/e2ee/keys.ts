@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { patience } from '../../../e2ee/remote/remote-asking.ts';
 import { invalidParam } from '../../../protocol/errors.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
-import { json } from '../../http/reply.ts';
+import { json, streamedJson } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
 import { objectSchema, recordOf } from './schemas.ts';
@@ -62,7 +63,8 @@ const queryBody = v.looseObject({
 
 /**
  * `POST /_matrix/client/v3/keys/query`
- * Tells device and cross-signing keys of users. Servers that cannot be asked stand in `failures`.
+ * Tells device and cross-signing keys of users, here and elsewhere. Servers that do not answer within `timeout` (ten
+ * seconds) stand in `failures`.
  * 200 `{ device_keys, master_keys, self_signing_keys, user_signing_keys, failures }` · 400 M_INVALID_PARAM no user ID ·
  * 400 M_MISSING_PARAM, M_BAD_JSON
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
@@ -74,7 +76,10 @@ const query = ({ e2ee }: Services): Endpoint =>
     auth: 'user',
     body: 'json',
     maxBody: maxUpload,
-    handler: ({ requester, body }) => json(e2ee.queries.query(requester.user, parse(queryBody, body).device_keys)),
+    async handler({ requester, body }) {
+      const { device_keys: wanted, timeout } = parse(queryBody, body);
+      return streamedJson(await e2ee.queries.query(requester.user, wanted, patience(timeout)));
+    },
   });
 
 const claimBody = v.looseObject({
@@ -95,7 +100,10 @@ const claim = ({ e2ee }: Services): Endpoint =>
     auth: 'user',
     body: 'json',
     maxBody: maxUpload,
-    handler: async ({ body }) => json(await e2ee.claims.claim(parse(claimBody, body).one_time_keys)),
+    async handler({ body }) {
+      const { one_time_keys: wanted, timeout } = parse(claimBody, body);
+      return json(await e2ee.claims.claim(wanted, patience(timeout)));
+    },
   });
 
 /**

@@ -16,8 +16,8 @@ const maxBody = 2 * 1024 * 1024;
 
 /**
  * `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`
- * Sends messages straight to devices; `*` stands for all devices of a user. A repeated txnId does nothing. Users whose
- * servers cannot be reached get nothing.
+ * Sends messages straight to devices, here and elsewhere; `*` stands for all devices of a user. A repeated txnId does
+ * nothing. What is for a server that cannot be reached waits for it.
  * 200 `{}` · 400 M_MISSING_PARAM, M_BAD_JSON · 413 M_TOO_LARGE a message over 65,536 bytes, a body over 2 MiB
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
  */
