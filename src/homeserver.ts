@@ -261,6 +261,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   backups.start();
   push.delivery.start();
+  e2ee.remote.resyncs.start();
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
@@ -279,6 +280,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     streams,
     async [Symbol.asyncDispose]() {
       await push.delivery.stop(() => outbound.close());
+      await e2ee.remote.resyncs.stop();
       await delayedEvents.stop();
       await background.stop();
       await backups.stop();

@@ -33,9 +33,9 @@ export interface CreateE2eeUses {
   readonly stores: Stores;
   readonly serverName: ServerName;
   readonly federation: {
-    readonly client: FederationClient;
-    readonly reachability: Reachability;
-    readonly policy: FederationPolicy;
+    readonly client: Pick<FederationClient, 'call'>;
+    readonly reachability: Pick<Reachability, 'retryAt' | 'onUp'>;
+    readonly policy: Pick<FederationPolicy, 'mayTalkTo'>;
   };
 }
 

@@ -81,7 +81,7 @@ export class KeyQueries {
       devices: () => {
         const row = known();
         if (row === undefined) return undefined;
-        const devices = remoteLists.devices(row.user);
+        const devices = remoteLists.devices.list(row.user);
         // It was asked for and nothing ever came.
         return devices.length === 0 && row.stale === 1 ? undefined : shownDevices(devices, ids);
       },

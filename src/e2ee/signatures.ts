@@ -80,11 +80,16 @@ export class Signatures {
     const { db, streams, crossSigning, lists } = this.#uses;
     return db.durable<void>(() => {
       const pos = streams.next();
-      for (const { user, target, isDevice: _isDevice, ...signature } of good) crossSigning.putSignature(user, target, signature, pos);
+      for (const { user, target, isDevice: _isDevice, ...signature } of good)
+        crossSigning.putSignature(user, target, signature, pos);
       const own = good.filter(({ user }) => user === signer);
       // What is signed of others is the signer's own business.
       if (own.length === 0) streams.touchUser(signer);
-      else lists.announce(signer, own.map(({ isDevice, target }) => (isDevice ? target : crossSigningKeys)));
+      else
+        lists.announce(
+          signer,
+          own.map(({ isDevice, target }) => (isDevice ? target : crossSigningKeys)),
+        );
     });
   }
 

@@ -18,7 +18,7 @@ export interface TaskUses {
   readonly uia: Uia;
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
-  readonly e2ee: Pick<E2ee, 'toDevice' | 'backups'>;
+  readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
 }
 
 const second = 1000;
@@ -34,6 +34,7 @@ const pagesPerSlice = 200;
 const transactionLifetime = 3 * day;
 const rowsPerSlice = 500;
 const sessionsPerSlice = 100;
+const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
@@ -102,8 +103,23 @@ function searchTasks(index: SearchIndex | undefined): BackgroundTask[] {
   return index === undefined ? [] : [{ name: 'index messages', every: millis(second), slice: () => index.slice() }];
 }
 
-function e2eeTasks({ toDevice, backups }: TaskUses['e2ee']): BackgroundTask[] {
+function e2eeTasks({ toDevice, backups, remote }: TaskUses['e2ee']): BackgroundTask[] {
+  let lists: ReturnType<typeof remote.lists.sweep>;
   return [
+    {
+      name: 'forget IDs of messages from other servers',
+      every: millis(10 * minute),
+      slice: () => remote.incoming.forgetMessages(rowsPerSlice) === rowsPerSlice,
+    },
+    {
+      // Whoever comes back is asked about anew in any case: this gives the space back.
+      name: 'drop device lists of those who share no room any more',
+      every: millis(hour),
+      slice: () => {
+        lists = remote.lists.sweep(lists ?? 0, listsPerSlice);
+        return lists !== undefined;
+      },
+    },
     {
       name: 'forget transaction IDs of messages to devices',
       every: millis(10 * minute),

@@ -10,6 +10,7 @@ import type { RegistrationMode } from '../../src/users/registration.ts';
 import { createUsers } from '../../src/users/users.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { type Injected, type InjectOptions, inject } from './inject.ts';
+import { noFederation } from './no-federation.ts';
 import { openTestStore, type TestStore } from './store.ts';
 
 /** Cheap enough for hundreds of logins in a test. */
@@ -40,7 +41,7 @@ export class AccountServer implements AsyncDisposable {
     this.store = openTestStore();
     const { db, stores, streams, clock, random } = this.store;
     const serverName = asServerName('localhost');
-    const e2ee = createE2ee({ db, streams, clock, stores, serverName });
+    const e2ee = createE2ee({ db, streams, clock, log: silentLog, stores, serverName, federation: noFederation });
     const users = createUsers({
       db,
       stores,

@@ -27,6 +27,7 @@ import { Filters } from '../../src/users/filters.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { type Injected, type InjectOptions, inject } from '../support/inject.ts';
+import { noFederation } from '../support/no-federation.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
 /** Rooms, /sync and all that goes into it, on a fresh database: `await using world = openSyncWorld()`. */
@@ -166,7 +167,15 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       people: { blocksInvites: () => false },
       typing: memoryTyping,
       presence,
-      e2ee: createE2ee({ db, streams, clock, stores, serverName: asServerName('localhost') }),
+      e2ee: createE2ee({
+        db,
+        streams,
+        clock,
+        log: silentLog,
+        stores,
+        serverName: asServerName('localhost'),
+        federation: noFederation,
+      }),
     }),
   };
   const known = services as unknown as Services;

@@ -1,6 +1,6 @@
 import { algorithmOf, isDeviceId, isKeyId } from '../../protocol/ids/key-id.ts';
 import { holdsRawNumber } from '../../protocol/parse-json.ts';
-import type { RemoteDevice } from '../../store/e2ee/remote-lists.ts';
+import type { RemoteDevice } from '../../store/e2ee/remote-devices.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { keyText } from '../signed-keys.ts';
 

@@ -114,7 +114,8 @@ export class DeviceUpdateSource implements EduSource {
         edus.push({ edu_type: 'm.signing_key_update', content });
         continue;
       }
-      const prev = deviceId === undefined ? undefined : last.has(user) ? last.get(user) : deviceUpdates.before(user, from);
+      const prev =
+        deviceId === undefined ? undefined : last.has(user) ? last.get(user) : deviceUpdates.before(user, from);
       const stream = deviceId === undefined ? (deviceUpdates.newest(user) ?? 0) : pos;
       edus.push({
         edu_type: 'm.device_list_update',
@@ -128,8 +129,7 @@ export class DeviceUpdateSource implements EduSource {
   /** A device as it is now, gone or not; any of them if it is not said which. */
   #device(user: UserNid, deviceId: string | undefined): JsonObject {
     const { ownKeys, interning } = this.#uses;
-    const device =
-      deviceId === undefined ? ownKeys.devices(user, [], user)[0] : ownKeys.device(user, deviceId, user);
+    const device = deviceId === undefined ? ownKeys.devices(user, [], user)[0] : ownKeys.device(user, deviceId, user);
     const about = { user_id: interning.userId(user), device_id: deviceId ?? device?.deviceId ?? '' };
     if (device === undefined) return { ...about, deleted: true };
     const { keys, displayName } = device;

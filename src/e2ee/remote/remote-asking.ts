@@ -72,9 +72,18 @@ export class RemoteAsking {
     const left = Math.floor(end - clock.monotonic());
     if (left <= 0 || signal.aborted) return timedOut;
     const { server, path, content, maxBytes } = question;
-    const answer = await client.call({ server, method: 'POST', path, content, maxBytes, timeout: millis(left), signal });
-    if (answer.ok) return void question.take(answer.value);
-    return signal.aborted ? timedOut : told(answer);
+    const answer = await client.call({
+      server,
+      method: 'POST',
+      path,
+      content,
+      maxBytes,
+      timeout: millis(left),
+      signal,
+    });
+    if (!answer.ok) return signal.aborted ? timedOut : told(answer);
+    question.take(answer.value);
+    return undefined;
   }
 }
 

@@ -3,7 +3,8 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../../store/db.ts';
 import type { CrossSigningKey } from '../../store/e2ee/cross-signing.ts';
-import type { RemoteDevice, RemoteListRow, RemoteListStore } from '../../store/e2ee/remote-lists.ts';
+import type { RemoteDevice } from '../../store/e2ee/remote-devices.ts';
+import type { RemoteListRow, RemoteListStore } from '../../store/e2ee/remote-lists.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { UserNid } from '../../store/nids.ts';
 import { millis } from '../../util/brand.ts';
@@ -103,7 +104,7 @@ export class RemoteLists {
   /** The master key of another server's user, as far as it is known. */
   masterKey(user: UserNid): CrossSigningKey | undefined {
     const text = this.#uses.remoteLists.find(user)?.master;
-    if (text == null) return undefined;
+    if (text === undefined || text === null) return undefined;
     const value = publicHalf(storedKey(text));
     return value === undefined ? undefined : { public: value, key: text };
   }
@@ -139,11 +140,12 @@ export class RemoteLists {
         ? undefined
         : readDevice(userId, deviceId, content['keys'], content['device_display_name']);
     if (device === undefined) {
-      remoteLists.removeDevice(user, deviceId);
+      remoteLists.devices.remove(user, deviceId);
       return true;
     }
-    if (remoteLists.device(user, deviceId) === undefined && remoteLists.count(user) >= maxDevices) return false;
-    remoteLists.putDevice(user, device);
+    if (remoteLists.devices.one(user, deviceId) === undefined && remoteLists.devices.count(user) >= maxDevices)
+      return false;
+    remoteLists.devices.put(user, device);
     return true;
   }
 
@@ -157,17 +159,17 @@ export class RemoteLists {
   #replace(row: RemoteListRow, keys: RemoteKeys): boolean {
     const { remoteLists } = this.#uses;
     const { user } = row;
-    const before = new Map(remoteLists.devices(user).map((device) => [device.deviceId, device]));
+    const before = new Map(remoteLists.devices.list(user).map((device) => [device.deviceId, device]));
     let isChanged = row.master !== keys.master || row.selfSigning !== keys.selfSigning;
     if (isChanged) remoteLists.setCrossSigning(user, keys.master, keys.selfSigning);
     for (const device of keys.devices) {
       const old = before.get(device.deviceId);
       before.delete(device.deviceId);
       if (isSame(old, device)) continue;
-      remoteLists.putDevice(user, device);
+      remoteLists.devices.put(user, device);
       isChanged = true;
     }
-    for (const deviceId of before.keys()) remoteLists.removeDevice(user, deviceId);
+    for (const deviceId of before.keys()) remoteLists.devices.remove(user, deviceId);
     return isChanged || before.size > 0;
   }
 

@@ -1,6 +1,7 @@
 import type { Millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
 import type { RoomNid, ServerNid, UserNid } from '../nids.ts';
+import { RemoteDeviceStore } from './remote-devices.ts';
 
 /** What is known of another server's user. */
 export interface RemoteListRow {
@@ -16,15 +17,9 @@ export interface RemoteListRow {
   readonly selfSigning: string | null;
 }
 
-export interface RemoteDevice {
-  readonly deviceId: string;
-  readonly displayName: string | null;
-  /** A JSON object. */
-  readonly keys: string;
-}
-
 /** Device lists and cross-signing keys of other servers' users. Writing methods belong inside a write. */
 export class RemoteListStore {
+  readonly devices: RemoteDeviceStore;
   readonly #find;
   readonly #begin;
   readonly #settle;
@@ -37,19 +32,16 @@ export class RemoteListStore {
   readonly #hasten;
   readonly #remove;
   readonly #removeNews;
-  readonly #devices;
-  readonly #device;
-  readonly #count;
-  readonly #put;
-  readonly #removeDevice;
-  readonly #removeDevices;
   readonly #page;
   readonly #rooms;
 
   constructor(db: Database) {
+    this.devices = new RemoteDeviceStore(db);
     const columns = 'user, stream, stale, marks, failures, master, self_signing AS selfSigning';
     this.#find = db.prepare<[number], RemoteListRow>(`SELECT ${columns} FROM remote_list WHERE user = ?`);
-    this.#begin = db.prepare<[number], never>('INSERT INTO remote_list (user, stale) VALUES (?, 1) ON CONFLICT DO NOTHING');
+    this.#begin = db.prepare<[number], never>(
+      'INSERT INTO remote_list (user, stale) VALUES (?, 1) ON CONFLICT DO NOTHING',
+    );
     this.#settle = db.prepare<[number | null, number], never>(
       'UPDATE remote_list SET stream = ?, stale = 0, due = NULL, failures = 0 WHERE user = ?',
     );
@@ -81,18 +73,6 @@ export class RemoteListStore {
     );
     this.#remove = db.prepare<[number], never>('DELETE FROM remote_list WHERE user = ?');
     this.#removeNews = db.prepare<[number], never>('DELETE FROM device_list WHERE user = ?');
-    const device = 'SELECT device_id AS deviceId, display_name AS displayName, keys FROM remote_device WHERE user = ?';
-    this.#devices = db.prepare<[number], RemoteDevice>(`${device} ORDER BY device_id`);
-    this.#device = db.prepare<[number, string], RemoteDevice>(`${device} AND device_id = ?`);
-    this.#count = db.prepare<[number], number>('SELECT count(*) FROM remote_device WHERE user = ?').pluck();
-    this.#put = db.prepare<[number, string, string | null, string], never>(
-      'INSERT INTO remote_device (user, device_id, display_name, keys) VALUES (?, ?, ?, ?) ON CONFLICT' +
-        ' (user, device_id) DO UPDATE SET display_name = excluded.display_name, keys = excluded.keys',
-    );
-    this.#removeDevice = db.prepare<[number, string], never>(
-      'DELETE FROM remote_device WHERE user = ? AND device_id = ?',
-    );
-    this.#removeDevices = db.prepare<[number], never>('DELETE FROM remote_device WHERE user = ?');
     this.#page = db
       .prepare<[number, number], UserNid>('SELECT user FROM remote_list WHERE user > ? ORDER BY user LIMIT ?')
       .pluck();
@@ -157,29 +137,8 @@ export class RemoteListStore {
   /** Forgets all about a user. */
   remove(user: UserNid): void {
     this.#remove.run(user);
-    this.#removeDevices.run(user);
+    this.devices.removeAll(user);
     this.#removeNews.run(user);
-  }
-
-  devices(user: UserNid): RemoteDevice[] {
-    return this.#devices.all(user);
-  }
-
-  device(user: UserNid, deviceId: string): RemoteDevice | undefined {
-    return this.#device.get(user, deviceId);
-  }
-
-  /** How many devices are known. */
-  count(user: UserNid): number {
-    return this.#count.get(user) ?? 0;
-  }
-
-  putDevice(user: UserNid, { deviceId, displayName, keys }: RemoteDevice): void {
-    this.#put.run(user, deviceId, displayName, keys);
-  }
-
-  removeDevice(user: UserNid, deviceId: string): void {
-    this.#removeDevice.run(user, deviceId);
   }
 
   /** One page of the users that are followed. */
