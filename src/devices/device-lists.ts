@@ -27,6 +27,14 @@ export interface DeviceListsUses {
   readonly serverName: ServerName;
 }
 
+/**
+ * The `stream_id` by which other servers know an update of one of our users. It never comes twice, not even after a
+ * restore from a backup, which raises the epoch.
+ */
+export function streamIdOf(epoch: number, pos: StreamPos): number {
+  return epoch * 2 ** 40 + pos;
+}
+
 /** In `announce`: not a device, but the cross-signing keys. */
 export const crossSigningKeys = '';
 

@@ -7,7 +7,8 @@ import { millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
-import { maxContent, type ToDevice, type UserTexts } from './to-device.ts';
+import { maxContent, type UserTexts } from './messages.ts';
+import type { ToDevice } from './to-device.ts';
 
 export interface IncomingToDeviceUses {
   readonly db: Database;

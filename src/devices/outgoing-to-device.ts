@@ -7,7 +7,7 @@ import type { ServerNid, StreamPos } from '../store/nids.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Requester } from '../users/requester.ts';
 import { isJsonObject } from '../util/json.ts';
-import type { UserTexts } from './to-device.ts';
+import type { UserTexts } from './messages.ts';
 
 export interface OutgoingToDeviceUses {
   readonly streams: Streams;

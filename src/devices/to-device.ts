@@ -11,6 +11,7 @@ import type { Requester } from '../users/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
+import { maxContent, type UserTexts } from './messages.ts';
 import type { OutgoingToDevice } from './outgoing-to-device.ts';
 
 export interface ToDeviceUses {
@@ -27,9 +28,6 @@ export interface ToDeviceUses {
 /** User ID → device ID (or `*`) → content. */
 export type ToDeviceMessages = Readonly<Record<string, Readonly<Record<string, JsonObject>>>>;
 
-/** What one user's devices get: device ID (or `*`) and JSON text. */
-export type UserTexts = readonly [userId: string, devices: readonly (readonly [deviceId: string, content: string])[]];
-
 /** What one answer hands over. */
 export interface Delivery {
   readonly messages: readonly QueuedMessage[];
@@ -37,8 +35,6 @@ export interface Delivery {
   readonly upTo: StreamPos | undefined;
 }
 
-/** As long as an event may be. */
-export const maxContent = 65_536;
 /** Of a device that does not sync, about 20,000 room keys; then the oldest go, which others can ask for again. */
 const maxQueue = 32 * 1024 * 1024;
 /** How much one answer hands over at most. */

@@ -1,4 +1,4 @@
-import type { DeviceLists } from '../devices/device-lists.ts';
+import { crossSigningKeys, type DeviceLists } from '../devices/device-lists.ts';
 import type { DeviceKeys } from '../e2ee/device-keys.ts';
 import type { Database } from '../store/db.ts';
 import type { DeviceKeyStore } from '../store/e2ee/device-keys.ts';
@@ -40,7 +40,10 @@ export class AfterRestore {
         keys.recount(device, 'other');
         devices++;
       }
-      for (const user of deviceKeys.users()) lists.announce(user);
+      for (const user of deviceKeys.users()) {
+        const deviceIds = deviceKeys.list(user).map(({ deviceId }) => deviceId);
+        lists.announce(user, [...deviceIds, crossSigningKeys]);
+      }
       restoreNote.done();
     });
     db.syncNow();

@@ -1,13 +1,15 @@
-import { crossSigningKeys } from '../../devices/device-lists.ts';
+import { crossSigningKeys, streamIdOf } from '../../devices/device-lists.ts';
 import type { Edu, EduPage, EduSource } from '../../federation/queue/edu-source.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { DeviceUpdate, DeviceUpdateStore, LocalJoin } from '../../store/e2ee/device-updates.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { ServerNid, StreamPos, UserNid } from '../../store/nids.ts';
+import type { Streams } from '../../streams/streams.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { OwnKeys } from '../own-keys.ts';
 
 export interface DeviceUpdateSourceUses {
+  readonly streams: Streams;
   readonly interning: Interning;
   readonly deviceUpdates: DeviceUpdateStore;
   readonly ownKeys: OwnKeys;
@@ -104,8 +106,9 @@ export class DeviceUpdateSource implements EduSource {
   }
 
   #edus(items: readonly Item[], from: StreamPos): Edu[] {
-    const { deviceUpdates } = this.#uses;
+    const { deviceUpdates, streams } = this.#uses;
     const edus: Edu[] = [];
+    const idOf = (pos: StreamPos) => streamIdOf(streams.epoch, pos);
     /** The update that each is to be seen as the next of; none: the server must ask for the whole list. */
     const last = new Map<UserNid, StreamPos | undefined>();
     for (const { user, pos, deviceId } of items) {
@@ -116,10 +119,14 @@ export class DeviceUpdateSource implements EduSource {
       }
       const prev =
         deviceId === undefined ? undefined : last.has(user) ? last.get(user) : deviceUpdates.before(user, from);
-      const stream = deviceId === undefined ? (deviceUpdates.newest(user) ?? 0) : pos;
+      const stream = deviceId === undefined ? deviceUpdates.newest(user) : pos;
       edus.push({
         edu_type: 'm.device_list_update',
-        content: { ...content, stream_id: stream, prev_id: prev === undefined ? [] : [prev] },
+        content: {
+          ...content,
+          stream_id: stream === undefined ? 0 : idOf(stream),
+          prev_id: prev === undefined ? [] : [idOf(prev)],
+        },
       });
       if (deviceId !== undefined) last.set(user, pos);
     }

@@ -1,3 +1,4 @@
+import { streamIdOf } from '../../devices/device-lists.ts';
 import { invalidParam, notFound } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
@@ -5,11 +6,13 @@ import type { DeviceUpdateStore } from '../../store/e2ee/device-updates.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { UserNid } from '../../store/nids.ts';
 import type { AccountStore } from '../../store/users/accounts.ts';
+import type { Streams } from '../../streams/streams.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { WantedDevices } from '../key-queries.ts';
 import { deviceMap, type OwnKeys } from '../own-keys.ts';
 
 export interface ServedKeysUses {
+  readonly streams: Streams;
   readonly interning: Interning;
   readonly accounts: AccountStore;
   readonly deviceUpdates: DeviceUpdateStore;
@@ -30,16 +33,17 @@ export class ServedKeys {
    * M_NOT_FOUND.
    */
   devices(text: string): JsonObject {
-    const { ownKeys, deviceUpdates, serverName } = this.#uses;
+    const { streams, ownKeys, deviceUpdates, serverName } = this.#uses;
     const userId = parseUserId(text);
     if (userId === undefined || serverOf(userId) !== serverName) throw invalidParam('Not a user of this server');
     const user = this.#user(userId);
     if (user === undefined) throw notFound('There is no such user');
+    const newest = deviceUpdates.newest(user);
     const master = ownKeys.crossSigningKey(user, 'master', user);
     const selfSigning = ownKeys.crossSigningKey(user, 'self_signing', user);
     return {
       user_id: userId,
-      stream_id: deviceUpdates.newest(user) ?? 0,
+      stream_id: newest === undefined ? 0 : streamIdOf(streams.epoch, newest),
       devices: ownKeys.devices(user, [], user).map(({ deviceId, displayName, keys }) => ({
         device_id: deviceId,
         keys,

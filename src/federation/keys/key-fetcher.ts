@@ -51,7 +51,9 @@ export class KeyFetcher {
 
   /** Writes down what can be had. `isCalling`: the one server that is wanted has just called us. Never rejects. */
   async fetch(wanted: ReadonlyMap<ServerName, WantedKeys>, isCalling: boolean): Promise<void> {
-    const asked = new Map([...wanted].filter(([server]) => this.#memory.mayAsk(server, isCalling)));
+    // Who comes while a server is being asked waits for the same answer.
+    const mayAsk = (server: ServerName) => this.#underWay.has(server) || this.#memory.mayAsk(server, isCalling);
+    const asked = new Map([...wanted].filter(([server]) => mayAsk(server)));
     for (const notary of this.#uses.notaries) {
       const left = [...asked].filter(([server, keys]) => server !== notary && !this.isMet(server, keys));
       for (let at = 0; at < left.length; at += perQuestion) {

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
+import { SharedRoom } from '../../support/shared-room.ts';
+import { Universe } from '../../support/universe.ts';
+
+describe('keys of another server’s user', () => {
+  it('are asked of that server, with nobody’s signatures but the owner’s', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    const master = crossSigningKey('bob');
+    await bob.uploadKeys();
+    await bob.ok('POST', '/keys/device_signing/upload', { master_key: crossSigningBody(bob.userId, 'master', master) });
+    const answer = await alice.ok('POST', '/keys/query', { device_keys: { [bob.userId]: [] } });
+    assert.deepEqual(answer.failures, {});
+    assert.deepEqual(answer.device_keys[bob.userId][bob.deviceId], bob.deviceKeys());
+    assert.deepEqual(answer.master_keys[bob.userId], crossSigningBody(bob.userId, 'master', master));
+    assert.deepEqual(answer.user_signing_keys, {});
+    const one = await alice.ok('POST', '/keys/query', { device_keys: { [bob.userId]: ['NONE'] } });
+    assert.deepEqual(one.device_keys[bob.userId], {});
+  });
+
+  it('are answered from the cache while a room is shared, and asked for again when something was lost', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const [a, b] = [universe.world('a.test'), universe.world('b.test')];
+    const alice = await TestDevice.register(a, 'alice');
+    const bob = await TestDevice.register(b, 'bob');
+    await bob.uploadKeys();
+    const room = new SharedRoom([a, b], alice.userId);
+    room.member(bob.userId, 'join');
+    const query = () => alice.ok('POST', '/keys/query', { device_keys: { [bob.userId]: [] } });
+    const asked = () => universe.calls.filter(({ to, uri }) => to === 'b.test' && uri.includes('/user/')).length;
+    const first = await query();
+    assert.deepEqual(Object.keys(first.device_keys[bob.userId]), [bob.deviceId]);
+    const before = asked();
+    assert.deepEqual(await query(), first);
+    assert.equal(asked(), before, 'nobody was asked again');
+    universe.cut('a.test', 'b.test');
+    assert.deepEqual((await query()).failures, {}, 'the other server is not needed');
+  });
+
+  it('stand in failures for servers that do not answer, beside the rest', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test', 'c.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    await bob.uploadKeys({ one_time_keys: oneTimeKeys(1, 2) });
+    universe.cut('a.test', 'c.test');
+    const ids = { [bob.userId]: [], '@carol:c.test': [], [alice.userId]: [] };
+    const answer = await alice.ok('POST', '/keys/query', { device_keys: ids });
+    assert.deepEqual(Object.keys(answer.failures), ['c.test']);
+    assert.equal(answer.failures['c.test'].status, 503);
+    assert.deepEqual(Object.keys(answer.device_keys).sort(), [alice.userId, bob.userId]);
+    const wanted = {
+      [bob.userId]: { [bob.deviceId]: 'signed_curve25519' },
+      '@carol:c.test': { X: 'signed_curve25519' },
+    };
+    const claimed = await alice.ok('POST', '/keys/claim', { one_time_keys: wanted });
+    assert.deepEqual(claimed.one_time_keys, { [bob.userId]: { [bob.deviceId]: oneTimeKeys(1, 1) } });
+    assert.deepEqual(Object.keys(claimed.failures), ['c.test']);
+  });
+
+  it('are claimed once: no two callers get the same, here or there', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    await bob.uploadKeys({ one_time_keys: oneTimeKeys(1, 20) });
+    const claim = async (who: TestDevice) => {
+      const wanted = { [bob.userId]: { [bob.deviceId]: 'signed_curve25519' } };
+      const { one_time_keys: keys, failures } = await who.ok('POST', '/keys/claim', { one_time_keys: wanted });
+      assert.deepEqual(failures, {});
+      return Object.keys(keys[bob.userId][bob.deviceId]);
+    };
+    const got = (await Promise.all(Array.from({ length: 20 }, (_, i) => claim(i % 2 === 0 ? alice : bob)))).flat();
+    assert.equal(new Set(got).size, 20);
+  });
+});
+
+describe('GET /user/devices/{userId}', () => {
+  it('tells the devices of our own users only', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const evil = universe.script('evil.test');
+    const ask = (userId: string) =>
+      evil.request('a.test', 'GET', `/_matrix/federation/v1/user/devices/${encodeURIComponent(userId)}`);
+    await alice.uploadKeys();
+    const { status, json } = await ask(alice.userId);
+    assert.equal(status, 200);
+    assert.ok(Number.isSafeInteger(json.stream_id) && json.stream_id > 0);
+    assert.equal(json.devices.length, 1);
+    assert.deepEqual(json.devices[0].keys, alice.deviceKeys());
+    assert.deepEqual([(await ask('@x:b.test')).status, (await ask('@nobody:a.test')).status], [400, 404]);
+  });
+});
