@@ -9,6 +9,7 @@ import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
 import type { Services } from './api/services.ts';
+import { wellKnownEndpoints } from './api/well-known/endpoints.ts';
 import { readCertificateFiles } from './config/certificate-files.ts';
 import type { Config } from './config/config.ts';
 import { configFileText } from './config/render.ts';
@@ -237,11 +238,14 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       admit: (action, origin) => limits.admitServer(action, origin),
     },
   };
-  const app = createApp([...clientEndpoints(services), ...federationEndpoints(services)], {
-    gate,
-    log: log.child('http'),
-    random,
-  });
+  const app = createApp(
+    [...clientEndpoints(services), ...federationEndpoints(services), ...wellKnownEndpoints(services)],
+    {
+      gate,
+      log: log.child('http'),
+      random,
+    },
+  );
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
     backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee, searchIndex }),

@@ -10,6 +10,7 @@ import { FederationClient } from './client.ts';
 import { KeyRing } from './key-ring.ts';
 import { KeyFetcher } from './keys/key-fetcher.ts';
 import { KnownKeys } from './keys/known-keys.ts';
+import { Notary } from './keys/notary.ts';
 import { OwnKeys } from './keys/own-keys.ts';
 import { FederationPolicy } from './policy.ts';
 import { Reachability } from './reachability.ts';
@@ -36,6 +37,7 @@ export interface Federation {
   readonly client: FederationClient;
   readonly keyRing: KeyRing;
   readonly ownKeys: OwnKeys;
+  readonly notary: Notary;
   readonly reachability: Reachability;
   readonly requestAuth: RequestAuth;
 }
@@ -53,6 +55,7 @@ export function createFederation(uses: FederationUses): Federation {
   const fetcher = new KeyFetcher({ client, known, notaries: settings.notaries, clock, log });
   const keyRing = new KeyRing({ ...stores, serverName, known, fetcher, policy, clock });
   const ownKeys = new OwnKeys({ ...stores, signer, clock });
+  const notary = new Notary({ serverName, keyRing, ownKeys });
   const requestAuth = new RequestAuth({ serverName, policy, keyRing, reachability, clock });
-  return { enabled: settings.enabled, policy, client, keyRing, ownKeys, reachability, requestAuth };
+  return { enabled: settings.enabled, policy, client, keyRing, ownKeys, notary, reachability, requestAuth };
 }

@@ -90,44 +90,40 @@ export const definition = {
     ),
   }),
 
-  federation: table(
-    'Talking to other servers.',
-    {
-      enabled: preset(flag, true, 'Whether this server talks to others at all.'),
-      verify_certificates: preset(
-        flag,
-        true,
-        'Whether the TLS certificates of other servers are verified; only ever `false` in a test network.',
-      ),
-      custom_ca_files: preset(
-        list(path),
-        [],
-        "PEM files with certificate authorities that are trusted in addition to the system's.",
-      ),
-      notaries: preset(
-        list(serverName),
-        [],
-        'Servers that are asked first for the signing keys of others; with none, only the origin is asked.',
-      ),
-      allow: preset(list(serverGlob), [], 'If not empty, only these servers are talked to.'),
-      deny: preset(list(serverGlob), [], 'Servers that are never talked to.'),
-      resolve: preset(
-        map('server names', hostAndPort),
-        {},
-        'Where given servers are reached, in place of discovery; private addresses are allowed here.',
-        { example: { 'hs2.test': '127.0.0.1:18448' } },
-      ),
-      retry_min: preset(duration, '1m', 'How long an unreachable server is left alone at first.'),
-      retry_max: preset(duration, '24h', 'How long an unreachable server is left alone at most.'),
-    },
-    later,
-  ),
+  federation: table('Talking to other servers.', {
+    enabled: preset(flag, true, 'Whether this server talks to others at all.'),
+    verify_certificates: preset(
+      flag,
+      true,
+      'Whether the TLS certificates of other servers are verified; only ever `false` in a test network.',
+    ),
+    custom_ca_files: preset(
+      list(path),
+      [],
+      "PEM files with certificate authorities that are trusted in addition to the system's.",
+    ),
+    notaries: preset(
+      list(serverName),
+      [],
+      'Servers that are asked first for the signing keys of others; with none, only the origin is asked.',
+    ),
+    allow: preset(list(serverGlob), [], 'If not empty, only these servers are talked to.'),
+    deny: preset(list(serverGlob), [], 'Servers that are never talked to.'),
+    resolve: preset(
+      map('server names', hostAndPort),
+      {},
+      'Where given servers are reached, in place of discovery; private addresses are allowed here.',
+      { example: { 'hs2.test': '127.0.0.1:18448' } },
+    ),
+    retry_min: preset(duration, '1m', 'How long an unreachable server is left alone at first.'),
+    retry_max: preset(duration, '24h', 'How long an unreachable server is left alone at most.'),
+  }),
 
   network: table('Addresses.', {
     allow_ip_ranges: preset(
       list(ipRange),
       [],
-      'Private ranges that outgoing requests (push gateways) may reach all the same; inside them also without TLS.',
+      'Private ranges that outgoing requests (to other servers and push gateways) may reach all the same; push gateways inside them also without TLS.',
     ),
     trusted_proxies: preset(list(ipRange), ['127.0.0.1', '::1'], 'Proxies whose `X-Forwarded-For` is believed.'),
   }),

@@ -1,18 +1,15 @@
 import { isNewLocalpart, parseUserId } from '../../protocol/ids/user-id.ts';
-import { optional, preset, type Since, table } from './field.ts';
+import { optional, preset, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
+import { serverName } from './values.ts';
 
 const later = { since: 'later' } as const;
 
-function limit(what: string, perSecond: number, burst: number, since?: Since) {
-  return table(
-    what,
-    {
-      per_second: preset(rate, perSecond, 'How many are allowed each second in the long run.'),
-      burst: preset(whole(1, 1_000_000), burst, 'How many are allowed at once.'),
-    },
-    since === undefined ? {} : { since },
-  );
+function limit(what: string, perSecond: number, burst: number) {
+  return table(what, {
+    per_second: preset(rate, perSecond, 'How many are allowed each second in the long run.'),
+    burst: preset(whole(1, 1_000_000), burst, 'How many are allowed at once.'),
+  });
 }
 
 export const rateLimits = table('Limits on how often something may be done.', {
@@ -29,7 +26,7 @@ export const rateLimits = table('Limits on how often something may be done.', {
     10,
     100,
   ),
-  federation: limit('Transactions from one server.', 20, 100, 'later'),
+  federation: limit('Requests of one server that bring something or cost much, and of one address for keys.', 20, 100),
 });
 
 const userLocalpart = parsed('the first part of a user ID, such as "notices"', (value) =>
@@ -100,21 +97,15 @@ export const laterTables = {
     keep: preset(whole(1, 1000), 7, 'How many are kept.'),
     include_remote_media: preset(flag, false, 'Whether files of other servers are included.'),
   }),
-  well_known: table(
-    'What `/.well-known/matrix/*` says beyond addresses.',
-    {
-      serve: preset(flag, true, 'Whether Hearth answers these documents itself.'),
-      server: optional(
-        text('a host, with or without port'),
-        'Where other servers reach this one, if that is not the server name.',
-        { example: 'matrix.example.org:443' },
-      ),
-      support_email: optional(mailAddress, 'Mail address of the admin.', { example: 'admin@example.org' }),
-      support_user: optional(userId, 'Matrix user ID of the admin.', { example: '@admin:example.org' }),
-      support_page: optional(webAddress, 'A page with help.', { example: 'https://example.org/help' }),
-    },
-    later,
-  ),
+  well_known: table('What `/.well-known/matrix/*` says beyond addresses.', {
+    serve: preset(flag, true, 'Whether Hearth answers these documents itself.'),
+    server: optional(serverName, 'Where other servers reach this one, if that is not the server name.', {
+      example: 'matrix.example.org:443',
+    }),
+    support_email: optional(mailAddress, 'Mail address of the admin.', { example: 'admin@example.org' }),
+    support_user: optional(userId, 'Matrix user ID of the admin.', { example: '@admin:example.org' }),
+    support_page: optional(webAddress, 'A page with help.', { example: 'https://example.org/help' }),
+  }),
   server_notices: table(
     'Notices from the server to its users.',
     {
