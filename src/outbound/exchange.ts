@@ -48,7 +48,7 @@ function attempt(options: ExchangeOptions): Promise<AnswerHead | OutboundFailure
       },
       agent: options.agent,
       lookup: lookupIn(options.addresses),
-      ...(url.protocol === 'https:' ? tlsOptions(options.tlsName ?? plainHost(url)) : {}),
+      ...(url.protocol === 'https:' ? tlsOptions(plainHost(url), options.tlsName) : {}),
       signal,
     });
     call.once('error', (error) => {
@@ -106,11 +106,12 @@ export function plainHost(url: URL): string {
 }
 
 /**
- * Whom the certificate has to be for. Addresses are not told in TLS, so that node would check the certificate for
- * whatever is connected to. `tlsName` is no option of node's: connections are told apart by it (see `secureAgent`).
+ * Whom the certificate has to be for. Addresses are not told in TLS, and node would check the certificate for the one
+ * that is connected to. `tlsName` is no option of node's: connections are told apart by it (see `secureAgent`).
  */
-function tlsOptions(tlsName: string) {
+function tlsOptions(host: string, tlsName = host) {
   if (isIP(tlsName) === 0) return { servername: tlsName, tlsName };
+  if (tlsName === host) return { servername: '', tlsName };
   const { checkServerIdentity } = nodeTls();
   return {
     servername: '',
