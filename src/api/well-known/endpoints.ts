@@ -1,5 +1,6 @@
 import { notFound } from '../../protocol/errors.ts';
 import type { JsonObject } from '../../util/json.ts';
+import { clientDiscovery } from '../client/account/discovery.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { json } from '../http/reply.ts';
 import type { Endpoint } from '../http/types.ts';
@@ -45,8 +46,9 @@ const wellKnownClient = ({ server }: Uses): Endpoint =>
     auth: 'none',
     body: 'none',
     handler() {
-      if (server.publicUrl === undefined) throw notFound('This server does not say where clients reach it');
-      return json({ 'm.homeserver': { base_url: server.publicUrl } });
+      const discovery = clientDiscovery(server);
+      if (discovery === undefined) throw notFound('This server has not been told its public address');
+      return json(discovery);
     },
   });
 

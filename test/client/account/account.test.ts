@@ -377,15 +377,6 @@ describe('discovery', () => {
     assert.deepEqual(capabilities['m.3pid_changes'], { enabled: false });
     assert.equal((await server.call('GET', `${v3}/capabilities`)).json.errcode, 'M_MISSING_TOKEN');
   });
-
-  it('tells where clients find the server, if it knows', async () => {
-    await using told = new AccountServer({ publicUrl: 'https://matrix.example.org' });
-    const answer = await told.call('GET', '/.well-known/matrix/client');
-    assert.deepEqual(answer.json, { 'm.homeserver': { base_url: 'https://matrix.example.org' } });
-    assert.equal(answer.headers['access-control-allow-origin'], '*');
-    await using untold = new AccountServer();
-    assert.equal((await untold.call('GET', '/.well-known/matrix/client')).status, 404);
-  });
 });
 
 describe('every endpoint that needs a token', () => {

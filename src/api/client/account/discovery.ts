@@ -1,4 +1,3 @@
-import { notFound } from '../../../protocol/errors.ts';
 import { supportedRoomVersions } from '../../../protocol/room-versions.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
@@ -75,27 +74,4 @@ const capabilities = ({ server }: AccountServices): Endpoint => {
   });
 };
 
-/**
- * `GET /.well-known/matrix/client`
- * Where clients of this server name's users have to go.
- * 200 `{ m.homeserver }` · 404 M_NOT_FOUND no public address is configured
- * @see https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient
- */
-const wellKnown = ({ server }: AccountServices): Endpoint =>
-  endpoint({
-    method: 'GET',
-    path: '/.well-known/matrix/client',
-    auth: 'none',
-    body: 'none',
-    handler() {
-      const discovery = clientDiscovery(server);
-      if (discovery === undefined) throw notFound('This server has not been told its public address');
-      return json(discovery);
-    },
-  });
-
-export const discoveryEndpoints = (services: AccountServices): Endpoint[] => [
-  versions(),
-  capabilities(services),
-  wellKnown(services),
-];
+export const discoveryEndpoints = (services: AccountServices): Endpoint[] => [versions(), capabilities(services)];
