@@ -35,6 +35,7 @@ import { type Dns, systemDns } from './outbound/resolve-dns.ts';
 import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
+import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
 import { createServing } from './rooms/remote/serve/create-serving.ts';
@@ -172,6 +173,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   deviceObservers.push(push.pushers);
   observers.push(directory.openRooms);
   const { search, searchIndex } = createSearch({ ...shared, people: users.people, enabled: config.search.enabled });
+  const history = createBackfill({
+    ...base,
+    rooms,
+    client: federation.client,
+    keyRing: federation.keyRing,
+    observers: searchIndex === undefined ? [] : [searchIndex],
+  });
   const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
@@ -212,6 +220,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
     turn: config.turn,
     clock,
+    ...history,
     rooms,
     reports,
     delayedEvents,

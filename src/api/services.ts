@@ -12,6 +12,7 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import type { Notifications } from '../push/notifications.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
+import type { BackfillServices } from '../rooms/backfill/create-backfill.ts';
 import type { DelayedEvents } from '../rooms/delayed-events.ts';
 import type { Serving } from '../rooms/remote/serve/create-serving.ts';
 import type { Reports } from '../rooms/reports.ts';
@@ -41,7 +42,7 @@ export interface ElsewhereServices {
 }
 
 /** The domain services that endpoints are given; never stores. Each domain adds its own. */
-export interface Services extends AccountServices, ElsewhereServices {
+export interface Services extends AccountServices, ElsewhereServices, BackfillServices {
   readonly federation: Federation;
   /** What other servers ask of us about rooms. */
   readonly serving: Serving;

@@ -1,10 +1,13 @@
 import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
-import type { EventRow } from '../store/events/event-row.ts';
+import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { StatePoint, UserNid } from '../store/nids.ts';
+import type { EventNid, StateKeyNid, StatePoint, UserNid } from '../store/nids.ts';
+import type { Segments } from '../store/segments.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { Boundary, Direction, Placed, Timeline } from '../store/timeline.ts';
+import type { AuthEvents } from './auth-events.ts';
+import type { Edges } from './backfill/edges.ts';
 import type { ClientEvents } from './client-events.ts';
 import type { RoomView } from './visibility.ts';
 
@@ -13,7 +16,10 @@ export interface HistoryUses {
   readonly interning: Interning;
   readonly stateLog: StateLog;
   readonly timeline: Timeline;
+  readonly segments: Segments;
   readonly clientEvents: ClientEvents;
+  readonly authEvents: AuthEvents;
+  readonly edges: Edges;
 }
 
 export interface Stretch {
@@ -24,6 +30,8 @@ export interface Stretch {
   readonly direction: Direction;
   readonly limit: number;
   readonly filter: RoomEventFilter;
+  /** Whether to go on behind a gap: what is missing there cannot be had. */
+  readonly passGaps?: boolean;
 }
 
 export interface Walked {
@@ -31,6 +39,8 @@ export interface Walked {
   readonly rows: readonly EventRow[];
   /** Where to go on; `undefined` when there is nothing further. */
   readonly next: Boundary | undefined;
+  /** Where the known history ended, if the walk got there. */
+  readonly edge?: Boundary | undefined;
 }
 
 /**
@@ -52,15 +62,22 @@ export class RoomHistory {
   walk(stretch: Stretch): Walked {
     const { direction, limit } = stretch;
     const rows: EventRow[] = [];
-    let at: Boundary | undefined = stretch.from;
+    let at: Boundary = stretch.from;
     let looks = 0;
-    while (at !== undefined && rows.length < limit && looks < maxLooks) {
+    while (rows.length < limit && looks < maxLooks) {
       const size = Math.min(maxLooks - looks, Math.max(minPage, limit - rows.length));
       const page = this.#uses.timeline.page(at.segment, at.idx, direction, size);
       looks += page.events.length;
       const stop = this.#take(page.events, stretch, rows);
       if (stop !== undefined) return { rows, next: stop };
-      at = page.events.length === 0 ? undefined : page.next;
+      if (page.next !== undefined && page.events.length > 0) {
+        at = page.next;
+        continue;
+      }
+      const edge = endOf(page.events, at, direction);
+      const beyond = stretch.passGaps === true ? this.#uses.edges.beyond(edge.segment, direction) : undefined;
+      if (beyond === undefined) return { rows, next: undefined, edge };
+      at = beyond;
     }
     return { rows, next: at };
   }
@@ -82,15 +99,36 @@ export class RoomHistory {
     return view.mayRead(row);
   }
 
-  /** The member events, at a point, of those who sent these events. */
-  sendersAt(point: StatePoint, rows: readonly EventRow[]): EventRow[] {
+  /**
+   * The member events of those who sent these events: at a point, or where that is not known those that the events
+   * themselves cite.
+   */
+  sendersAt(point: StatePoint | undefined, rows: readonly EventRow[]): EventRow[] {
     const { events, interning, stateLog } = this.#uses;
-    const senders = new Set<UserNid>(rows.map(({ sender }) => sender));
-    const members = [...senders]
-      .map((sender) => interning.findStateKey('m.room.member', interning.userId(sender)))
-      .map((key) => (key === undefined ? undefined : stateLog.at(point, key)))
-      .filter((nid) => nid !== undefined);
-    return events.rows(members);
+    const senders = new Map<UserNid, EventNid>();
+    for (const { sender, nid } of rows) if (!senders.has(sender)) senders.set(sender, nid);
+    const members = [...senders].map(([sender, sent]) => {
+      const key = interning.findStateKey('m.room.member', interning.userId(sender));
+      if (key === undefined) return undefined;
+      return (point && stateLog.at(point, key)) ?? this.#cited(sent, key);
+    });
+    return events.rows(members.filter((nid) => nid !== undefined));
+  }
+
+  #cited(event: EventNid, key: StateKeyNid): EventNid | undefined {
+    const { authEvents, events } = this.#uses;
+    return events.rows(authEvents.get(event).authEvents).find(({ stateKey }) => stateKey === key)?.nid;
+  }
+
+  /** The state after an event of the timeline; of one that came by backfill that before the live events behind it. */
+  pointNear(row: EventRow): StatePoint | undefined {
+    const exact = this.pointAfter(row);
+    if (exact !== undefined || row.segment === null || row.idx === null) return exact;
+    const { events, segments, timeline } = this.#uses;
+    const live = segments.get(row.segment);
+    const [first] = live === undefined ? [] : timeline.page(live.nid, live.fromPos - 1, 'f', 1).events;
+    const behind = first && events.row(first.event);
+    return behind && pointBefore(behind);
   }
 
   /** The state after an event of the timeline. */
@@ -104,4 +142,15 @@ export class RoomHistory {
 function isReached(at: Boundary, to: Boundary | undefined, direction: Direction): boolean {
   if (to?.segment !== at.segment) return false;
   return direction === 'b' ? at.idx <= to.idx : at.idx >= to.idx;
+}
+
+/** Where to go on from when a walk has come to the end of some events. */
+export function endOf(
+  events: readonly { readonly segment: number | null; readonly idx: number | null }[],
+  from: Boundary,
+  direction: Direction,
+): Boundary {
+  const last = events.at(-1);
+  if (last === undefined || last.segment === null || last.idx === null) return from;
+  return { segment: last.segment, idx: direction === 'b' ? last.idx - 1 : last.idx };
 }

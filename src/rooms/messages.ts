@@ -8,9 +8,10 @@ import type { BoundaryStore } from '../store/rooms/boundaries.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { Boundary, Direction } from '../store/timeline.ts';
 import type { Requester } from '../users/requester.ts';
+import type { Edges } from './backfill/edges.ts';
 import type { ClientEvents, EventAudience } from './client-events.ts';
-import type { RoomHistory, Stretch, Walked } from './history.ts';
-import type { RoomReading } from './reading.ts';
+import { endOf, type RoomHistory, type Stretch, type Walked } from './history.ts';
+import type { Opened, RoomReading } from './reading.ts';
 import type { Bundles } from './relations/bundles.ts';
 import type { RoomTokens } from './tokens.ts';
 
@@ -20,6 +21,7 @@ export interface MessagesUses {
   readonly boundaries: BoundaryStore;
   readonly reading: RoomReading;
   readonly history: RoomHistory;
+  readonly edges: Edges;
   readonly tokens: RoomTokens;
   readonly clientEvents: ClientEvents;
   readonly bundles: Bundles;
@@ -31,6 +33,8 @@ export interface MessagesQuery {
   readonly direction: Direction;
   readonly limit?: number | undefined;
   readonly filter: RoomEventFilter;
+  /** Whether there is no use in waiting for what is missing between stretches of history; so it is unless told. */
+  readonly passGaps?: boolean;
 }
 
 export interface ContextQuery {
@@ -57,27 +61,45 @@ export class RoomMessages {
    * (backwards) or the start (forwards) of what is known. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens, at once
    */
   messages(requester: Requester, roomId: string, query: MessagesQuery): Generator<string> {
-    const { boundaries, reading, history, tokens } = this.#uses;
-    const opened = reading.open(requester, roomId);
-    const { nid } = opened.room;
+    const { reading, history, tokens } = this.#uses;
     const { direction, filter } = query;
-    const end = direction === 'b' ? boundaries.at(nid, opened.until) : boundaries.beginning(nid);
-    const from = query.from === undefined ? end : tokens.boundary('from', query.from, nid);
-    if (from === undefined) throw notFound('The room has no history here');
-    const to = query.to === undefined ? undefined : tokens.boundary('to', query.to, nid);
+    const { opened, from, to } = this.start(requester, roomId, query);
     const limit = limitOf(query.limit, filter);
-    const { rows, next } = this.#walk(roomId, { view: opened.view, from, to, direction, limit, filter });
+    const passGaps = query.passGaps ?? true;
+    const walked = this.#walk(roomId, { view: opened.view, from, to, direction, limit, filter, passGaps });
+    const { rows } = walked;
+    const next = walked.next ?? this.#later(walked, direction, passGaps);
     const audience = reading.audience(opened, requester);
     const members = [text(`"start":${JSON.stringify(query.from ?? tokens.text(from))}`)];
     if (next !== undefined) members.push(text(`"end":${JSON.stringify(tokens.text(next))}`));
     members.push(this.#array('chunk', rows, audience));
     if (filter.lazyLoadMembers) {
       const newest = direction === 'b' ? rows[0] : rows.at(-1);
-      const point = newest && history.pointAfter(newest);
-      const senders = point === undefined ? [] : history.sendersAt(point, rows);
+      const senders = newest === undefined ? [] : history.sendersAt(history.pointAfter(newest), rows);
       members.push(this.#array('state', senders, audience));
     }
     return object(members);
+  }
+
+  /** Where a page begins and ends. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens */
+  start(
+    requester: Requester,
+    roomId: string,
+    { from, to, direction }: MessagesQuery,
+  ): { readonly opened: Opened; readonly from: Boundary; readonly to: Boundary | undefined } {
+    const { boundaries, reading, tokens } = this.#uses;
+    const opened = reading.open(requester, roomId);
+    const { nid } = opened.room;
+    const end = direction === 'b' ? boundaries.at(nid, opened.until) : boundaries.beginning(nid);
+    const begin = from === undefined ? end : tokens.boundary('from', from, nid);
+    if (begin === undefined) throw notFound('The room has no history here');
+    return { opened, from: begin, to: to === undefined ? undefined : tokens.boundary('to', to, nid) };
+  }
+
+  /** Where the client may go on at a gap: it may close yet. But whoever got nothing at all is not sent round again. */
+  #later({ edge, rows }: Walked, direction: Direction, passGaps: boolean): Boundary | undefined {
+    if (edge === undefined || (passGaps && rows.length === 0)) return undefined;
+    return this.#uses.edges.isOpen(edge.segment, direction) ? edge : undefined;
   }
 
   /**
@@ -95,7 +117,7 @@ export class RoomMessages {
     const earlier = this.#walk(roomId, { view, from: before, direction: 'b', limit: Math.ceil(limit / 2), filter });
     const later = this.#walk(roomId, { view, from: after, direction: 'f', limit: Math.floor(limit / 2), filter });
     const audience: EventAudience = { view, device: requester.device, withRoomId: true };
-    const point = filter.rooms.allows(roomId) ? history.pointAfter(later.rows.at(-1) ?? row) : undefined;
+    const point = filter.rooms.allows(roomId) ? history.pointNear(later.rows.at(-1) ?? row) : undefined;
     return object([
       text(`"start":${JSON.stringify(tokens.text(earlier.next ?? endOf(earlier.rows, before, 'b')))}`),
       text(`"end":${JSON.stringify(tokens.text(later.next ?? endOf(later.rows, after, 'f')))}`),
@@ -155,15 +177,9 @@ export class RoomMessages {
   }
 }
 
-function limitOf(asked: number | undefined, filter: RoomEventFilter): number {
+/** How many events a page holds at most. */
+export function limitOf(asked: number | undefined, filter: RoomEventFilter): number {
   return Math.min(asked ?? filter.limit ?? defaultEvents, filter.limit ?? maxEvents, maxEvents);
-}
-
-/** Where to go on from when a walk has come to the end of what is known. */
-export function endOf(rows: readonly EventRow[], from: Boundary, direction: Direction): Boundary {
-  const last = rows.at(-1);
-  if (last === undefined || last.segment === null || last.idx === null) return from;
-  return { segment: last.segment, idx: direction === 'b' ? last.idx - 1 : last.idx };
 }
 
 /** One member of an object that is written at once. */

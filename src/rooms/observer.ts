@@ -9,8 +9,8 @@ export interface CommittedEvent extends BuiltEvent {
 }
 
 /**
- * Keeps something that follows from events, such as notification counts. Called for each accepted live event, inside
- * its transaction and after its effect on the current state: what it writes is committed or rolled back with the event.
+ * Keeps something that follows from events, such as notification counts. Called for each accepted live event – or, where
+ * that is said, for each that gets its place in the past –, inside its transaction and after its effect on the current state: what it writes is committed or rolled back with the event.
  */
 export interface EventObserver {
   onEvent(event: CommittedEvent): void;

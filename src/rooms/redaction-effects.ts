@@ -1,5 +1,6 @@
 import { canonicalJson } from '../protocol/canonical-json.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
+import type { StateLookup } from '../protocol/event-auth/types.ts';
 import { type EventLike, redact } from '../protocol/events/redact.ts';
 import { canonicalForm } from '../protocol/events/texts.ts';
 import type { EventId } from '../protocol/ids/types.ts';
@@ -9,6 +10,8 @@ import type { Database } from '../store/db.ts';
 import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { eventFlags, isAccepted } from '../store/events/flags.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
+import type { EventNid } from '../store/nids.ts';
 import type { RedactionStore } from '../store/rooms/redactions.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { ClientEvents } from './client-events.ts';
@@ -76,9 +79,20 @@ export class RedactionEffects {
     if (rules.redactionAuthRule) return true;
     const { interning } = this.#uses;
     if (interning.userServer(target.sender) === interning.userServer(redaction.sender)) return true;
-    const before = pointBefore(redaction);
-    if (before === undefined) return false;
-    const levels = PowerLevels.of(rules, stateAt(this.#uses, before));
+    const levels = PowerLevels.of(rules, this.#stateBefore(redaction));
     return levels.userLevel(interning.userId(redaction.sender)) >= levels.level('redact');
+  }
+
+  /** Of one that came by backfill, what its auth events say. */
+  #stateBefore(redaction: EventRow): StateLookup<EventNid> {
+    const { authEvents, roomState } = this.#uses;
+    const point = pointBefore(redaction);
+    if (point !== undefined) return stateAt(this.#uses, point);
+    const cited = authEvents.get(redaction.nid).authEvents.map((nid) => authEvents.get(nid));
+    const create = roomState.current(redaction.room, wellKnown.stateKeys.create);
+    return (type, stateKey) => {
+      if (type === 'm.room.create' && create !== undefined) return authEvents.get(create);
+      return cited.find((event) => event.type === type && event.stateKey === stateKey);
+    };
   }
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { Aliases } from './aliases.ts';
 import { AuthEvents } from './auth-events.ts';
+import { Edges } from './backfill/edges.ts';
 import { CanonicalAliasCheck } from './canonical-alias.ts';
 import { ClientEvents } from './client-events.ts';
 import { RoomCreation } from './create/create.ts';
@@ -57,6 +58,8 @@ export interface Rooms {
   readonly clientEvents: ClientEvents;
   readonly authEvents: AuthEvents;
   readonly history: RoomHistory;
+  /** Where the known history of rooms ends. */
+  readonly edges: Edges;
   readonly tokens: RoomTokens;
   readonly stateEngine: StateEngine;
   readonly input: RoomInput;
@@ -111,7 +114,8 @@ export function createRooms(uses: RoomsUses): Rooms {
   const ignored = (user: UserNid) => people.ignored(user);
   const bundles = new Bundles({ ...base, clientEvents, ignored });
   const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, bundles, tokens });
-  const history = new RoomHistory({ ...base, clientEvents });
+  const edges = new Edges(base);
+  const history = new RoomHistory({ ...base, clientEvents, edges });
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
@@ -119,7 +123,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     membership: new Memberships({ ...base, rooms: known, sending, aliases }),
     aliases,
     reading,
-    messages: new RoomMessages({ ...base, reading, history, tokens, clientEvents, bundles }),
+    messages: new RoomMessages({ ...base, reading, history, edges, tokens, clientEvents, bundles }),
     moments: new Moments({ ...base, reading }),
     relatedEvents: new RelatedEvents({ ...base, reading, tokens, clientEvents, bundles, ignored }),
     threadList: new ThreadList({ ...base, reading, tokens, clientEvents, bundles, ignored }),
@@ -129,6 +133,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     clientEvents,
     authEvents,
     history,
+    edges,
     tokens,
     stateEngine,
     input,

@@ -1,13 +1,16 @@
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { isAccepted } from '../store/events/flags.ts';
+import { eventFlags, isAccepted } from '../store/events/flags.ts';
 import { type MembershipName, membershipName, memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../store/nids.ts';
+import type { EventNid, LineNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../store/nids.ts';
+import { glimpseOf, type HistoricEvent, type HistoryStateStore } from '../store/rooms/history-state.ts';
+import type { Segments } from '../store/segments.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
+import { justBefore } from '../store/sync/positions.ts';
 import type { AuthEvents } from './auth-events.ts';
 import { type HistoryVisibility, historyVisibilityOf, maySee } from './history-visibility.ts';
 
@@ -17,7 +20,12 @@ export interface VisibilityStores {
   readonly stateLog: StateLog;
   readonly roomState: RoomStateStore;
   readonly authEvents: AuthEvents;
+  readonly historyState: HistoryStateStore;
+  readonly segments: Segments;
 }
+
+/** Reads the state before an event as far as it decides who may see it; `null`: not known. */
+type StateBefore = (key: StateKeyNid) => HistoricEvent | undefined;
 
 /**
  * How far back the memberships of a user who is not in the room are followed to find when the user last was: each
@@ -70,9 +78,9 @@ export class RoomView {
 
   /** Whether the user may see the event. `false` for what nobody may: rejected and soft-failed events, outliers. */
   mayRead(row: EventRow): boolean {
-    if (!isAccepted(row.flags)) return false;
+    if (!isAccepted(row.flags) && !this.#isGlimpsed(row)) return false;
     if (this.#isSinceJoin(row)) return true;
-    const before = pointBefore(row);
+    const before = this.#stateBefore(row);
     if (before === undefined) return false;
     const joinedLater = this.#joinedAfter(row);
     const visibility = this.#visibilityAt(before);
@@ -89,6 +97,14 @@ export class RoomView {
     return false;
   }
 
+  /** Whether the user might see an event that came just before this one, as far as can be told without it. */
+  mayReadBefore(row: EventRow): boolean {
+    const before = this.#stateBefore(row);
+    if (before === undefined) return false;
+    const [visibility, membership] = [this.#visibilityAt(before), this.#membershipBefore(before)];
+    return maySee({ visibility, membership, joinedLater: this.#joinedAfter(row) });
+  }
+
   /**
    * The user's membership at the event, with what the event itself changes; `leave` before the first.
    * @see https://spec.matrix.org/v1.19/client-server-api/#definition-clientevent_unsigneddata
@@ -98,7 +114,7 @@ export class RoomView {
       return membershipName(row.membership);
     }
     if (this.#isSinceJoin(row)) return 'join';
-    const before = pointBefore(row);
+    const before = this.#stateBefore(row);
     return (before && this.#membershipBefore(before)) ?? 'leave';
   }
 
@@ -132,20 +148,43 @@ export class RoomView {
     if (this.membership === 'join') return true;
     const leftAt = this.leftAt;
     if (leftAt === undefined) return false;
-    // Backfilled events are older than everything live.
-    return row.pos === null || row.pos < leftAt;
+    if (row.pos !== null) return row.pos < leftAt;
+    if (row.segment === null) return true;
+    // Backfilled events are older than what is live in their segment, and newer than the segments before.
+    const begun = this.#stores.segments.get(row.segment)?.fromPos;
+    return begun !== undefined && begun <= leftAt;
   }
 
-  #membershipBefore(before: StatePoint): MembershipName | undefined {
+  /** The state before an event; of one that came by backfill what was followed of it. */
+  #stateBefore(row: EventRow): StateBefore | undefined {
+    const { stateLog, historyState } = this.#stores;
+    const point = pointBefore(row);
+    if (point !== undefined) return (key) => stateLog.at(point, key);
+    const { segment, idx } = row;
+    if (segment === null || idx === null) {
+      return this.#isGlimpsed(row) ? (key) => historyState.before(glimpseOf(row.nid), key) : undefined;
+    }
+    return row.pos === null ? (key) => historyState.before({ segment, idx }, key) : undefined;
+  }
+
+  /** Whether it is an event without a place of which it is known all the same who may see it. */
+  #isGlimpsed({ nid, flags }: EventRow): boolean {
+    if ((flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== eventFlags.OUTLIER) return false;
+    return this.#stores.historyState.before(glimpseOf(nid), wellKnown.stateKeys.historyVisibility) !== undefined;
+  }
+
+  #membershipBefore(before: StateBefore): MembershipName | undefined {
     if (this.#memberKey === undefined) return undefined;
-    const event = this.#stores.stateLog.at(before, this.#memberKey);
-    const code = event === undefined ? null : (this.#stores.events.row(event)?.membership ?? null);
+    const event = before(this.#memberKey) ?? 0;
+    const code = event === 0 ? null : (this.#stores.events.row(event)?.membership ?? null);
     return code === null ? undefined : membershipName(code);
   }
 
-  #visibilityAt(before: StatePoint): HistoryVisibility {
-    const event = this.#stores.stateLog.at(before, wellKnown.stateKeys.historyVisibility);
-    return event === undefined ? 'shared' : this.#visibilityOf(event);
+  /** Where it is not known, it is the narrowest. */
+  #visibilityAt(before: StateBefore): HistoryVisibility {
+    const event = before(wellKnown.stateKeys.historyVisibility);
+    if (event === null) return 'joined';
+    return event === undefined || event === 0 ? 'shared' : this.#visibilityOf(event);
   }
 
   #visibilityOf(event: EventNid): HistoryVisibility {
@@ -157,9 +196,11 @@ export class RoomView {
 
   /** Follows the member events back to the one that replaced a join. */
   #findLeave(newest: EventNid): StreamPos | undefined {
-    const { events, stateLog } = this.#stores;
+    const { events, stateLog, roomState } = this.#stores;
     if (this.#memberKey === undefined) return undefined;
     let row = events.row(newest);
+    // It happened while we were away: the state is all that tells of it.
+    if (row?.pos === null) return this.#leaveInState(roomState.localMember(this.user, this.room)?.pos);
     for (let step = 0; row !== undefined && step < maxMembershipSteps; step++) {
       const before = pointBefore(row);
       const replaced = before && stateLog.at(before, this.#memberKey);
@@ -168,5 +209,13 @@ export class RoomView {
       row = older;
     }
     return undefined;
+  }
+
+  /** Where the current state lost the user's join, if that was at `pos`. */
+  #leaveInState(pos: StreamPos | undefined): StreamPos | undefined {
+    const { events, stateLog } = this.#stores;
+    if (pos === undefined || this.#mainLine === undefined || this.#memberKey === undefined) return undefined;
+    const before = stateLog.at({ line: this.#mainLine, pos: justBefore(pos) }, this.#memberKey);
+    return before !== undefined && events.row(before)?.membership === memberships.join ? pos : undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { openFilter } from '../protocol/filters/filter.ts';
 import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
 import type { RoomHistory } from '../rooms/history.ts';
-import { endOf } from '../rooms/messages.ts';
+import { endOf } from '../rooms/history.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { RoomTokens } from '../rooms/tokens.ts';
 import type { EventRow } from '../store/events/event-row.ts';

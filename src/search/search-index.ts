@@ -1,6 +1,7 @@
 import { redactsOf } from '../protocol/events/client-event.ts';
 import type { Pdu } from '../protocol/events/pdu.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { Database } from '../store/db.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
@@ -36,7 +37,7 @@ const slicesBeforeSearch = 5;
  * was. An edit is a text of its own; which text of a message counts is asked when it is found, so a redacted edit needs
  * nothing but to go.
  */
-export class SearchIndex {
+export class SearchIndex implements EventObserver {
   readonly #uses: SearchIndexUses;
   /** Up to where nothing was left to index: after the cursor, but not worth writing down. */
   #looked = 0;
@@ -65,6 +66,11 @@ export class SearchIndex {
       messageText.setCursor(to);
     });
     return to < now;
+  }
+
+  /** Inside a write: an event of the past has come in, which the stream does not tell of. */
+  onEvent({ row }: CommittedEvent): void {
+    if (isSearchable(row) || row.type === wellKnown.types.redaction) this.#index(row);
   }
 
   /** Brings the index up to now, unless it is far behind. */

@@ -259,7 +259,7 @@ CREATE TABLE forward_extremity (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE history_state (
-  segment INTEGER NOT NULL,
+  segment INTEGER NOT NULL,     -- negative: of the one event with that number, which has no place
   key     INTEGER NOT NULL,     -- the history's visibility, or the membership of a user of this server
   idx     INTEGER NOT NULL,
   event   INTEGER,              -- 0: absent; NULL: not known

@@ -5,6 +5,11 @@ import type { Boundary } from '../timeline.ts';
 /** What is known of one key before an event: 0: that it was absent; `null`: that it is not known. */
 export type HistoricEvent = EventNid | 0 | null;
 
+/** The place of what is known of the state before an event that has no place in the room. */
+export function glimpseOf(event: EventNid): Boundary {
+  return { segment: 0 - event, idx: 0 };
+}
+
 /**
  * The few keys of the state that are followed through backfilled history, as changes in the order of the room: reading
  * towards older events, an entry holds from its place on. Writing methods belong inside a write.

@@ -9,6 +9,7 @@ export class RoomServers {
   readonly #open;
   readonly #at;
   readonly #wasIn;
+  readonly #current;
   readonly #begin;
   readonly #setJoined;
   readonly #end;
@@ -26,6 +27,9 @@ export class RoomServers {
     this.#wasIn = db.prepare<[number, number, number, number], { found: 1 }>(
       'SELECT 1 AS found FROM room_server WHERE room = ? AND server = ?' +
         ' AND from_pos <= ? AND (to_pos IS NULL OR to_pos - 1 > ?) LIMIT 1',
+    );
+    this.#current = db.prepare<[number, number, number], { server: ServerNid; joined: number }>(
+      'SELECT server, joined FROM room_server WHERE room = ? AND server > ? AND to_pos IS NULL ORDER BY server LIMIT ?',
     );
     this.#begin = db.prepare<[number, number, number, number], never>(
       'INSERT INTO room_server (room, server, from_pos, to_pos, joined) VALUES (?, ?, ?, NULL, ?)',
@@ -73,6 +77,11 @@ export class RoomServers {
   /** One page of the servers that must receive what happened at `pos`. */
   at(room: RoomNid, pos: StreamPos, after: ServerNid | 0, limit: number): ServerNid[] {
     return this.#at.all(room, after, pos, pos, limit).map((row) => row.server);
+  }
+
+  /** One page of the servers that are in the room now, each with how many of its users are joined. */
+  current(room: RoomNid, after: ServerNid | 0, limit: number): { server: ServerNid; joined: number }[] {
+    return this.#current.all(room, after, limit);
   }
 
   /** Ends every interval before `pos`: what comes then is about a room that we enter anew. */

@@ -1,7 +1,10 @@
 import { type App, createApp } from '../../../src/api/app.ts';
 import { roomEndpoints } from '../../../src/api/client/rooms/endpoints.ts';
 import type { Services } from '../../../src/api/services.ts';
+import type { RemoteCall, RemoteFailure } from '../../../src/federation/client.ts';
 import { MatrixError } from '../../../src/protocol/errors.ts';
+import { asServerName } from '../../../src/protocol/ids/server-name.ts';
+import { createBackfill } from '../../../src/rooms/backfill/create-backfill.ts';
 import { silentLog } from '../../../src/util/log.ts';
 import { openRoomWorld, type RoomWorld } from '../../rooms/room-world.ts';
 import { type Injected, inject } from '../../support/inject.ts';
@@ -18,7 +21,16 @@ export interface RoomApp extends AsyncDisposable {
 
 export function openRoomApp(): RoomApp {
   const world = openRoomWorld();
-  const app = createApp(roomEndpoints({ rooms: world.rooms } as Services), {
+  const history = createBackfill({
+    ...world.store,
+    rooms: world.rooms,
+    serverName: asServerName('localhost'),
+    log: silentLog,
+    client: { call: (call) => alone(call), stream: (call) => alone(call) },
+    keyRing: { ensure: async () => {}, key: () => undefined },
+    observers: [],
+  });
+  const app = createApp(roomEndpoints({ rooms: world.rooms, ...history } as Services), {
     gate: {
       authenticate(token) {
         if (token === 'expired') throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'expired');
@@ -44,6 +56,11 @@ export function openRoomApp(): RoomApp {
     },
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   };
+}
+
+/** There are no other servers. */
+async function alone({ server }: RemoteCall): Promise<RemoteFailure> {
+  return { ok: false, server, kind: 'not-allowed', retryable: false, detail: 'nobody is there' };
 }
 
 /** A room of alice's that bob is in, and carol knows nothing of; `p` is its path. */

@@ -11,14 +11,16 @@ import { roomEventFilter } from './schemas.ts';
  * · 404 M_NOT_FOUND no such event in the room, or the requester may not see it
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
-export const context = ({ rooms }: Services): Endpoint =>
+export const context = ({ rooms, historyReach, distantEvents }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/rooms/{roomId}/context/{eventId}',
     auth: 'user',
     body: 'none',
-    handler({ requester, params: { roomId, eventId }, query }) {
+    async handler({ requester, params: { roomId, eventId }, query }) {
       const around = { limit: query.integer('limit'), filter: roomEventFilter(query) };
+      await distantEvents.bring(requester, roomId, eventId);
+      await historyReach.around(requester, roomId, eventId, around);
       return streamedJson(rooms.messages.context(requester, roomId, eventId, around));
     },
   });

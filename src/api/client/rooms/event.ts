@@ -5,15 +5,18 @@ import type { Services } from '../../services.ts';
 
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`
+ * An event that this server does not have is fetched from others, for who is in the room.
  * 200 the event · 404 M_NOT_FOUND no such event in the room, or the requester may not see it
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid
  */
-export const getEvent = ({ rooms }: Services): Endpoint =>
+export const getEvent = ({ rooms, distantEvents }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v3/rooms/{roomId}/event/{eventId}',
     auth: 'user',
     body: 'none',
-    handler: ({ requester, params: { roomId, eventId } }) =>
-      streamedJson([rooms.reading.event(requester, roomId, eventId)]),
+    async handler({ requester, params: { roomId, eventId } }) {
+      await distantEvents.bring(requester, roomId, eventId);
+      return streamedJson([rooms.reading.event(requester, roomId, eventId)]);
+    },
   });

@@ -1,0 +1,234 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventId, ServerName } from '../../protocol/ids/types.ts';
+import type { Database } from '../../store/db.ts';
+import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import type { Gap } from '../../store/events/extremities.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import { wellKnown } from '../../store/interning/well-known.ts';
+import type { EventNid, RoomNid } from '../../store/nids.ts';
+import type { Segment } from '../../store/segments.ts';
+import type { Timeline } from '../../store/timeline.ts';
+import type { Clock } from '../../util/clock.ts';
+import { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { Log } from '../../util/log.ts';
+import type { VersionedRoom } from '../receive/auth-judge.ts';
+import type { EventVerifier } from '../receive/verify.ts';
+import type { AuthCompletion } from './auth-completion.ts';
+import { Collection } from './collection.ts';
+import type { Edges } from './edges.ts';
+import type { HistoricStates } from './historic-states.ts';
+import type { HistoryServers } from './history-servers.ts';
+import type { LostEvents } from './lost-events.ts';
+import { type HistoricEvent, orderBackwards } from './order.ts';
+import type { OutlierKeeping } from './outlier-keeping.ts';
+import type { Placement } from './placement.ts';
+import type { RemoteHistory } from './remote-history.ts';
+import type { StateProbe } from './state-probe.ts';
+
+export interface BackfillUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly timeline: Timeline;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly verifier: EventVerifier;
+  readonly keeping: OutlierKeeping;
+  readonly probe: StateProbe;
+  readonly remote: RemoteHistory;
+  readonly servers: HistoryServers;
+  readonly authCompletion: AuthCompletion;
+  readonly edges: Edges;
+  readonly states: HistoricStates;
+  readonly placement: Placement;
+  readonly lost: LostEvents<EventNid>;
+}
+
+/**
+ * What became of a wish for older events. `filled`: there are more; `linked`: the segment has met the one before;
+ * `complete`: there is nothing older; `unavailable`: nobody has it, or nobody answers.
+ */
+export type Filled = 'filled' | 'linked' | 'complete' | 'unavailable';
+
+/** Pages asked for at one wish. */
+const maxRounds = 4;
+/** After this long what has come is enough. */
+const patience = 25_000;
+/** Missing events asked for in one request. */
+const maxWanted = 20;
+const minPage = 30;
+const maxPage = 100;
+/** Events placed in one write: some milliseconds. */
+const sliceSize = 20;
+/** Wishes that wait for the same room; whoever comes later sees what the others got. */
+const maxWaiting = 20;
+
+/** Fetches history that lies behind what is known of a room. */
+export class Backfill {
+  readonly #uses: BackfillUses;
+  readonly #lanes = new KeyedQueue<RoomNid>(maxWaiting);
+
+  constructor(uses: BackfillUses) {
+    this.#uses = uses;
+  }
+
+  /** Tries to get `wanted` more events behind a segment, and all that have met behind it. One wish per room at a time. */
+  async fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {
+    const before = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
+    const work = async () => {
+      // Somebody else has waited for the same.
+      const now = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
+      return before?.event === now?.event ? this.#fill(room, segment, wanted) : 'filled';
+    };
+    return (await this.#lanes.run(room.nid, work)) ?? 'unavailable';
+  }
+
+  async #fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {
+    const { clock, edges } = this.#uses;
+    const end = clock.monotonic() + patience;
+    const bottom = edges.bottom(segment);
+    let placed = 0;
+    for (let round = 0; round < maxRounds && placed < wanted; round++) {
+      const gaps = this.#look(room.nid, bottom);
+      if (gaps === 'linked') return placed > 0 ? 'filled' : 'linked';
+      if (gaps.length === 0) return placed > 0 ? 'filled' : 'complete';
+      const found = await this.#page(room, bottom, gaps, wanted - placed);
+      placed += found;
+      if (found === 0 || clock.monotonic() > end) break;
+    }
+    this.#look(room.nid, bottom);
+    return placed > 0 ? 'filled' : 'unavailable';
+  }
+
+  /** What is missing behind a segment, unless it turns out to go on in the one before. */
+  #look(room: RoomNid, bottom: Segment): Gap[] | 'linked' {
+    const { db, edges, lost } = this.#uses;
+    const gaps = edges.gaps(bottom);
+    return db.write(() => {
+      if (gaps.length === 0) edges.mend(bottom);
+      for (const { parent } of edges.gaps(bottom)) edges.settle(room, parent);
+      if (edges.link(bottom, (event) => lost.has(event))) return 'linked';
+      return edges.gaps(bottom);
+    });
+  }
+
+  /** Fetches and places one page; answers how many events got a place or were passed. */
+  async #page(room: VersionedRoom, bottom: Segment, gaps: readonly Gap[], wanted: number): Promise<number> {
+    const { interning, lost } = this.#uses;
+    const open = gaps.filter(({ parent }) => !lost.has(parent)).sort((left, right) => right.depth - left.depth);
+    const asked = [...new Set(open.map(({ parent }) => parent))].slice(0, maxWanted);
+    if (asked.length === 0) return 0;
+    const servers = this.#uses.servers.likely(
+      room.nid,
+      open.slice(0, maxWanted).map(({ child }) => child),
+    );
+    const collection = new Collection(this.#uses, room);
+    const limit = Math.min(maxPage, Math.max(minPage, wanted + asked.length));
+    const ids = [...interning.eventIds(asked).values()];
+    const missing = await collection.gather(ids, servers, limit);
+    for (const id of missing) this.#giveUp(id);
+    return this.#take(room, bottom, collection, servers);
+  }
+
+  /** An outlier is here, whoever else has it. */
+  #giveUp(id: EventId): void {
+    const { interning, events, lost, log } = this.#uses;
+    const nid = interning.findEvent(id);
+    if (nid === undefined || events.row(nid) !== undefined) return;
+    lost.add(nid);
+    log.debug('backfill.lost', { event: id });
+  }
+
+  async #take(
+    room: VersionedRoom,
+    bottom: Segment,
+    collection: Collection,
+    servers: readonly ServerName[],
+  ): Promise<number> {
+    const { edges, lost, log, interning } = this.#uses;
+    const order = this.#order(edges.gaps(bottom), collection);
+    const wanted = order
+      .map(({ eventId }) => collection.events.get(eventId)?.event)
+      .filter((each) => each !== undefined);
+    const givers = collection.givers.length > 0 ? collection.givers : servers;
+    const events = await this.#uses.authCompletion.complete(room, this.#unknown(wanted), collection, givers);
+    await this.#uses.keeping.keep(room, events);
+    const seen = await this.#place(room, bottom, order);
+    // In a circle, or nothing at all: it will be the same next time.
+    if (order.length === 0) for (const { parent } of edges.gaps(bottom)) lost.add(parent);
+    for (const { eventId } of order) {
+      const nid = interning.findEvent(eventId);
+      if (nid !== undefined) lost.found(nid);
+    }
+    await this.#learnVisibility(room, bottom, givers);
+    if (order.length > 0) log.debug('backfill.page', { room: room.roomId, events: order.length, seen });
+    return order.length;
+  }
+
+  #unknown<E extends { readonly eventId: EventId }>(events: readonly E[]): E[] {
+    return events.filter(({ eventId }) => {
+      const nid = this.#uses.interning.findEvent(eventId);
+      return nid === undefined || this.#uses.events.row(nid) === undefined;
+    });
+  }
+
+  #order(gaps: readonly Gap[], collection: Collection): HistoricEvent[] {
+    const { interning, lost } = this.#uses;
+    const rows = new Map<EventId, EventRow | undefined>();
+    const row = (id: EventId) => {
+      if (!rows.has(id)) rows.set(id, this.#rowOf(id));
+      return rows.get(id);
+    };
+    return orderBackwards(
+      gaps.map(({ parent, depth }) => ({ eventId: interning.eventId(parent), childDepth: depth })),
+      {
+        get: (id) => {
+          const stored = row(id);
+          if (stored === undefined) return collection.events.get(id);
+          return stored.segment === null ? this.#stored(stored, id) : undefined;
+        },
+        isPlaced: (id) => typeof row(id)?.segment === 'number',
+        isLost: (id) => {
+          const nid = interning.findEvent(id);
+          return nid !== undefined && lost.has(nid);
+        },
+      },
+    );
+  }
+
+  #rowOf(id: EventId): EventRow | undefined {
+    const nid = this.#uses.interning.findEvent(id);
+    return nid === undefined ? undefined : this.#uses.events.row(nid);
+  }
+
+  #stored({ nid, depth }: EventRow, eventId: EventId): HistoricEvent {
+    const { interning, events } = this.#uses;
+    return { eventId, depth, prevEvents: [...interning.eventIds(events.parents(nid)).values()] };
+  }
+
+  async #place(room: VersionedRoom, bottom: Segment, order: readonly HistoricEvent[]): Promise<number> {
+    const { db, placement } = this.#uses;
+    let seen = 0;
+    for (let at = 0; at < order.length; at += sliceSize) {
+      seen += db.write(() => {
+        let placed = 0;
+        for (const event of order.slice(at, at + sliceSize)) if (placement.place(room, bottom, event)) placed++;
+        return placed;
+      });
+      await nextTurn();
+    }
+    return seen;
+  }
+
+  /** After a change of the history's visibility: what it was before, as another server says at the oldest event. */
+  async #learnVisibility(room: VersionedRoom, bottom: Segment, servers: readonly ServerName[]): Promise<void> {
+    const { db, events, states, timeline, interning } = this.#uses;
+    const oldest = timeline.oldest(bottom.nid);
+    const row = oldest && events.row(oldest.event);
+    if (row === undefined || !states.isVisibilityUnknown(bottom.nid)) return;
+    if (row.type === wellKnown.types.create || pointBefore(row) !== undefined) return;
+    const probed = await this.#uses.probe.before(room, interning.eventId(row.nid), servers);
+    if (probed !== undefined) db.write<void>(() => states.learnVisibility(bottom.nid, probed.visibility));
+  }
+}

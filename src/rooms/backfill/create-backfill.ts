@@ -1,0 +1,66 @@
+import type { FederationClient } from '../../federation/client.ts';
+import type { KeyRing } from '../../federation/key-ring.ts';
+import type { ServerName } from '../../protocol/ids/types.ts';
+import type { Database } from '../../store/db.ts';
+import type { Stores } from '../../store/stores.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Log } from '../../util/log.ts';
+import type { EventObserver } from '../observer.ts';
+import { EventVerifier } from '../receive/verify.ts';
+import type { Rooms } from '../rooms.ts';
+import { AuthCompletion } from './auth-completion.ts';
+import { Backfill } from './backfill.ts';
+import { DistantEvents } from './distant-events.ts';
+import { DistantMoments } from './distant-moments.ts';
+import { HistoricStates } from './historic-states.ts';
+import { HistoryServers } from './history-servers.ts';
+import { LostEvents } from './lost-events.ts';
+import { OutlierKeeping } from './outlier-keeping.ts';
+import { Placement } from './placement.ts';
+import { HistoryReach } from './reach.ts';
+import { RemoteHistory } from './remote-history.ts';
+import { StateProbe } from './state-probe.ts';
+
+export interface BackfillServices {
+  readonly backfill: Backfill;
+  readonly historyReach: HistoryReach;
+  readonly distantEvents: DistantEvents;
+  readonly distantMoments: DistantMoments;
+}
+
+export interface CreateBackfillUses {
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly serverName: ServerName;
+  readonly rooms: Rooms;
+  readonly client: Pick<FederationClient, 'call' | 'stream'>;
+  readonly keyRing: Pick<KeyRing, 'ensure' | 'key'>;
+  /** Told of each event that gets its place in the past, inside its transaction. */
+  readonly observers: readonly EventObserver[];
+}
+
+/** History from elsewhere: builds what fetches it, bottom-up. */
+export function createBackfill({ rooms, client, keyRing, ...uses }: CreateBackfillUses): BackfillServices {
+  const { stores, clock } = uses;
+  const log = uses.log.child('backfill');
+  const base = { ...stores, ...uses, ...rooms, rooms: rooms.known, judge: rooms.authJudge, log };
+  const verifier = new EventVerifier(keyRing);
+  const remote = new RemoteHistory(client);
+  const servers = new HistoryServers(base);
+  const authCompletion = new AuthCompletion({ ...base, remote });
+  const keeping = new OutlierKeeping(base);
+  const probe = new StateProbe({ ...base, verifier, remote, authCompletion, keeping });
+  const states = new HistoricStates(base);
+  const placement = new Placement({ ...base, states });
+  const fetching = { ...base, verifier, remote, servers, authCompletion, keeping, probe };
+  const backfill = new Backfill({ ...fetching, states, placement, lost: new LostEvents(clock) });
+  const distantEvents = new DistantEvents({ ...fetching, backfill, lost: new LostEvents(clock) });
+  return {
+    backfill,
+    historyReach: new HistoryReach({ ...base, backfill }),
+    distantEvents,
+    distantMoments: new DistantMoments({ ...fetching, momentStore: stores.moments, distantEvents }),
+  };
+}

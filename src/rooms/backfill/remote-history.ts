@@ -1,0 +1,138 @@
+import { type FederationClient, type RemoteFailure, remotePath } from '../../federation/client.ts';
+import { isEventIdOf } from '../../protocol/ids/event-id.ts';
+import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
+import { JsonCutError, JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
+import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import type { Direction } from '../../store/timeline.ts';
+import { millis } from '../../util/brand.ts';
+import type { JsonValue } from '../../util/json.ts';
+
+/** A client waits for it: another server may be asked, or the client asks again. */
+const timeout = millis(10_000);
+/** A state of ten thousands of members takes a while. */
+const stateTimeout = millis(20_000);
+/** A hundred events of the usual size and a few of the largest. */
+const pageBytes = 4 * 1024 * 1024;
+/** One event and what is around it in an answer. */
+const eventBytes = 256 * 1024;
+/** Events of an auth chain that are taken over at once. */
+const maxChain = 500;
+/** A state with its auth chain, in IDs: more than the largest rooms have. */
+const maxStateBytes = 64 * 1024 * 1024;
+
+/** The questions about history that other servers answer. What they say is not checked in any way but its form. */
+export class RemoteHistory {
+  readonly #client: Pick<FederationClient, 'call' | 'stream'>;
+
+  constructor(client: Pick<FederationClient, 'call' | 'stream'>) {
+    this.#client = client;
+  }
+
+  /**
+   * Events before and including some, at most `limit`.
+   * @see https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
+   */
+  async backfill(
+    server: ServerName,
+    roomId: RoomId,
+    from: readonly EventId[],
+    limit: number,
+  ): Promise<unknown[] | RemoteFailure> {
+    const answer = await this.#client.call({
+      server,
+      method: 'GET',
+      path: remotePath`/_matrix/federation/v1/backfill/${roomId}`,
+      query: { v: from, limit: String(limit) },
+      timeout,
+      maxBytes: pageBytes,
+    });
+    return answer.ok ? listOf(answer.value['pdus'], limit) : answer;
+  }
+
+  /** One event; `undefined` if the server does not give it. */
+  async event(server: ServerName, eventId: EventId): Promise<unknown> {
+    const answer = await this.#client.call({
+      server,
+      method: 'GET',
+      path: remotePath`/_matrix/federation/v1/event/${eventId}`,
+      timeout,
+      maxBytes: eventBytes,
+    });
+    return answer.ok ? listOf(answer.value['pdus'], 1)[0] : undefined;
+  }
+
+  /** The auth chain of an event as far as it fits. */
+  async authChain(server: ServerName, roomId: RoomId, eventId: EventId): Promise<unknown[]> {
+    const answer = await this.#client.call({
+      server,
+      method: 'GET',
+      path: remotePath`/_matrix/federation/v1/event_auth/${roomId}/${eventId}`,
+      timeout,
+      maxBytes: pageBytes,
+    });
+    return answer.ok ? listOf(answer.value['auth_chain'], maxChain) : [];
+  }
+
+  /** The event that a server knows closest to a time. Its word for it. */
+  async eventAt(server: ServerName, roomId: RoomId, ts: number, direction: Direction): Promise<JsonValue | undefined> {
+    const answer = await this.#client.call({
+      server,
+      method: 'GET',
+      path: remotePath`/_matrix/federation/v1/timestamp_to_event/${roomId}`,
+      query: { ts: String(ts), dir: direction },
+      timeout,
+      maxBytes: eventBytes,
+    });
+    return answer.ok ? answer.value['event_id'] : undefined;
+  }
+
+  /**
+   * Hands over the IDs of the state before an event, one at a time as they come in, until `take` has enough. False if
+   * the server did not tell them all.
+   */
+  async stateIds(
+    server: ServerName,
+    room: { readonly roomId: RoomId; readonly rules: RoomVersionRules },
+    eventId: EventId,
+    take: (id: EventId) => boolean,
+  ): Promise<boolean> {
+    const answer = await this.#client.stream({
+      server,
+      method: 'GET',
+      path: remotePath`/_matrix/federation/v1/state_ids/${room.roomId}`,
+      query: { event_id: eventId },
+      timeout: stateTimeout,
+      maxBytes: maxStateBytes,
+    });
+    if (!answer.ok) return false;
+    const cutter = new JsonCutter({
+      arrays: new Set(['pdu_ids']),
+      members: new Set(),
+      maxBytes: 1024,
+      maxDepth: 1,
+    });
+    try {
+      for await (const chunk of answer.body) {
+        for (const piece of cutter.push(chunk)) {
+          const id: unknown = JSON.parse(piece.bytes.toString());
+          if (typeof id === 'string' && isEventIdOf(id, room.rules) && !take(id)) return true;
+        }
+      }
+      cutter.end();
+      return true;
+    } catch (error) {
+      // The server's own fault, or the connection's.
+      if (error instanceof JsonCutError || error instanceof SyntaxError || isBroken(error)) return false;
+      throw error;
+    }
+  }
+}
+
+function listOf(value: JsonValue | undefined, limit: number): unknown[] {
+  return Array.isArray(value) ? value.slice(0, limit) : [];
+}
+
+/** A body that breaks off throws what the connection threw. */
+function isBroken(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof TypeError || error instanceof RangeError);
+}
