@@ -17,11 +17,15 @@ import { createDirectory } from './directory/create-directory.ts';
 import { UserDirectory } from './directory/user-directory.ts';
 import { createE2ee } from './e2ee/create-e2ee.ts';
 import { Presence } from './ephemeral/presence.ts';
+import { PresenceEdus } from './ephemeral/presence-edus.ts';
+import { ReceiptEdus } from './ephemeral/receipt-edus.ts';
 import { Receipts } from './ephemeral/receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
+import { sendTyping } from './ephemeral/typing-edus.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
 import { createFederation } from './federation/create-federation.ts';
 import { HttpsTransport } from './federation/https-transport.ts';
+import { createOutbox } from './federation/queue/create-outbox.ts';
 import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
@@ -164,6 +168,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const typingService = new TypingService({ ...shared, typing });
   const pushCounts = new PushCounts({ ...shared, rules: pushRules });
   observers.push(pushCounts, typingService, presence);
+  const outbox = createOutbox({ ...base, config });
+  observers.push(outbox.events);
+  outbox.addSource(new ReceiptEdus(shared));
+  outbox.addSource(new PresenceEdus({ ...shared, presence }));
+  sendTyping({ ...base, typing, send: (room, edu) => outbox.ephemeral(room, edu) });
   const outbound = new OutboundHttp({
     ranges,
     resolveDns: dns.addresses,
@@ -275,6 +284,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   backups.start();
   push.delivery.start();
   e2ee.remote.resyncs.start();
+  outbox.start();
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
@@ -292,6 +302,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     stores,
     streams,
     async [Symbol.asyncDispose]() {
+      await outbox.stop();
       await push.delivery.stop(() => outbound.close());
       await e2ee.remote.resyncs.stop();
       await delayedEvents.stop();

@@ -119,6 +119,13 @@ export class Presence implements EventObserver {
       });
   }
 
+  /** Whose presence changed in (after, upTo], with what it is now. */
+  changed(after: StreamPos, upTo: StreamPos): { user: UserNid; content: JsonObject }[] {
+    return [...this.#people]
+      .filter(([, { pos }]) => pos > after && pos <= upTo)
+      .map(([user, person]) => ({ user, content: this.#content(person) }));
+  }
+
   /** Whoever comes into a room is told of to those who are in it. */
   onEvent({ row, pdu }: CommittedEvent): void {
     if (row.membership !== memberships.join || this.#people.size === 0) return;

@@ -13,6 +13,9 @@ const maxTypersInRoom = 50;
 /** Rooms remembered: those where somebody types, and those where somebody stopped of which clients must hear. */
 const maxRooms = 1000;
 
+/** Told whenever somebody types, goes on doing so, or has stopped. */
+export type TypingObserver = (room: RoomNid, user: UserNid, isTyping: boolean) => void;
+
 interface RoomTyping {
   /** When each person stops unless they say so again, by the monotonic clock. */
   readonly until: Map<UserNid, number>;
@@ -32,12 +35,17 @@ export class Typing {
   readonly #clock: Clock;
   /** Ordered by `pos`: a changed room moves to the end. */
   readonly #rooms = new Map<RoomNid, RoomTyping>();
+  readonly #observers: TypingObserver[] = [];
   #timer: { readonly at: number; readonly cancel: Cancel } | undefined;
 
   constructor(streams: Streams, clock: Clock) {
     this.since = streams.now();
     this.#streams = streams;
     this.#clock = clock;
+  }
+
+  observe(observer: TypingObserver): void {
+    this.#observers.push(observer);
   }
 
   /** The user types for `timeout` from now, longer than before or shorter. */
@@ -54,12 +62,15 @@ export class Typing {
       this.#changed(room, entry);
     }
     this.#schedule(until);
+    this.#tell(room, user, true);
   }
 
   /** The user has stopped typing, sent a message or left the room. */
   stop(room: RoomNid, user: UserNid): void {
     const typing = this.#rooms.get(room);
-    if (typing?.until.delete(user)) this.#changed(room, typing);
+    if (!typing?.until.delete(user)) return;
+    this.#changed(room, typing);
+    this.#tell(room, user, false);
   }
 
   /** Who types in the room, in the order in which they began. */
@@ -78,6 +89,10 @@ export class Typing {
     const rooms: RoomNid[] = [];
     for (const [room, typing] of this.#rooms) if (typing.pos > after && typing.pos <= upTo) rooms.push(room);
     return rooms;
+  }
+
+  #tell(room: RoomNid, user: UserNid, isTyping: boolean): void {
+    for (const observer of this.#observers) observer(room, user, isTyping);
   }
 
   #changed(room: RoomNid, typing: RoomTyping): void {
@@ -112,12 +127,13 @@ export class Typing {
     let next = Number.POSITIVE_INFINITY;
     // A room that changes moves to the end and is met once more, with nothing left to do.
     for (const [room, typing] of this.#rooms) {
-      const before = typing.until.size;
+      const stopped: UserNid[] = [];
       for (const [user, until] of typing.until) {
-        if (until <= now) typing.until.delete(user);
-        else next = Math.min(next, until);
+        if (until > now) next = Math.min(next, until);
+        else if (typing.until.delete(user)) stopped.push(user);
       }
-      if (typing.until.size !== before) this.#changed(room, typing);
+      if (stopped.length > 0) this.#changed(room, typing);
+      for (const user of stopped) this.#tell(room, user, false);
     }
     if (next !== Number.POSITIVE_INFINITY) this.#schedule(next);
   }

@@ -5,7 +5,7 @@ import { type ErrorCode, MatrixError } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import { parseExactJson } from '../protocol/parse-json.ts';
 import type { SigningKey } from '../protocol/signing/keys.ts';
-import { signRequest } from '../protocol/signing/request.ts';
+import { signRequestText } from '../protocol/signing/request.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
@@ -25,6 +25,8 @@ export interface RemoteCall {
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Sent as canonical JSON, numbers as they are. */
   readonly content?: JsonObject;
+  /** In place of `content`: its canonical JSON, for what is written once and goes to many. */
+  readonly text?: string;
   /** Until the head of the answer is there, and for each wait for more of it; half a minute unless given. */
   readonly timeout?: Millis;
   /** The largest answer; 4 MiB unless given, for `stream` none. */
@@ -197,14 +199,14 @@ export class FederationClient {
     return failure;
   }
 
-  #prepare({ server, method, path, query, content, signed = true }: RemoteCall) {
+  #prepare({ server, method, path, query, content, text, signed = true }: RemoteCall) {
     const { serverName, key } = this.#uses.signer;
     const uri = path + queryText(query);
-    const body = content === undefined ? undefined : canonicalJson(content, 'lenient');
+    const body = content === undefined ? text : canonicalJson(content, 'lenient');
     const request = { method, uri, origin: serverName, destination: server };
     const headers: Record<string, string> = {};
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    if (signed) headers['Authorization'] = signRequest(content === undefined ? request : { ...request, content }, key);
+    if (signed) headers['Authorization'] = signRequestText(request, body, key);
     return { uri, headers, body };
   }
 

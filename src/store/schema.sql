@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 10;
+PRAGMA user_version = 11;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -36,6 +36,15 @@ CREATE TABLE account_data (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX account_data_pos ON account_data (user, pos);
+
+CREATE TABLE addressed_event (
+  server INTEGER NOT NULL,
+  pos    INTEGER NOT NULL,
+  event  INTEGER NOT NULL,
+  PRIMARY KEY (server, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX addressed_event_pos ON addressed_event (pos);
 
 CREATE TABLE alias (
   alias   TEXT PRIMARY KEY,
@@ -127,6 +136,22 @@ CREATE INDEX delayed_event_ended ON delayed_event (ended);
 CREATE INDEX delayed_event_state ON delayed_event (room, kind, skey) WHERE status = 0;
 
 CREATE INDEX delayed_event_user ON delayed_event (user, due) WHERE status = 0;
+
+CREATE TABLE destination (
+  server     INTEGER PRIMARY KEY,
+  told       INTEGER NOT NULL,    -- of events up to here
+  edus       INTEGER NOT NULL,    -- of everything else up to here
+  upto       INTEGER,             -- the end of the transaction that was begun and must be repeated as it is
+  catch_to   INTEGER,             -- NULL, or: up to here only what still matters is told, room by room
+  catch_room INTEGER NOT NULL DEFAULT 0,  -- rooms with NIDs up to here are done
+  failures   INTEGER NOT NULL DEFAULT 0,  -- in a row
+  due        INTEGER,             -- milliseconds since the epoch; NULL: there was nothing more to tell
+  error      TEXT                 -- why it failed last
+) STRICT;
+
+CREATE INDEX destination_due ON destination (due, told);
+
+CREATE INDEX destination_told ON destination (told);
 
 CREATE TABLE device (
   nid          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -415,6 +440,28 @@ CREATE TABLE openid_token (
 
 CREATE INDEX openid_token_expires ON openid_token (expires);
 
+CREATE TABLE outbox (
+  one     INTEGER PRIMARY KEY,
+  told    INTEGER NOT NULL,       -- up to here they have been told
+  telling INTEGER NOT NULL,       -- the end of the span that is being told; = told: none is
+  done    INTEGER NOT NULL,       -- of that span: servers with NIDs up to here have had it
+  kept    INTEGER NOT NULL        -- `outgoing` is complete after this position
+) STRICT;
+
+CREATE TABLE outgoing (
+  pos    INTEGER PRIMARY KEY,
+  room   INTEGER NOT NULL,
+  event  INTEGER NOT NULL,
+  server INTEGER NOT NULL         -- the sender's, which knows of it
+) STRICT;
+
+CREATE TABLE outgoing_room (
+  room   INTEGER PRIMARY KEY,
+  pos    INTEGER NOT NULL,
+  event  INTEGER NOT NULL,
+  server INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE pending_redaction (
   target    INTEGER NOT NULL,
   redaction INTEGER NOT NULL,
@@ -642,6 +689,8 @@ CREATE TABLE room_server (
   joined   INTEGER NOT NULL,
   PRIMARY KEY (room, server, from_pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX room_server_ended ON room_server (server, room, to_pos) WHERE to_pos IS NOT NULL;
 
 CREATE INDEX room_server_server ON room_server (server, room) WHERE to_pos IS NULL;
 

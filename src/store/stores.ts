@@ -16,9 +16,7 @@ import { ToDeviceStore } from './e2ee/to-device.ts';
 import { ReceiptStore } from './ephemeral/receipts.ts';
 import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
-import { DiscoveryStore } from './federation/discovery.ts';
-import { RemoteKeyStore } from './federation/remote-keys.ts';
-import { RemoteServerStore } from './federation/remote-servers.ts';
+import { type FederationStores, openFederationStores } from './federation/open.ts';
 import { Interning } from './interning/interning.ts';
 import { LocalUsers } from './local-users.ts';
 import { MediaStore } from './media/media-store.ts';
@@ -56,7 +54,7 @@ import { TokenStore } from './users/tokens.ts';
 import { UiaSessionStore } from './users/uia-sessions.ts';
 
 /** Everything that reads and writes `hearth.db`, one object per kind of thing. */
-export interface Stores {
+export interface Stores extends FederationStores {
   readonly interning: Interning;
   readonly positions: PositionStore;
   readonly localUsers: LocalUsers;
@@ -108,9 +106,6 @@ export interface Stores {
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
   readonly restoreNote: RestoreNote;
-  readonly remoteServers: RemoteServerStore;
-  readonly remoteKeys: RemoteKeyStore;
-  readonly discovery: DiscoveryStore;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -169,8 +164,6 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
-    remoteServers: new RemoteServerStore(db),
-    remoteKeys: new RemoteKeyStore(db),
-    discovery: new DiscoveryStore(db),
+    ...openFederationStores(db),
   };
 }

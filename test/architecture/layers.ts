@@ -34,7 +34,7 @@ export const layers: Readonly<Record<string, readonly string[] | 'anything'>> = 
   e2ee: [...base, 'users', 'federation', 'devices'],
   rooms: [...base, 'users', 'federation'],
   media: [...base, 'users', 'federation'],
-  ephemeral: [...base, 'users', 'rooms'],
+  ephemeral: [...base, 'users', 'federation', 'rooms'],
   push: [...base, 'users', 'rooms'],
   appservices: [...base, 'users', 'rooms'],
   directory: [...base, 'users', 'rooms'],

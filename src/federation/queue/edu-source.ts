@@ -25,8 +25,8 @@ export interface EduSource {
   /** What there is for a server in (from, to], at most `limit` units; with a limit above 0 `upTo` is above `from`. */
   read(server: ServerNid, from: StreamPos, to: StreamPos, limit: number): EduPage;
   /**
-   * The server has everything up to there. Inside a write, and only after a `read` that answered something: rows may
-   * go.
+   * The server has everything up to there, or will never have it. Inside a write, and only after a `read` that answered
+   * something: rows may go.
    */
   delivered?(server: ServerNid, upTo: StreamPos): void;
 }

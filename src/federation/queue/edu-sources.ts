@@ -9,8 +9,8 @@ export interface GatheredEdus {
   readonly from: readonly EduSource[];
 }
 
-/** What each source may give at least, however much those before it have. */
-const share = 10;
+/** What each source may give at least, however much those before it have: this part of the limit, and never nothing. */
+const share = 0.1;
 
 /** All that other servers must hear of besides events. What is added first comes first. */
 export class EduSources {
@@ -32,13 +32,23 @@ export class EduSources {
     return first.upTo === to ? first : this.#pass(server, from, first.upTo, limit);
   }
 
+  /** What there is for a server in (from, to] will never be delivered. */
+  giveUp(server: ServerNid, from: StreamPos, to: StreamPos): void {
+    for (const source of this.#sources) {
+      if (source.delivered !== undefined && source.read(server, from, to, 1).edus.length > 0) {
+        source.delivered(server, to);
+      }
+    }
+  }
+
   #pass(server: ServerNid, from: StreamPos, to: StreamPos, limit: number): GatheredEdus {
     const edus: Edu[] = [];
     const sources: EduSource[] = [];
     let upTo = to;
     for (const [index, source] of this.#sources.entries()) {
-      const reserved = share * (this.#sources.length - 1 - index);
-      const page = source.read(server, from, upTo, limit - edus.length - reserved);
+      const each = Math.max(1, Math.floor(share * limit));
+      const reserved = each * (this.#sources.length - 1 - index);
+      const page = source.read(server, from, upTo, Math.max(1, limit - edus.length - reserved));
       upTo = page.upTo;
       if (page.edus.length === 0) continue;
       edus.push(...page.edus);

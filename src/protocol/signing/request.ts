@@ -38,8 +38,27 @@ export function requestText(request: FederationRequest): string {
 
 /** The value of the `Authorization` header of a request of ours. Throws `CanonicalJsonError`. */
 export function signRequest(request: FederationRequest, key: SigningKey): string {
-  const signature = encodeBase64(key.sign(requestText(request)));
-  const { origin, destination } = request;
+  return header(request, encodeBase64(key.sign(requestText(request))), key);
+}
+
+/** The same with the body as canonical JSON, which is not read. */
+export function signRequestText(
+  request: Omit<FederationRequest, 'content'>,
+  body: string | undefined,
+  key: SigningKey,
+): string {
+  const { origin, destination, method, uri } = request;
+  // `content` is the first of the keys.
+  const rest = canonicalJson({ destination, method, origin, uri });
+  const text = body === undefined ? rest : `{"content":${body},${rest.slice(1)}`;
+  return header(request, encodeBase64(key.sign(text)), key);
+}
+
+function header(
+  { origin, destination }: Omit<FederationRequest, 'content'>,
+  signature: string,
+  key: SigningKey,
+): string {
   return `X-Matrix origin="${origin}",destination="${destination}",key="${key.keyId}",sig="${signature}"`;
 }
 

@@ -31,6 +31,7 @@ export class ReceiptStore {
   readonly #changed;
   readonly #newest;
   readonly #roomsChanged;
+  readonly #page;
 
   constructor(db: Database) {
     this.#find = db.prepare<[room: number, user: number, kind: number, thread: number], { event: EventNid }>(
@@ -53,6 +54,9 @@ export class ReceiptStore {
     this.#roomsChanged = db
       .prepare<[after: number, upTo: number], RoomNid>('SELECT room FROM receipt WHERE pos > ? AND pos <= ?')
       .pluck();
+    this.#page = db.prepare<[after: number, upTo: number, limit: number], ReceiptRow & { room: RoomNid }>(
+      `SELECT room, ${columns} FROM receipt WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?`,
+    );
   }
 
   find(room: RoomNid, user: UserNid, kind: ReceiptKind, thread: number): EventNid | undefined {
@@ -76,6 +80,11 @@ export class ReceiptStore {
   /** The newest up to `upTo`, newest first. */
   newest(room: RoomNid, upTo: StreamPos, limit: number): ReceiptRow[] {
     return this.#newest.all(room, upTo, limit);
+  }
+
+  /** Receipts of all rooms in (after, upTo], oldest first. */
+  page(after: StreamPos, upTo: StreamPos, limit: number): (ReceiptRow & { room: RoomNid })[] {
+    return this.#page.all(after, upTo, limit);
   }
 
   /** Rooms with a receipt in (after, upTo], once for each. The caller keeps the span short. */

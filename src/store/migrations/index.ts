@@ -8,6 +8,7 @@ import roomImport from './0007_room_import.sql' with { type: 'text' };
 import history from './0008_history.sql' with { type: 'text' };
 import remoteServers from './0009_remote_servers.sql' with { type: 'text' };
 import remoteDevices from './0010_remote_devices.sql' with { type: 'text' };
+import outbox from './0011_outbox.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -29,4 +30,5 @@ export const migrations: readonly Migration[] = [
   { version: 8, name: 'history', sql: history, compat: 1 },
   { version: 9, name: 'remote_servers', sql: remoteServers, compat: 1 },
   { version: 10, name: 'remote_devices', sql: remoteDevices, compat: 1 },
+  { version: 11, name: 'outbox', sql: outbox, compat: 1 },
 ];
