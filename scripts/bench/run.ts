@@ -10,6 +10,7 @@ import { Person } from '../../test/support/person.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
+import { giantJoin } from './giant-join.ts';
 import { initialSync } from './initial-sync.ts';
 import { dropFromCache } from './page-cache.ts';
 import { usageOf } from './process-tree.ts';
@@ -121,6 +122,25 @@ async function searches(): Promise<void> {
   await server.remove();
 }
 
+async function giants(): Promise<void> {
+  const shape = { servers: 500, version: '10', executable: values.executable, prefix: pinned(0) };
+  for (const [members, canOmitMembers] of [
+    [10_000, true],
+    [10_000, false],
+    [40_000, true],
+    [40_000, false],
+  ] as const) {
+    const figures = await giantJoin({ ...shape, members: Math.ceil(members * scale), canOmitMembers });
+    row(
+      `join of ${Math.ceil(members * scale)} members${canOmitMembers ? ', members omitted' : ''}`,
+      `answered ${figures.answered.toFixed(1)} s, complete ${figures.complete.toFixed(1)} s, CPU ${figures.cpuSeconds.toFixed(0)} s`,
+      `peak RSS ${mib(figures.peakRssMib)}, settled ${mib(figures.settledRssMib)} (unreclaimable ${mib(figures.settledAnonymousMib)})`,
+      `${figures.bytesPerMember.toFixed(0)} bytes a member`,
+      `others: send to seen p95 ${figures.sendToSeenP95.toFixed(0)} ms`,
+    );
+  }
+}
+
 async function register(server: ServerProcess, count: number): Promise<Person[]> {
   const people: Person[] = [];
   for (let i = 0; i < count; i++) people.push(await Person.register(server.port, `user${i}`));
@@ -142,5 +162,12 @@ dropFromCache(values.executable);
 console.log(
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores ${cpus()[0]?.model ?? ''}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
 );
-const parts: Record<string, () => Promise<void>> = { idle, chat: chats, sync: syncs, disk, search: searches };
+const parts: Record<string, () => Promise<void>> = {
+  idle,
+  chat: chats,
+  sync: syncs,
+  disk,
+  search: searches,
+  giant: giants,
+};
 for (const name of values.only) await parts[name]?.();

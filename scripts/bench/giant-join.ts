@@ -1,0 +1,176 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { giantRoom, giantServer, readGiant } from '../../test/support/giant/giant-room.ts';
+import { Person } from '../../test/support/person.ts';
+import { freePort, ServerProcess } from '../../test/support/server-process.ts';
+import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
+import { usageOf } from './process-tree.ts';
+
+export interface GiantJoinOptions {
+  readonly members: number;
+  readonly servers: number;
+  readonly version: string;
+  /** Whether the room's server understands `omit_members`. */
+  readonly canOmitMembers: boolean;
+  readonly executable?: string;
+  readonly prefix: readonly string[];
+}
+
+export interface GiantJoinFigures {
+  /** Seconds from the join to its answer, and until all members are there. */
+  readonly answered: number;
+  readonly complete: number;
+  readonly cpuSeconds: number;
+  readonly peakRssMib: number;
+  readonly settledRssMib: number;
+  readonly settledAnonymousMib: number;
+  /** Bytes that the data folder has grown by, for each member. */
+  readonly bytesPerMember: number;
+  /** Of a message between two others while the join goes on, milliseconds. */
+  readonly sendToSeenP95: number;
+}
+
+const longest = 10 * 60_000;
+
+/** One user joins a room with very many members on a server of its own; two others talk meanwhile. */
+export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFigures> {
+  const folder = giantRoom(options);
+  const about = readGiant(folder);
+  const ca = await ThrowAwayCa.create();
+  const port = await freePort();
+  const issued = await ca.issue('giant.test', '*.giant.test');
+  const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
+  const server = await startServer(options, port, ca.cert);
+  try {
+    const alice = await Person.register(server.port, 'alice');
+    const talk = await Talk.begin(server);
+    const before = { size: folderSize(server.dataDir), cpu: usageOf(server.pid).cpuSeconds };
+    const watch = new Watch(server.pid);
+    const start = performance.now();
+    await alice.call('POST', `/_matrix/client/v3/join/${encodeURIComponent(about.roomId)}?via=giant.test`, {});
+    const answered = (performance.now() - start) / 1000;
+    await allMembers(alice, about.roomId, about.members + 1);
+    const complete = (performance.now() - start) / 1000;
+    const sendToSeenP95 = await talk.end();
+    const peakRssMib = watch.end();
+    const cpuSeconds = usageOf(server.pid).cpuSeconds - before.cpu;
+    await pause(15_000);
+    const settled = usageOf(server.pid);
+    alice.close();
+    await server.stop();
+    return {
+      answered,
+      complete,
+      cpuSeconds,
+      peakRssMib,
+      settledRssMib: settled.rssMib,
+      settledAnonymousMib: settled.anonymousMib,
+      bytesPerMember: (folderSize(server.dataDir) - before.size) / about.members,
+      sendToSeenP95,
+    };
+  } finally {
+    giant.kill();
+    await server.remove();
+  }
+}
+
+function startGiant(options: object): Promise<ChildProcess> {
+  const program = resolve(import.meta.dirname, '../../test/support/giant/giant-main.ts');
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  return new Promise((done, failed) => {
+    child.stdout.once('data', () => done(child));
+    child.once('exit', (code) => failed(new Error(`the giant ended with ${code}`)));
+  });
+}
+
+function startServer(options: GiantJoinOptions, port: number, trusted: string): Promise<ServerProcess> {
+  const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
+  const ca = join(dir, 'ca.pem');
+  writeFileSync(ca, trusted);
+  const places = Array.from({ length: options.servers }, (_, index) => `"${giantServer(index)}" = "127.0.0.1:${port}"`);
+  const toml = `[federation]
+custom_ca_files = [${JSON.stringify(ca)}]
+notaries = ["giant.test"]
+resolve = { ${places.join(', ')} }
+`;
+  const { executable, prefix } = options;
+  return ServerProcess.start({ dir, toml, prefix, ...(executable === undefined ? {} : { executable }) });
+}
+
+/** Asks until the room has so many joined members. */
+async function allMembers(person: Person, room: string, wanted: number): Promise<void> {
+  const end = performance.now() + longest;
+  while (performance.now() < end) {
+    const summary = await person.call('GET', `/_matrix/client/v1/room_summary/${encodeURIComponent(room)}`);
+    if (summary['num_joined_members'] === wanted) return;
+    await pause(200);
+  }
+  throw new Error(`the room does not get its ${wanted} members`);
+}
+
+/** Two people who talk all the while. */
+class Talk {
+  readonly #latencies: number[] = [];
+  #stopped = false;
+  #done: Promise<void> = Promise.resolve();
+
+  static async begin(server: ServerProcess): Promise<Talk> {
+    const talk = new Talk();
+    const bob = await Person.register(server.port, 'bob');
+    const carol = await Person.register(server.port, 'carol');
+    const room = await bob.createRoom({ preset: 'public_chat' });
+    await carol.join(room);
+    talk.#done = talk.#run(bob, carol, room);
+    return talk;
+  }
+
+  async end(): Promise<number> {
+    this.#stopped = true;
+    await this.#done;
+    const sorted = this.#latencies.sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length * 0.95)] ?? Number.NaN;
+  }
+
+  async #run(bob: Person, carol: Person, room: string): Promise<void> {
+    let since = (JSON.parse((await carol.sync('timeout=0')).body) as { next_batch: string }).next_batch;
+    while (!this.#stopped) {
+      const start = performance.now();
+      const seen = carol.sync(`timeout=30000&since=${since}`);
+      await bob.say(room, 'Do you notice anything?');
+      since = (JSON.parse((await seen).body) as { next_batch: string }).next_batch;
+      this.#latencies.push(performance.now() - start);
+      await pause(50);
+    }
+    bob.close();
+    carol.close();
+  }
+}
+
+/** Looks at the process tree ten times a second. */
+class Watch {
+  readonly #timer: NodeJS.Timeout;
+  #peak = 0;
+
+  constructor(pid: number) {
+    this.#timer = setInterval(() => {
+      this.#peak = Math.max(this.#peak, usageOf(pid).rssMib);
+    }, 100);
+  }
+
+  end(): number {
+    clearInterval(this.#timer);
+    return this.#peak;
+  }
+}
+
+function folderSize(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
