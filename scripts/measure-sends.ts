@@ -45,6 +45,8 @@ const rooms = createRooms({
   },
   settings: { defaultVersion: '12', publicDirectory: 'members' },
   observers: [],
+  // Nothing is looked up elsewhere.
+  remoteDirectory: { resolveAlias: () => Promise.reject(new Error('no other servers')) },
 });
 
 function person(name: string): Requester {

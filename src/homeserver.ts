@@ -26,6 +26,7 @@ import { TypingService } from './ephemeral/typing-service.ts';
 import { createFederation } from './federation/create-federation.ts';
 import { HttpsTransport } from './federation/https-transport.ts';
 import { createOutbox } from './federation/queue/create-outbox.ts';
+import { RemoteDirectory } from './federation/remote-directory.ts';
 import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
@@ -57,6 +58,7 @@ import { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
 import type { DeviceObserver } from './users/devices.ts';
 import type { PasswordCost } from './users/password-hash.ts';
+import { RemoteProfiles } from './users/remote-profiles.ts';
 import { createUsers } from './users/users.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { type Log, silentLog } from './util/log.ts';
@@ -132,7 +134,20 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const https = new HttpsTransport({ ...stores, db, clock, random, log, dns, ranges, config, authorities });
   const transport = externals.transport ?? https;
   const federation = createFederation({ db, stores, clock, random, log, config, signer, transport });
-  const base = { ...stores, stores, db, streams, notifier, clock, random, log, serverName, federation };
+  const remoteDirectory = new RemoteDirectory(federation.client);
+  const base = {
+    ...stores,
+    stores,
+    db,
+    streams,
+    notifier,
+    clock,
+    random,
+    log,
+    serverName,
+    federation,
+    remoteDirectory,
+  };
 
   const { mode, sharedSecret, terms } = config.registration;
   const userDirectory = new UserDirectory({ ...stores, serverName });
@@ -192,7 +207,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
-  const mediaServices = createMedia({ ...base, workers, config });
+  const mediaServices = createMedia({ ...base, workers, config, outbound, client: federation.client });
   const { media, thumbnails } = mediaServices;
 
   const delayedEvents = new DelayedEvents({
@@ -226,6 +241,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     federation,
     serving,
     wellKnown: config.wellKnown,
+    remoteProfiles: new RemoteProfiles({ client: federation.client, clock }),
     server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
     turn: config.turn,
     clock,
@@ -266,7 +282,17 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   );
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
-    backgroundTasks({ db, stores, sweep, media, clock, uia: users.uia, e2ee, searchIndex }),
+    backgroundTasks({
+      db,
+      stores,
+      sweep,
+      media,
+      mediaPruning: mediaServices.pruning,
+      clock,
+      uia: users.uia,
+      e2ee,
+      searchIndex,
+    }),
     {
       clock,
       log,

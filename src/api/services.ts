@@ -19,6 +19,7 @@ import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Search } from '../search/search.ts';
 import type { Sync } from '../sync/sync.ts';
+import type { RemoteProfiles } from '../users/remote-profiles.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
 
@@ -33,6 +34,8 @@ export interface ServerInfo {
 /** What the endpoints of accounts need. */
 export interface AccountServices extends Users, Lifecycle {
   readonly server: ServerInfo;
+  /** Of users of other servers. */
+  readonly remoteProfiles: RemoteProfiles;
 }
 
 /** What concerns services beside this server: calls, other networks. */

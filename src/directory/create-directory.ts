@@ -1,19 +1,32 @@
+import type { Federation } from '../federation/create-federation.ts';
+import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { AuthEvents } from '../rooms/auth-events.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
+import type { ServerAccess } from '../rooms/server-access.ts';
 import type { Stores } from '../store/stores.ts';
+import type { Clock } from '../util/clock.ts';
 import { SpaceHierarchy } from './hierarchy.ts';
 import { MutualRooms } from './mutual-rooms.ts';
 import { OpenRooms } from './open-rooms.ts';
 import { PublicRooms } from './public-rooms.ts';
+import { RemotePublicRooms } from './remote-public-rooms.ts';
+import { RemoteRoomInfos } from './remote-rooms.ts';
+import { RoomComplexity } from './room-complexity.ts';
 import { RoomSummaries } from './room-summaries.ts';
+import { ServerHierarchy } from './server-hierarchy.ts';
 import type { UserDirectory } from './user-directory.ts';
 
 /** Finding rooms and people. */
 export interface Directory {
   readonly publicRooms: PublicRooms;
+  /** Those of all servers. */
+  readonly remotePublicRooms: RemotePublicRooms;
   readonly userDirectory: UserDirectory;
   readonly hierarchy: SpaceHierarchy;
+  /** What other servers are told. */
+  readonly serverHierarchy: ServerHierarchy;
+  readonly complexity: RoomComplexity;
   readonly summaries: RoomSummaries;
   readonly mutualRooms: MutualRooms;
   readonly openRooms: OpenRooms;
@@ -24,21 +37,27 @@ export interface DirectoryUses {
   readonly serverName: ServerName;
   readonly knownRooms: KnownRooms;
   readonly authEvents: AuthEvents;
+  readonly serverAccess: ServerAccess;
   readonly userDirectory: UserDirectory;
+  readonly federation: Pick<Federation, 'client'>;
+  readonly remoteDirectory: RemoteDirectory;
+  readonly clock: Clock;
 }
 
-export function createDirectory({
-  stores,
-  serverName,
-  knownRooms,
-  authEvents,
-  userDirectory,
-}: DirectoryUses): Directory {
-  const uses = { ...stores, serverName, knownRooms, authEvents };
+export function createDirectory(given: DirectoryUses): Directory {
+  const { stores, userDirectory, serverName, clock } = given;
+  const { client } = given.federation;
+  const remoteRooms = new RemoteRoomInfos({ client, serverName, clock });
+  // The stores last: services may have the name of one.
+  const uses = { ...given, ...stores, remoteRooms };
+  const publicRooms = new PublicRooms(uses);
   return {
-    publicRooms: new PublicRooms(uses),
+    publicRooms,
+    remotePublicRooms: new RemotePublicRooms({ client, serverName, publicRooms }),
     userDirectory,
     hierarchy: new SpaceHierarchy(uses),
+    serverHierarchy: new ServerHierarchy(uses),
+    complexity: new RoomComplexity(uses),
     summaries: new RoomSummaries(uses),
     mutualRooms: new MutualRooms(uses),
     openRooms: new OpenRooms(uses),

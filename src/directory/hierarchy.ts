@@ -1,16 +1,23 @@
 import { forbidden, invalidParam } from '../protocol/errors.ts';
 import { parseRoomId } from '../protocol/ids/room-id.ts';
-import type { KnownRoom, KnownRooms } from '../rooms/known-rooms.ts';
+import type { RoomId, ServerName } from '../protocol/ids/types.ts';
+import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { RoomDirectoryStore } from '../store/directory/rooms.ts';
-import type { RoomNid } from '../store/nids.ts';
 import type { Requester } from '../users/requester.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../util/json.ts';
-import { mayKnow } from './room-access.ts';
-import { type FactSources, type RoomFacts, roomFacts, roomSummary } from './room-facts.ts';
+import type { Clock } from '../util/clock.ts';
+import { sha256 } from '../util/hash.ts';
+import type { JsonObject } from '../util/json.ts';
+import type { RemoteRoom, RemoteRoomInfos } from './remote-rooms.ts';
+import { mayBeTold, mayKnow } from './room-access.ts';
+import { type FactSources, roomFacts, roomSummary } from './room-facts.ts';
+import { childId, isSuggested, spaceChildren, viaOf } from './space-children.ts';
+import type { ToldRoom } from './told-room.ts';
 
 export interface HierarchyUses extends FactSources {
   readonly roomDirectory: RoomDirectoryStore;
   readonly knownRooms: KnownRooms;
+  readonly remoteRooms: RemoteRoomInfos;
+  readonly clock: Clock;
 }
 
 export interface HierarchyQuery {
@@ -26,14 +33,47 @@ const maxLimit = 100;
 const maxDepth = 10;
 /** Rooms of one tree that are walked at most, so that a page costs a bounded time. */
 const maxRooms = 2000;
+/** Children that wait to be looked at; what exceeds them is cut from a tree that only somebody hostile grows. */
+const maxWaiting = 5000;
+/** Rooms that other servers are asked for in one page; the next page goes on with what is remembered of them. */
+const maxAsked = 20;
+/** Other servers may be slow: a page that has taken so long ends where it is. */
+const maxTime = 20_000;
 
+/** A room that the requester may be told of. */
 interface Node {
-  readonly room: KnownRoom;
-  readonly facts: RoomFacts;
-  readonly children: readonly JsonObject[];
+  readonly roomId: RoomId;
+  readonly summary: JsonObject;
+  readonly childEvents: readonly JsonObject[];
+  /** Who told us of the children, if the room is not known here. */
+  readonly told: RemoteRoom | undefined;
 }
 
-/** The tree of rooms below a space, as far as they are known here. */
+/** A child that is still to be looked at. */
+interface Waiting {
+  readonly roomId: RoomId;
+  readonly depth: number;
+  readonly via: readonly ServerName[];
+  readonly parent: RemoteRoom | undefined;
+}
+
+/** What one page may still ask of other servers. */
+class Budget {
+  asked = 0;
+  readonly #clock: Clock;
+  readonly #start: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#start = clock.monotonic();
+  }
+
+  get isSpent(): boolean {
+    return this.asked >= maxAsked || this.#clock.monotonic() - this.#start > maxTime;
+  }
+}
+
+/** The tree of rooms below a space. */
 export class SpaceHierarchy {
   readonly #uses: HierarchyUses;
 
@@ -43,105 +83,121 @@ export class SpaceHierarchy {
 
   /**
    * One page of the tree: a space before its children, these in the order that the space gives them, each room once.
-   * Rooms that the requester may not be told of are left out. The tree is walked anew for each page, so a token needs no
-   * memory. 400 M_INVALID_PARAM token · 403 M_FORBIDDEN
+   * Rooms that the requester may not be told of are left out; other servers are asked for those that nobody here is in.
+   * The tree is walked anew for each page, so a token needs no memory. 400 M_INVALID_PARAM token · 403 M_FORBIDDEN
    */
-  page(requester: Requester, roomId: string, query: HierarchyQuery): JsonObject {
+  async page(requester: Requester, roomId: string, query: HierarchyQuery): Promise<JsonObject> {
     const depth = Math.min(query.maxDepth ?? maxDepth, maxDepth);
     const limit = Math.min(query.limit ?? defaultLimit, maxLimit);
-    const root = this.#node(requester, roomId, query.suggestedOnly);
-    if (root === undefined) throw forbidden('You are not in this room and may not join it');
-    const state = `${root.room.nid}_${depth}_${query.suggestedOnly ? 1 : 0}`;
+    const state = `${sha256(roomId).toString('hex', 0, 6)}_${depth}_${query.suggestedOnly ? 1 : 0}`;
     const skip = query.from === undefined ? 0 : skipOf(query.from, state);
+    const budget = new Budget(this.#uses.clock);
+    const root = await this.#root(requester, roomId, budget);
+    if (root === undefined) throw forbidden('You are not in this room and may not join it');
     const rooms: JsonObject[] = [];
     let seen = 0;
-    for (const { room, facts, children } of this.#walk(requester, root, depth, query.suggestedOnly)) {
+    for await (const node of this.#walk(requester, root, { depth, suggestedOnly: query.suggestedOnly, budget })) {
       if (seen >= maxRooms) break;
+      if (node === 'later') return { rooms, next_batch: `s${Math.max(seen, skip)}_${state}` };
       if (rooms.length === limit) return { rooms, next_batch: `s${seen}_${state}` };
       seen++;
-      if (seen > skip) rooms.push({ ...roomSummary(room.roomId, facts), children_state: [...children] });
+      const { summary, childEvents } = node;
+      if (seen > skip) rooms.push({ ...summary, children_state: wanted(childEvents, query.suggestedOnly) });
     }
     return { rooms };
   }
 
-  *#walk(requester: Requester, root: Node, depth: number, suggestedOnly: boolean): Generator<Node> {
-    const visited = new Set<RoomNid>();
-    const waiting: { readonly id: string; readonly depth: number }[] = [];
-    const enter = (node: Node, at: number): void => {
-      visited.add(node.room.nid);
-      if (at >= depth) return;
-      for (const child of node.children.toReversed()) waiting.push({ id: child['state_key'] as string, depth: at + 1 });
+  /** `later`: what comes next has to be asked for, and this page has asked enough. */
+  async *#walk(
+    requester: Requester,
+    root: Node,
+    { depth, suggestedOnly, budget }: { depth: number; suggestedOnly: boolean; budget: Budget },
+  ): AsyncGenerator<Node | 'later', void> {
+    const visited = new Set<string>();
+    const waiting: Waiting[] = [];
+    const enter = ({ roomId, childEvents, told }: Node, at: number): void => {
+      visited.add(roomId);
+      if (at >= depth || waiting.length > maxWaiting) return;
+      for (const child of wanted(childEvents, suggestedOnly).toReversed()) {
+        waiting.push({ roomId: childId(child), depth: at + 1, via: viaOf(child), parent: told });
+      }
     };
     enter(root, 0);
     yield root;
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const known = this.#uses.knownRooms.find(next.id);
-      if (known === undefined || visited.has(known.nid)) continue;
-      const node = this.#node(requester, next.id, suggestedOnly);
-      if (node === undefined) continue;
+      if (visited.has(next.roomId)) continue;
+      const node = this.#known(requester, next.roomId) ?? (await this.#told(requester, next, budget));
+      if (node === 'later') {
+        yield node;
+        return;
+      }
+      if (node === 'nothing') continue;
       enter(node, next.depth);
       yield node;
     }
   }
 
-  /** A room that the requester may be told of. */
-  #node({ user }: Requester, roomId: string, suggestedOnly: boolean): Node | undefined {
+  async #root(requester: Requester, text: string, budget: Budget): Promise<Node | undefined> {
+    const roomId = parseRoomId(text);
+    if (roomId === undefined) return undefined;
+    const via = this.#inviters(requester, roomId);
+    const node =
+      this.#known(requester, roomId) ??
+      (await this.#told(requester, { roomId, depth: 0, via, parent: undefined }, budget));
+    return typeof node === 'string' ? undefined : node;
+  }
+
+  /** The server of who invited the requester: the only one that we know to be in a room that nobody here is in. */
+  #inviters({ user }: Requester, roomId: RoomId): ServerName[] {
+    const { interning, roomState, events } = this.#uses;
+    const nid = interning.findRoom(roomId);
+    const member = nid === undefined ? undefined : roomState.localMember(user, nid);
+    const row = member === undefined ? undefined : events.row(member.event);
+    return row === undefined ? [] : [interning.serverName(interning.userServer(row.sender))];
+  }
+
+  /** A room that one of our users is in; of others it may be long out of date what is stored here. */
+  #known({ user }: Requester, roomId: string): Node | 'nothing' | undefined {
     const room = this.#uses.knownRooms.find(roomId);
-    const facts = room && roomFacts(this.#uses, room.nid);
-    if (room === undefined || facts === undefined || !mayKnow(this.#uses, room, facts, user)) return undefined;
-    const children = facts.type === 'm.space' ? this.#children(room.nid, suggestedOnly) : [];
-    return { room, facts, children };
+    if (room === undefined || !this.#uses.roomState.hasLocalJoined(room.nid)) return undefined;
+    const facts = roomFacts(this.#uses, room.nid);
+    if (facts === undefined || !mayKnow(this.#uses, room, facts, user)) return 'nothing';
+    const childEvents = facts.type === 'm.space' ? spaceChildren(this.#uses, room.nid, false) : [];
+    return { roomId: room.roomId, summary: roomSummary(room.roomId, facts), childEvents, told: undefined };
   }
 
-  /** The children of a space as stripped events, in their order. One without a server to join by is none. */
-  #children(space: RoomNid, suggestedOnly: boolean): JsonObject[] {
-    const { events, roomDirectory } = this.#uses;
-    return [...events.bares(roomDirectory.children(space)).values()]
-      .filter(({ content, state_key: child }) => isChild(content, child) && (!suggestedOnly || isSuggested(content)))
-      .map(({ type, state_key, content, sender, origin_server_ts }) => ({
-        type: type as string,
-        state_key: state_key as string,
-        content: content as JsonObject,
-        sender: sender as string,
-        origin_server_ts: origin_server_ts as number,
-      }))
-      .sort(inSpaceOrder);
+  /** A room that other servers know. */
+  async #told(
+    { user }: Requester,
+    { roomId, via, parent }: Waiting,
+    budget: Budget,
+  ): Promise<Node | 'nothing' | 'later'> {
+    if (parent?.inaccessible.has(roomId) === true) return 'nothing';
+    const hint = parent?.children.get(roomId);
+    // Only a space has more to tell than its parent has told already.
+    if (hint !== undefined && hint.summary['room_type'] !== 'm.space') return this.#node(user, hint, undefined);
+    let found = this.#uses.remoteRooms.remembered(roomId);
+    if (found === undefined) {
+      if (budget.isSpent) return 'later';
+      budget.asked++;
+      found = await this.#uses.remoteRooms.ask(roomId, via);
+    }
+    const room = found?.room ?? hint;
+    return room === undefined ? 'nothing' : this.#node(user, room, found ?? undefined);
+  }
+
+  #node(user: Requester['user'], room: ToldRoom, told: RemoteRoom | undefined): Node | 'nothing' {
+    if (!mayBeTold(this.#uses, room, user)) return 'nothing';
+    return { roomId: room.roomId, summary: room.summary, childEvents: told?.childEvents ?? [], told };
   }
 }
 
-function isChild(content: JsonValue | undefined, child: JsonValue | undefined): boolean {
-  if (!isJsonObject(content) || typeof child !== 'string' || parseRoomId(child) === undefined) return false;
-  const { via } = content;
-  return Array.isArray(via) && via.length > 0 && via.every((server) => typeof server === 'string');
-}
-
-function isSuggested(content: JsonValue | undefined): boolean {
-  return isJsonObject(content) && content['suggested'] === true;
-}
-
-/**
- * By `order` where it is valid, then those without, by age and room ID.
- * @see https://spec.matrix.org/v1.19/client-server-api/#ordering-of-children-within-a-space
- */
-function inSpaceOrder(a: JsonObject, b: JsonObject): number {
-  const [first, second] = [orderOf(a), orderOf(b)];
-  if (first !== second) {
-    if (first === undefined) return 1;
-    if (second === undefined) return -1;
-    return first < second ? -1 : 1;
-  }
-  const age = (a['origin_server_ts'] as number) - (b['origin_server_ts'] as number);
-  if (age !== 0) return age;
-  return (a['state_key'] as string) < (b['state_key'] as string) ? -1 : 1;
-}
-
-function orderOf({ content }: JsonObject): string | undefined {
-  const order = (content as JsonObject)['order'];
-  return typeof order === 'string' && /^[\x20-\x7e]{0,50}$/.test(order) ? order : undefined;
+function wanted(childEvents: readonly JsonObject[], suggestedOnly: boolean): JsonObject[] {
+  return childEvents.filter((child) => !suggestedOnly || isSuggested(child));
 }
 
 function skipOf(token: string, state: string): number {
-  const [, skip, said] = /^s(\d{1,9})_(\d{1,15}_\d{1,3}_[01])$/.exec(token) ?? [];
+  const [, skip, said] = /^s(\d{1,9})_([0-9a-f]{12}_\d{1,3}_[01])$/.exec(token) ?? [];
   if (skip === undefined) throw invalidParam('from is not a token of this server');
   if (said !== state) throw invalidParam('The room, suggested_only and max_depth cannot change from page to page');
   return Number(skip);

@@ -1,6 +1,4 @@
-import { forbidden, invalidParam } from '../protocol/errors.ts';
-import { parseServerName } from '../protocol/ids/server-name.ts';
-import type { ServerName } from '../protocol/ids/types.ts';
+import { invalidParam } from '../protocol/errors.ts';
 import type { ListedRoom, ListPlace, RoomDirectoryStore } from '../store/directory/rooms.ts';
 import type { JsonObject } from '../util/json.ts';
 import { fold } from '../util/words.ts';
@@ -8,14 +6,11 @@ import { type FactSources, publicRoom, type RoomFacts, roomFacts } from './room-
 
 export interface PublicRoomsUses extends FactSources {
   readonly roomDirectory: RoomDirectoryStore;
-  readonly serverName: ServerName;
 }
 
 export interface PublicRoomsQuery {
   readonly limit?: number | undefined;
   readonly since?: string | undefined;
-  /** Whose directory; ours without. */
-  readonly server?: string | undefined;
   readonly searchTerm?: string | undefined;
   /** `null`: rooms without a type. */
   readonly roomTypes?: readonly (string | null)[] | undefined;
@@ -49,10 +44,9 @@ export class PublicRooms {
 
   /**
    * One page. A token goes on from a room by its size and number, so that rooms that come or go move nothing else.
-   * 400 M_INVALID_PARAM token, server name, a network with all networks · 403 M_FORBIDDEN another server's directory
+   * 400 M_INVALID_PARAM token, a network with all networks
    */
   list(query: PublicRoomsQuery): JsonObject {
-    this.#checkServer(query.server);
     if (query.network !== undefined) {
       if (query.allNetworks === true) {
         throw invalidParam('third_party_instance_id and include_all_networks exclude each other');
@@ -77,12 +71,6 @@ export class PublicRooms {
       ...(hasNext ? { next_batch: cursorText('n', last) } : {}),
       ...(hasPrevious ? { prev_batch: cursorText('p', first) } : {}),
     };
-  }
-
-  #checkServer(server: string | undefined): void {
-    if (server === undefined || server === this.#uses.serverName) return;
-    if (parseServerName(server) === undefined) throw invalidParam('server is not the name of a server');
-    throw forbidden('This server does not federate: it shows its own rooms only');
   }
 
   #collect(

@@ -1,31 +1,9 @@
 import { parseRoomId, serverOfAlias } from '../protocol/ids/room-id.ts';
 import { parseServerName } from '../protocol/ids/server-name.ts';
 import type { RoomAlias, RoomId, ServerName } from '../protocol/ids/types.ts';
-import type { JsonObject, JsonValue } from '../util/json.ts';
+import type { JsonValue } from '../util/json.ts';
 import { SharedWork } from '../util/shared-work.ts';
-
-/** What is needed of the client that calls other servers. */
-export interface QueryClient {
-  call(call: {
-    readonly server: ServerName;
-    readonly method: 'GET';
-    readonly path: string;
-    readonly query: Readonly<Record<string, string>>;
-    readonly maxBytes: number;
-  }): Promise<{ readonly ok: true; readonly value: JsonObject } | QueryFailure>;
-}
-
-/** Why there is no answer. */
-export interface QueryFailure {
-  readonly ok: false;
-  readonly server: ServerName;
-  readonly kind: 'not-allowed' | 'down' | 'unreachable' | 'refused' | 'invalid';
-  readonly status?: number;
-  readonly errcode?: string;
-  readonly error?: string;
-  readonly retryable: boolean;
-  readonly detail: string;
-}
+import type { FederationClient, RemoteFailure } from './client.ts';
 
 /** Where a room of another server's alias can be joined. */
 export interface ResolvedAlias {
@@ -43,11 +21,11 @@ const maxAnswerBytes = 256 * 1024;
 
 /** The aliases of other servers. */
 export class RemoteDirectory {
-  readonly #client: QueryClient;
+  readonly #client: Pick<FederationClient, 'call'>;
   /** One question for an alias at a time; each is a call, which the client bounds. */
-  readonly #asked = new SharedWork<RoomAlias, ResolvedAlias | QueryFailure>();
+  readonly #asked = new SharedWork<RoomAlias, ResolvedAlias | RemoteFailure>();
 
-  constructor(client: QueryClient) {
+  constructor(client: Pick<FederationClient, 'call'>) {
     this.#client = client;
   }
 
@@ -56,11 +34,11 @@ export class RemoteDirectory {
    * `refused` with status 404.
    * @see https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory
    */
-  resolveAlias(alias: RoomAlias): Promise<ResolvedAlias | QueryFailure> {
+  resolveAlias(alias: RoomAlias): Promise<ResolvedAlias | RemoteFailure> {
     return this.#asked.run(alias, () => this.#ask(alias));
   }
 
-  async #ask(alias: RoomAlias): Promise<ResolvedAlias | QueryFailure> {
+  async #ask(alias: RoomAlias): Promise<ResolvedAlias | RemoteFailure> {
     const server = serverOfAlias(alias);
     const answer = await this.#client.call({
       server,
@@ -68,6 +46,7 @@ export class RemoteDirectory {
       path: '/_matrix/federation/v1/query/directory',
       query: { room_alias: alias },
       maxBytes: maxAnswerBytes,
+      isHearsay: true,
     });
     if (!answer.ok) return answer;
     const { room_id: room, servers } = answer.value;

@@ -1,5 +1,6 @@
 import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Media } from '../media/media.ts';
+import type { RemoteMediaPruning } from '../media/remote/remote-media-pruning.ts';
 import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
@@ -14,6 +15,7 @@ export interface TaskUses {
   readonly stores: Stores;
   readonly sweep: Sweep;
   readonly media: Media;
+  readonly mediaPruning: Pick<RemoteMediaPruning, 'slice'>;
   readonly clock: Clock;
   readonly uia: Uia;
   /** Nothing if searching is switched off. */
@@ -38,7 +40,7 @@ const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
-  const { db, stores, sweep, media, clock, uia, e2ee, searchIndex } = uses;
+  const { db, stores, sweep, clock, uia, e2ee, searchIndex } = uses;
   return [
     {
       name: 'pack bodies',
@@ -87,6 +89,17 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
         db.optimize();
         return false;
       },
+    },
+    ...mediaTasks(uses),
+  ];
+}
+
+function mediaTasks({ media, mediaPruning }: TaskUses): BackgroundTask[] {
+  return [
+    {
+      name: 'forget files of other servers',
+      every: millis(hour),
+      slice: () => mediaPruning.slice(),
     },
     {
       name: 'sweep orphaned media',

@@ -1,5 +1,6 @@
 import type { Database } from '../store/db.ts';
-import { isMemberField, type Profiles } from '../users/profiles.ts';
+import { isMemberField } from '../users/profile-fields.ts';
+import type { Profiles } from '../users/profiles.ts';
 import type { Requester } from '../users/requester.ts';
 import type { JsonValue } from '../util/json.ts';
 import type { MembershipPort } from './user-rooms.ts';

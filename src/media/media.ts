@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { forbidden, invalidParam, limitExceeded, MatrixError, notFound, tooLarge } from '../protocol/errors.ts';
+import { isMediaId } from '../protocol/ids/mxc-uri.ts';
+import { parseServerName } from '../protocol/ids/server-name.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { BlobReader } from '../store/media/blob-reader.ts';
@@ -9,6 +11,7 @@ import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
 import type { BlobSink } from './blob-sink.ts';
+import type { RemoteMedia } from './remote/remote-media.ts';
 import type { UploadWaiters } from './upload-waiters.ts';
 
 export interface MediaLimits {
@@ -33,11 +36,19 @@ export interface MediaFile {
   readonly fileName: string | undefined;
 }
 
+export interface FileWish {
+  /** How long a file that was only announced is waited for. */
+  readonly wait: Millis;
+  readonly signal: AbortSignal;
+  readonly fetch?: boolean;
+}
+
 interface MediaParts {
   readonly db: Database;
   readonly store: MediaStore;
   readonly reader: BlobReader;
   readonly sink: BlobSink;
+  readonly remote: RemoteMedia;
   readonly waiters: UploadWaiters;
   readonly server: { readonly name: ServerName; readonly nid: ServerNid };
   readonly limits: MediaLimits;
@@ -48,7 +59,7 @@ interface MediaParts {
 /** 24 letters: 136 bits, so that a media ID cannot be guessed. */
 const mediaIdLetters = 24;
 
-/** Uploads and downloads of this server's own media. */
+/** Uploads, and downloads of this server's own media and that of others. */
 export class Media {
   readonly #parts: MediaParts;
 
@@ -111,14 +122,28 @@ export class Media {
   }
 
   /**
-   * Finds a file; waits up to `timeout` for one that is only reserved.
-   * @throws M_NOT_FOUND · M_NOT_YET_UPLOADED the wait ran out
+   * Finds a file of any server; waits up to `timeout` for one that is only reserved. With `fetch` false, one of another
+   * server is found only if it is kept here.
+   * @throws M_NOT_FOUND · M_NOT_YET_UPLOADED the wait ran out · what `RemoteMedia.find` throws
    */
-  async find(serverName: string, mediaId: string, timeout: Millis, signal: AbortSignal): Promise<MediaFile> {
-    let row = this.#row(serverName, mediaId);
+  async find(serverName: string, mediaId: string, wish: FileWish): Promise<MediaFile> {
+    const { server, remote } = this.#parts;
+    if (serverName === server.name) return this.findOwn(mediaId, wish.wait, wish.signal);
+    checkMediaId(mediaId);
+    const other = parseServerName(serverName);
+    if (other === undefined) throw invalidParam('This is not the name of a server');
+    const { fetch = true } = wish;
+    const found = await remote.find(other, mediaId, { wait: wish.wait, signal: wish.signal, fetch });
+    return { ...found, fileName: found.fileName ?? undefined };
+  }
+
+  /** The same for a file of this server only. */
+  async findOwn(mediaId: string, timeout: Millis, signal: AbortSignal): Promise<MediaFile> {
+    const { server, waiters } = this.#parts;
+    let row = this.#row(server.name, mediaId);
     if (row.content === null && timeout > 0) {
-      await this.#parts.waiters.wait(mediaId, timeout, signal);
-      row = this.#row(serverName, mediaId);
+      await waiters.wait(mediaId, timeout, signal);
+      row = this.#row(server.name, mediaId);
     }
     if (row.content === null) throw new MatrixError(504, 'M_NOT_YET_UPLOADED', 'The file has not been uploaded yet');
     return {
@@ -174,7 +199,7 @@ export class Media {
 
   #row(serverName: string, mediaId: string): MediaRow {
     const { store, server, clock } = this.#parts;
-    if (!/^[\w-]{1,255}$/.test(mediaId)) throw invalidParam('The media ID is not valid');
+    checkMediaId(mediaId);
     const row = serverName === server.name ? store.get(server.nid, mediaId) : undefined;
     if (row === undefined || (row.content === null && row.expires !== null && row.expires <= clock.now())) {
       throw notFound('There is no such file');
@@ -190,4 +215,8 @@ export class Media {
   #uri(mediaId: string): string {
     return `mxc://${this.#parts.server.name}/${mediaId}`;
   }
+}
+
+function checkMediaId(mediaId: string): void {
+  if (!isMediaId(mediaId)) throw invalidParam('The media ID is not valid');
 }

@@ -1,10 +1,13 @@
 import type { Config } from '../config/config.ts';
+import { remoteError } from '../federation/client.ts';
+import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import { forbidden, invalidParam, MatrixError, notFound, userSuspended } from '../protocol/errors.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { parseRoomAlias, serverOfAlias } from '../protocol/ids/room-id.ts';
 import type { RoomAlias, RoomId, ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import { memberships } from '../store/events/membership.ts';
+import type { RoomNid } from '../store/nids.ts';
 import type { AliasStore } from '../store/rooms/aliases.ts';
 import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
@@ -22,7 +25,17 @@ export interface AliasUses extends StateSources {
   readonly visibility: Visibility;
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
+  readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
 }
+
+/** A room, and servers to join it by. */
+export interface AliasedRoom {
+  readonly roomId: RoomId;
+  readonly servers: readonly ServerName[];
+}
+
+/** Servers of a room that are told: enough for some of them to answer. */
+const maxServers = 50;
 
 /** The names of rooms on this server, and which rooms its directory lists. */
 export class Aliases {
@@ -33,11 +46,34 @@ export class Aliases {
   }
 
   /** The room behind an alias and servers that are in it. 404 M_NOT_FOUND, also for aliases of other servers. */
-  resolve(alias: RoomAlias): { readonly roomId: RoomId; readonly servers: readonly ServerName[] } {
-    const { aliasStore, interning, serverName } = this.#uses;
+  resolve(alias: RoomAlias): AliasedRoom {
+    const { aliasStore, interning } = this.#uses;
     const found = aliasStore.find(alias);
     if (found === undefined) throw notFound(`The room alias ${alias} was not found`);
-    return { roomId: interning.roomId(found.room), servers: [serverName] };
+    return { roomId: interning.roomId(found.room), servers: this.#serversIn(found.room) };
+  }
+
+  /**
+   * The same for an alias of any server, which is asked. 404 M_NOT_FOUND · 403 M_FORBIDDEN a server that is not talked to
+   * · 502, 504 M_UNKNOWN it does not answer
+   */
+  async resolveAnywhere(alias: RoomAlias): Promise<AliasedRoom> {
+    const { serverName, remoteDirectory } = this.#uses;
+    if (serverOfAlias(alias) === serverName) return this.resolve(alias);
+    const resolved = await remoteDirectory.resolveAlias(alias);
+    if (resolved.ok) return resolved;
+    if (resolved.status === 404) throw notFound(`The room alias ${alias} was not found`);
+    throw remoteError(resolved);
+  }
+
+  /** Ours first, if we are in the room. An alias may outlive the last of us. */
+  #serversIn(room: RoomNid): ServerName[] {
+    const { interning, roomState, serverName } = this.#uses;
+    const others = roomState.servers
+      .current(room, 0, maxServers)
+      .map(({ server }) => interning.serverName(server))
+      .filter((server) => server !== serverName);
+    return roomState.hasLocalJoined(room) ? [serverName, ...others] : others;
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
@@ -82,15 +83,16 @@ export interface RoomsUses {
   readonly settings: Config['rooms'];
   /** Told of each accepted event inside its transaction; the list may grow until the first event. */
   readonly observers: readonly EventObserver[];
+  readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
 }
 
 /** Builds the domain bottom-up. */
 export function createRooms(uses: RoomsUses): Rooms {
-  const { db, stores, streams, clock, random, signer, people, settings, observers } = uses;
+  const { db, stores, streams, clock, random, signer, people, settings, observers, remoteDirectory } = uses;
   const { serverName } = signer;
   const authEvents = new AuthEvents(stores);
   const signatures = ownSignatures(serverName);
-  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName, settings };
+  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName, settings, remoteDirectory };
   const known = new KnownRooms(base);
   const visibility = new Visibility(base);
   const clientEvents = new ClientEvents(

@@ -12,7 +12,7 @@ import type { TransactionStore } from '../store/rooms/transactions.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
-import type { CanonicalAliasCheck } from './canonical-alias.ts';
+import type { CanonicalAliasCheck, ElsewhereAliases } from './canonical-alias.ts';
 import { currentState, type StateSources } from './current-state.ts';
 import type { EventDraft, StateDraft } from './draft.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
@@ -86,13 +86,15 @@ export class Sending {
 
   /** Sends a state event. What the same user has set already is not set again: the answer is the present event. */
   async sendState(requester: Requester, roomId: string, draft: StateDraft): Promise<EventId> {
-    const room = this.#uses.rooms.getForMember(roomId);
-    return this.#uses.db.durable<EventId>(() => this.appendState(requester, room, draft));
+    const { rooms, canonicalAlias, db } = this.#uses;
+    const room = rooms.getForMember(roomId);
+    const elsewhere = namesAliases(draft) ? await canonicalAlias.lookUp(room, draft.content) : undefined;
+    return db.durable<EventId>(() => this.appendState(requester, room, draft, elsewhere));
   }
 
   /** The same inside a write. */
-  appendState(requester: Requester, room: KnownRoom, draft: StateDraft): EventId {
-    const prepared = this.prepareState(requester, room, draft);
+  appendState(requester: Requester, room: KnownRoom, draft: StateDraft, elsewhere?: ElsewhereAliases): EventId {
+    const prepared = this.prepareState(requester, room, draft, elsewhere);
     return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
   }
 
@@ -122,15 +124,13 @@ export class Sending {
   }
 
   /** Inside a write: the draft as this server lets its users send it. Throws what `sendState` throws. */
-  prepareState(requester: Requester, room: KnownRoom, draft: StateDraft): StateDraft {
+  prepareState(requester: Requester, room: KnownRoom, draft: StateDraft, elsewhere?: ElsewhereAliases): StateDraft {
     checkNotSuspended(requester, draft);
     if (draft.type === 'm.room.member') {
       const content = this.#uses.memberRules.prepare(requester, room, draft.stateKey, draft.content);
       return { ...draft, content };
     }
-    if (draft.type === 'm.room.canonical_alias' && draft.stateKey === '') {
-      this.#uses.canonicalAlias.check(room, draft.content);
-    }
+    if (namesAliases(draft)) this.#uses.canonicalAlias.check(room, draft.content, elsewhere);
     return draft;
   }
 
@@ -165,6 +165,8 @@ export class Sending {
     }
   }
 }
+
+const namesAliases = ({ type, stateKey }: StateDraft) => type === 'm.room.canonical_alias' && stateKey === '';
 
 /**
  * 403 M_USER_SUSPENDED. A suspended user may still leave, and redact what is their own.

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 11;
+PRAGMA user_version = 12;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -378,6 +378,8 @@ CREATE TABLE media (
 CREATE INDEX media_content ON media (content) WHERE content IS NOT NULL;
 
 CREATE INDEX media_expiring ON media (expires) WHERE content IS NULL;
+
+CREATE INDEX media_kept ON media (last_access, size) WHERE last_access IS NOT NULL;
 
 CREATE INDEX media_reserved ON media (uploader, expires) WHERE content IS NULL;
 

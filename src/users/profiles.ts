@@ -1,5 +1,4 @@
 import { badJson, forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
-import { fitsBytes } from '../protocol/ids/byte-length.ts';
 import { parseMxcUri } from '../protocol/ids/mxc-uri.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
@@ -8,6 +7,7 @@ import type { ProfileStore } from '../store/users/profiles.ts';
 import type { JsonObject, JsonValue } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
 import type { PeopleObserver } from './people-observer.ts';
+import { checkFieldName, isMemberField, maxProfileBytes } from './profile-fields.ts';
 import type { Requester } from './requester.ts';
 
 /** What of a profile goes into member events. */
@@ -16,19 +16,8 @@ export interface MemberProfile {
   readonly avatar_url?: string;
 }
 
-const fieldName = /^(?:avatar_url|displayname|[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)$/;
-const maxFieldBytes = 255;
-
-/** The whole profile as JSON. */
-const maxProfileBytes = 64 * 1024;
-
 /** These two are in every member event, which has a limit of its own. */
 const maxMemberTextLength = 1024;
-
-/** Whether a field is copied into member events. */
-export function isMemberField(field: string): field is 'displayname' | 'avatar_url' {
-  return field === 'displayname' || field === 'avatar_url';
-}
 
 /** The profiles of this server's users. */
 export class Profiles {
@@ -56,7 +45,7 @@ export class Profiles {
 
   /** One field. 404 M_NOT_FOUND not set, or no such user here; 400 M_INVALID_PARAM, M_KEY_TOO_LARGE not a field's name. */
   field(userId: UserId, field: string): JsonValue {
-    checkName(field);
+    checkFieldName(field);
     const value = this.#store.field(this.#existing(userId), field);
     if (value === undefined) throw notFound('This profile field is not set');
     return value;
@@ -127,7 +116,7 @@ export class Profiles {
   #checkOwn(requester: Requester, userId: string, field: string): void {
     if (userId !== requester.userId) throw forbidden("Another user's profile cannot be changed");
     this.#accounts.checkNotSuspended(requester.user);
-    checkName(field);
+    checkFieldName(field);
   }
 
   #existing(userId: UserId): UserNid {
@@ -135,13 +124,6 @@ export class Profiles {
     if (account === undefined) throw notFound('There is no profile of this user here');
     return account.user;
   }
-}
-
-function checkName(field: string): void {
-  if (!fitsBytes(field, maxFieldBytes)) {
-    throw new MatrixError(400, 'M_KEY_TOO_LARGE', `A profile field's name may have at most ${maxFieldBytes} bytes`);
-  }
-  if (!fieldName.test(field)) throw invalidParam('This is not a name that a profile field can have');
 }
 
 function checkValue(field: string, value: JsonValue): void {

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type QueryClient, RemoteDirectory } from '../../src/federation/remote-directory.ts';
+import type { FederationClient } from '../../src/federation/client.ts';
+import { RemoteDirectory } from '../../src/federation/remote-directory.ts';
 import { asRoomAlias } from '../../src/protocol/ids/room-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 
 const alias = asRoomAlias('#tea:there.test');
 
-function answering(value: JsonObject): { client: QueryClient; asked: string[] } {
+function answering(value: JsonObject): { client: Pick<FederationClient, 'call'>; asked: string[] } {
   const asked: string[] = [];
-  const call: QueryClient['call'] = async ({ server, path, query }) => {
-    asked.push(`${server} ${path} ${query['room_alias']}`);
-    return { ok: true, value };
+  const call: FederationClient['call'] = async ({ server, path, query }) => {
+    asked.push(`${server} ${path} ${String(query?.['room_alias'])}`);
+    return { ok: true, status: 200, headers: {}, value };
   };
   return { client: { call }, asked };
 }

@@ -20,6 +20,7 @@ async function opened() {
     stores,
     sweep,
     media: services.media,
+    mediaPruning: { slice: async () => false },
     clock,
     uia: services.uia,
     e2ee: services.e2ee,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Media } from '../../src/media/media.ts';
+import { RemoteMedia } from '../../src/media/remote/remote-media.ts';
 import { UploadWaiters } from '../../src/media/upload-waiters.ts';
 import { WorkerBlobSink } from '../../src/media/worker-blob-sink.ts';
 import { MatrixError } from '../../src/protocol/errors.ts';
@@ -24,6 +25,7 @@ async function openMedia() {
   const file = join(test.folder, 'media.db');
   const workers = new WorkerPool({ clock, log: silentLog });
   const reader = new BlobReader(file);
+  const sink = new WorkerBlobSink({ workers, file, clock });
   const name = asServerName('localhost');
   const user = (localpart: string): UserNid => {
     const id = parseUserId(`@${localpart}:localhost`);
@@ -34,7 +36,18 @@ async function openMedia() {
     db,
     store: new MediaStore(db),
     reader,
-    sink: new WorkerBlobSink({ workers, file, clock }),
+    sink,
+    remote: new RemoteMedia({
+      db,
+      store: new MediaStore(db),
+      interning: stores.interning,
+      sink,
+      clock,
+      log: silentLog,
+      maxBytes: 300_000,
+      client: { stream: () => Promise.reject(new Error('nobody is asked')) },
+      outbound: { open: () => Promise.reject(new Error('nobody is asked')) },
+    }),
     waiters: new UploadWaiters(clock),
     server: { name, nid: db.write(() => stores.interning.server(name)) },
     limits: { maxUpload: 300_000, reservation: millis(3_600_000), maxPending: 2 },
@@ -48,7 +61,7 @@ async function openMedia() {
     bob: user('bob'),
     find: (uri: string, timeout = 0) => {
       const [server, id] = uri.slice('mxc://'.length).split('/') as [string, string];
-      return media.find(server, id, millis(timeout), new AbortController().signal);
+      return media.find(server, id, { wait: millis(timeout), signal: new AbortController().signal, fetch: false });
     },
     async [Symbol.asyncDispose]() {
       reader.close();

@@ -12,6 +12,7 @@ import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import type { DeviceNid, UserNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
+import { nobodysDirectory } from '../support/nobody.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
 /** Rooms on a fresh database, with people who exist: `await using world = openRoomWorld()`. */
@@ -64,6 +65,7 @@ export function openRoomWorld(
   };
   const rooms = createRooms({
     ...store,
+    remoteDirectory: nobodysDirectory,
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
     settings,

@@ -7,10 +7,12 @@ import type { MembershipPort } from '../../src/lifecycle/user-rooms.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { UserId } from '../../src/protocol/ids/types.ts';
 import type { RegistrationMode } from '../../src/users/registration.ts';
+import { RemoteProfiles } from '../../src/users/remote-profiles.ts';
 import { createUsers } from '../../src/users/users.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { type Injected, type InjectOptions, inject } from './inject.ts';
 import { noFederation } from './no-federation.ts';
+import { nobodyClient } from './nobody.ts';
 import { openTestStore, type TestStore } from './store.ts';
 
 /** Cheap enough for hundreds of logins in a test. */
@@ -62,8 +64,9 @@ export class AccountServer implements AsyncDisposable {
       copyProfile: (user) => note('profile', user),
     };
     const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms });
+    const remoteProfiles = new RemoteProfiles({ client: nobodyClient, clock });
     const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12' };
-    this.services = { ...users, ...lifecycle, server };
+    this.services = { ...users, ...lifecycle, server, remoteProfiles };
     this.app = createApp(accountApiEndpoints(this.services), { gate: users.tokens, log: silentLog, random });
   }
 

@@ -7,6 +7,7 @@ import { checkConsistency } from '../../src/store/check.ts';
 import { cheapPasswords } from './account-server.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Injected, type InjectOptions, inject } from './inject.ts';
+import { nobodyTransport } from './nobody.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { type TempFolder, tempFolder } from './store.ts';
 
@@ -48,7 +49,7 @@ export class World implements AsyncDisposable {
     assert.ok(loaded.ok, 'the settings are valid');
     const clock = externals.clock instanceof FakeClock ? externals.clock : new FakeClock();
     const random = new SeededRandom();
-    const all = { random, passwordCost: cheapPasswords, ...externals, clock };
+    const all = { random, passwordCost: cheapPasswords, transport: nobodyTransport, ...externals, clock };
     const world = new World(loaded.config, clock, all, folder);
     await world.start();
     return world;

@@ -28,6 +28,7 @@ import type { Requester } from '../../src/users/requester.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { type Injected, type InjectOptions, inject } from '../support/inject.ts';
 import { noFederation } from '../support/no-federation.ts';
+import { nobodysDirectory } from '../support/nobody.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
 /** Rooms, /sync and all that goes into it, on a fresh database: `await using world = openSyncWorld()`. */
@@ -129,6 +130,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const observers: EventObserver[] = [{ onEvent: (event) => committed.push(event) }];
   const rooms = createRooms({
     ...store,
+    remoteDirectory: nobodysDirectory,
     signer: {
       serverName: asServerName('localhost'),
       key: new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7)),

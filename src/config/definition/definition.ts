@@ -185,22 +185,21 @@ export const definition = {
   }),
 
   media: table('Pictures and files.', {
-    max_upload_mb: preset(whole(1, 4096), 50, 'The largest file that a user may upload, in megabytes.'),
+    max_upload_mb: preset(
+      whole(1, 4096),
+      50,
+      'The largest file that a user may upload or have fetched from another server, in megabytes.',
+    ),
     max_image_megapixels: preset(
       whole(1, 1000),
       40,
       'The largest picture that thumbnails are made of, in millions of pixels.',
     ),
-    remote_max_age: preset(
-      duration,
-      '30d',
-      'How long files of other servers are kept after they were last looked at.',
-      later,
-    ),
+    remote_max_age: preset(duration, '30d', 'How long files of other servers are kept after they were last looked at.'),
     remote_max_mb: optional(
       whole(1, 10_000_000),
       'Megabytes that files of other servers may take on disk; without it only their age counts.',
-      { ...later, example: 2048 },
+      { example: 2048 },
     ),
     url_previews: preset(flag, false, 'Whether the server fetches previews of links for its clients.', later),
   }),

@@ -12,6 +12,8 @@ export interface MediaRow {
   readonly size: number | null;
   readonly contentType: string | null;
   readonly fileName: string | null;
+  /** When it was last asked for; known of files of other servers only. */
+  readonly lastAccess: Millis | null;
 }
 
 export interface MediaContent {
@@ -36,6 +38,14 @@ export interface ThumbnailRow {
   readonly contentType: string;
 }
 
+/** A file of another server that is kept here. */
+export interface KeptRow {
+  readonly server: ServerNid;
+  readonly mediaId: string;
+  readonly content: Buffer;
+  readonly size: number;
+}
+
 /** Names, types and owners of media; the bytes are in media.db under their hash. */
 export class MediaStore {
   readonly #get: Statement<[ServerNid, string], MediaRow>;
@@ -47,10 +57,17 @@ export class MediaStore {
   readonly #thumbnail: Statement<[Buffer, number, number, string, number], ThumbnailRow>;
   readonly #putThumbnail: Statement<[Buffer, number, number, string, number, Buffer, number, string], never>;
   readonly #unused: Statement<[string], { content: Buffer }>;
+  readonly #keep: Statement<[ServerNid, string, number, Buffer, number, string, string | null, number], never>;
+  readonly #touch: Statement<[number, ServerNid, string], never>;
+  readonly #oldest: Statement<[number, number], KeptRow>;
+  readonly #keptBytes: Statement<[], { bytes: number }>;
+  readonly #drop: Statement<[ServerNid, string], never>;
+  readonly #dropThumbnails: Statement<[Buffer, Buffer], { thumbnail: Buffer }>;
 
   constructor(db: Database) {
     this.#get = db.prepare(
-      `SELECT uploader, created, expires, content, size, content_type AS contentType, file_name AS fileName
+      `SELECT uploader, created, expires, content, size, content_type AS contentType, file_name AS fileName,
+              last_access AS lastAccess
          FROM media WHERE server = ? AND media_id = ?`,
     );
     this.#reserve = db.prepare(
@@ -77,6 +94,21 @@ export class MediaStore {
       `SELECT unhex(value) AS content FROM json_each(?)
         WHERE NOT EXISTS (SELECT 1 FROM media WHERE media.content = unhex(value))
           AND NOT EXISTS (SELECT 1 FROM thumbnail WHERE thumbnail.thumbnail = unhex(value))`,
+    );
+    this.#keep = db.prepare(
+      `INSERT INTO media (server, media_id, created, content, size, content_type, file_name, last_access)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    );
+    this.#touch = db.prepare('UPDATE media SET last_access = ? WHERE server = ? AND media_id = ?');
+    this.#oldest = db.prepare(
+      `SELECT server, media_id AS mediaId, content, size FROM media
+        WHERE last_access > 0 AND last_access < ? ORDER BY last_access LIMIT ?`,
+    );
+    this.#keptBytes = db.prepare('SELECT coalesce(sum(size), 0) AS bytes FROM media WHERE last_access > 0');
+    this.#drop = db.prepare('DELETE FROM media WHERE server = ? AND media_id = ?');
+    this.#dropThumbnails = db.prepare(
+      `DELETE FROM thumbnail WHERE content = ? AND NOT EXISTS (SELECT 1 FROM media WHERE media.content = ?)
+       RETURNING thumbnail`,
     );
   }
 
@@ -128,5 +160,31 @@ export class MediaStore {
   /** Of these hashes, those that no media and no thumbnail names. */
   unused(hashes: readonly Buffer[]): Buffer[] {
     return this.#unused.all(JSON.stringify(hashes.map((hash) => hash.toString('hex')))).map((row) => row.content);
+  }
+
+  /** A file of another server; one that is kept already stays as it is. */
+  keep(server: ServerNid, mediaId: string, now: Millis, media: MediaContent): void {
+    this.#keep.run(server, mediaId, now, media.content, media.size, media.contentType, media.fileName, now);
+  }
+
+  /** Somebody asked for a file of another server. */
+  touch(server: ServerNid, mediaId: string, now: Millis): void {
+    this.#touch.run(now, server, mediaId);
+  }
+
+  /** Files of other servers that were last asked for before then, the longest ago first. */
+  oldest(before: number, limit: number): KeptRow[] {
+    return this.#oldest.all(before, limit);
+  }
+
+  /** What all files of other servers take. */
+  keptBytes(): number {
+    return this.#keptBytes.get()?.bytes ?? 0;
+  }
+
+  /** Forgets a file of another server, and its thumbnails unless the same bytes have another name. Answers their hashes. */
+  forget({ server, mediaId, content }: KeptRow): Buffer[] {
+    this.#drop.run(server, mediaId);
+    return this.#dropThumbnails.all(content, content).map((row) => row.thumbnail);
   }
 }

@@ -9,6 +9,7 @@ import history from './0008_history.sql' with { type: 'text' };
 import remoteServers from './0009_remote_servers.sql' with { type: 'text' };
 import remoteDevices from './0010_remote_devices.sql' with { type: 'text' };
 import outbox from './0011_outbox.sql' with { type: 'text' };
+import remoteMedia from './0012_remote_media.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -31,4 +32,5 @@ export const migrations: readonly Migration[] = [
   { version: 9, name: 'remote_servers', sql: remoteServers, compat: 1 },
   { version: 10, name: 'remote_devices', sql: remoteDevices, compat: 1 },
   { version: 11, name: 'outbox', sql: outbox, compat: 1 },
+  { version: 12, name: 'remote_media', sql: remoteMedia, compat: 1 },
 ];

@@ -29,6 +29,7 @@ export class MemberStore {
   readonly #newest;
   readonly #serverMembers;
   readonly #serverAll;
+  readonly #invited;
   readonly #upsert;
   readonly #remove;
   readonly #removeAll;
@@ -54,6 +55,12 @@ export class MemberStore {
       'SELECT member.user FROM user CROSS JOIN member ON member.room = ? AND member.user = user.nid' +
         ' WHERE user.server = ? LIMIT ?',
     );
+    this.#invited = db
+      .prepare<[number, number], 1>(
+        'SELECT 1 FROM member CROSS JOIN user ON user.nid = member.user' +
+          ' WHERE member.room = ? AND member.membership = 2 AND user.server = ? LIMIT 1',
+      )
+      .pluck();
     this.#upsert = db.prepare<[number, number, number, number, number], never>(
       'INSERT INTO member (room, user, membership, event, pos) VALUES (?, ?, ?, ?, ?)' +
         ' ON CONFLICT (room, user) DO UPDATE SET' +
@@ -89,6 +96,11 @@ export class MemberStore {
   /** Users of a server who have or had to do with the room, in no order. */
   someOf(room: RoomNid, server: ServerNid, limit: number): UserNid[] {
     return this.#serverAll.all(room, server, limit).map((row) => row.user);
+  }
+
+  /** Whether a user of the server is invited. */
+  hasInvited(room: RoomNid, server: ServerNid): boolean {
+    return this.#invited.get(room, server) !== undefined;
   }
 
   set(room: RoomNid, member: Member): void {

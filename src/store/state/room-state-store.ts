@@ -269,6 +269,17 @@ export class RoomStateStore {
     return this.#locals.joined(room);
   }
 
+  /** Whether one of our users is joined, so that what is stored of the room is kept up to date. */
+  hasLocalJoined(room: RoomNid): boolean {
+    const own = this.#interning.findServer(this.#ownServer);
+    return own !== undefined && this.servers.joined(room, own) > 0;
+  }
+
+  /** Whether a user of the server is invited. */
+  hasInvited(room: RoomNid, server: ServerNid): boolean {
+    return this.#members.hasInvited(room, server);
+  }
+
   /** Our users who have or had to do with the room. */
   localsIn(room: RoomNid): LocalMember[] {
     return this.#locals.inRoom(room);

@@ -33,11 +33,12 @@ describe('profiles', () => {
       `${own}/displayname`,
       `${v3}/profile/@nobody:localhost`,
       `${v3}/profile/@nobody:localhost/displayname`,
-      `${v3}/profile/@alice:elsewhere.org`,
     ]) {
       const answer = await server.call('GET', path);
       assert.deepEqual([answer.status, answer.json.errcode], [404, 'M_NOT_FOUND'], path);
     }
+    const elsewhere = await server.call('GET', `${v3}/profile/@alice:elsewhere.org`);
+    assert.deepEqual([elsewhere.status, elsewhere.json.errcode], [502, 'M_UNKNOWN'], 'a server that does not answer');
     assert.equal((await server.call('GET', `${v3}/profile/alice`)).json.errcode, 'M_INVALID_PARAM');
   });
 

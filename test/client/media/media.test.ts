@@ -83,7 +83,9 @@ describe('media over HTTP', () => {
 
     const missing: [string, number, string][] = [
       [`${download}/localhost/nothing`, 404, 'M_NOT_FOUND'],
-      [`${download}/elsewhere.example/abc`, 404, 'M_NOT_FOUND'],
+      [`${download}/elsewhere.example/abc`, 502, 'M_UNKNOWN'],
+      [`${download}/elsewhere.example/abc?allow_remote=false`, 404, 'M_NOT_FOUND'],
+      [`${download}/not%20a%20server/abc`, 400, 'M_INVALID_PARAM'],
       [`${download}/localhost/a%2Fb`, 400, 'M_INVALID_PARAM'],
       [`${thumbnail}/localhost/nothing?width=1&height=1`, 404, 'M_NOT_FOUND'],
       [`${thumbnail}/localhost/nothing?height=1`, 400, 'M_MISSING_PARAM'],

@@ -1,4 +1,4 @@
-import { invalidParam, missingParam, notFound } from '../../../protocol/errors.ts';
+import { invalidParam, missingParam } from '../../../protocol/errors.ts';
 import type { UserId } from '../../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
 import { endpoint } from '../../http/endpoint.ts';
@@ -13,16 +13,19 @@ const oldFieldPath = '/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}
 /** Room for the largest profile, with every byte escaped. */
 const maxBody = 512 * 1024;
 
-function localUser(text: string, { server }: AccountServices): UserId {
+function asked(text: string): UserId {
   const userId = parseUserId(text);
   if (userId === undefined) throw invalidParam('This is not a user ID');
-  if (serverOf(userId) !== server.serverName) throw notFound('There is no profile of this user here');
   return userId;
 }
 
+const isOurs = (userId: UserId, { server }: AccountServices) => serverOf(userId) === server.serverName;
+
 /**
  * `GET /_matrix/client/v3/profile/{userId}`
- * All fields of a profile. 200 · 400 M_INVALID_PARAM no user ID · 404 M_NOT_FOUND no such user
+ * All fields of a profile; another server is asked for those of its users.
+ * 200 · 400 M_INVALID_PARAM no user ID · 403 M_FORBIDDEN the other server does not tell · 404 M_NOT_FOUND no such user
+ * · 429 M_LIMIT_EXCEEDED · 502, 504 M_UNKNOWN the other server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid
  */
 const getAll = (services: AccountServices): Endpoint =>
@@ -31,12 +34,17 @@ const getAll = (services: AccountServices): Endpoint =>
     path: '/_matrix/client/v3/profile/{userId}',
     auth: 'none',
     body: 'none',
-    handler: ({ params }) => json(services.profiles.get(localUser(params.userId, services))),
+    limit: 'other',
+    async handler({ params }) {
+      const userId = asked(params.userId);
+      return json(isOurs(userId, services) ? services.profiles.get(userId) : await services.remoteProfiles.get(userId));
+    },
   });
 
 /**
  * `GET /_matrix/client/v3/profile/{userId}/{keyName}`
- * One field of a profile. 200 · 400 M_INVALID_PARAM, M_KEY_TOO_LARGE · 404 M_NOT_FOUND no such user, not set
+ * One field of a profile. 200 · 400 M_INVALID_PARAM, M_KEY_TOO_LARGE · 404 M_NOT_FOUND no such user, not set · else as
+ * above
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname
  */
 const get = (services: AccountServices): Endpoint =>
@@ -46,8 +54,14 @@ const get = (services: AccountServices): Endpoint =>
     alsoAt: [oldFieldPath],
     auth: 'none',
     body: 'none',
-    handler({ params: { userId, keyName } }) {
-      return json({ [keyName]: services.profiles.field(localUser(userId, services), keyName) });
+    limit: 'other',
+    async handler({ params }) {
+      const [userId, keyName] = [asked(params.userId), params.keyName];
+      const { profiles, remoteProfiles } = services;
+      const value = isOurs(userId, services)
+        ? profiles.field(userId, keyName)
+        : await remoteProfiles.field(userId, keyName);
+      return json({ [keyName]: value });
     },
   });
 

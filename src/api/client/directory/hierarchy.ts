@@ -16,9 +16,9 @@ export const spaceHierarchy = ({ directory }: Services): Endpoint =>
     auth: 'user',
     limit: 'other',
     body: 'none',
-    handler: ({ requester, params, query }) =>
+    handler: async ({ requester, params, query }) =>
       json(
-        directory.hierarchy.page(requester, params.roomId, {
+        await directory.hierarchy.page(requester, params.roomId, {
           suggestedOnly: query.flag('suggested_only') ?? false,
           limit: query.integer('limit', { min: 1 }),
           maxDepth: query.integer('max_depth'),

@@ -9,9 +9,9 @@ const path = '/_matrix/client/v3/publicRooms';
 
 /**
  * `GET /_matrix/client/v3/publicRooms`
- * The published rooms, the largest first.
+ * The published rooms of this server, the largest first, or those of another.
  * 200 `{ chunk, next_batch?, prev_batch?, total_room_count_estimate }` · 400 M_INVALID_PARAM limit, token, server name
- * · 403 M_FORBIDDEN another server's directory
+ * · 403 M_FORBIDDEN a server that is not talked to · 502, 504 M_UNKNOWN another server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
  */
 export const getPublicRooms = ({ directory }: Services): Endpoint =>
@@ -20,12 +20,12 @@ export const getPublicRooms = ({ directory }: Services): Endpoint =>
     path,
     auth: 'none',
     body: 'none',
-    handler: ({ query }) =>
+    limit: 'other',
+    handler: async ({ query }) =>
       json(
-        directory.publicRooms.list({
+        await directory.remotePublicRooms.list(query.get('server'), {
           limit: query.integer('limit'),
           since: query.get('since'),
-          server: query.get('server'),
         }),
       ),
   });
@@ -43,7 +43,7 @@ const searchBody = object({
  * The published rooms that have a term in name, topic or alias, or are of certain types. A page may be empty and have a
  * `next_batch`: then there is more to look at.
  * 200 `{ chunk, next_batch?, prev_batch?, total_room_count_estimate }` · 400 M_BAD_JSON, M_INVALID_PARAM
- * · 403 M_FORBIDDEN another server's directory
+ * · 403 M_FORBIDDEN a server that is not talked to · 502, 504 M_UNKNOWN another server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3publicrooms
  */
 export const searchPublicRooms = ({ directory }: Services): Endpoint =>
@@ -52,13 +52,13 @@ export const searchPublicRooms = ({ directory }: Services): Endpoint =>
     path,
     auth: 'user',
     body: 'optional-json',
-    handler({ query, body }) {
+    limit: 'other',
+    async handler({ query, body }) {
       const wish = parse(searchBody, body);
       return json(
-        directory.publicRooms.list({
+        await directory.remotePublicRooms.list(query.get('server'), {
           limit: wish.limit ?? undefined,
           since: wish.since ?? undefined,
-          server: query.get('server'),
           searchTerm: wish.filter?.generic_search_term ?? undefined,
           roomTypes: wish.filter?.room_types ?? undefined,
           allNetworks: wish.include_all_networks ?? undefined,

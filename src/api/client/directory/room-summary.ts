@@ -6,6 +6,7 @@ import type { Services } from '../../services.ts';
 /**
  * `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`
  * What a room is, for who thinks of joining it; without a token for rooms that anybody may join, knock at or read.
+ * The servers in `via` are asked for a room that nobody here is in.
  * 200 a room summary, with the requester's `membership` · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
@@ -19,5 +20,7 @@ export const roomSummary = ({ directory }: Services): Endpoint =>
     ],
     auth: 'optional',
     body: 'none',
-    handler: ({ requester, params }) => json(directory.summaries.get(requester, params.roomIdOrAlias)),
+    limit: 'other',
+    handler: async ({ requester, params, query }) =>
+      json(await directory.summaries.get(requester, params.roomIdOrAlias, query.all('via'))),
   });

@@ -1,4 +1,4 @@
-import type { Media, MediaFile } from '../../../media/media.ts';
+import type { FileWish, Media, MediaFile } from '../../../media/media.ts';
 import { dispositionOf, fileHeaders, parseRange } from '../../../media/serving.ts';
 import { invalidParam, MatrixError } from '../../../protocol/errors.ts';
 import { type Millis, millis } from '../../../util/brand.ts';
@@ -13,6 +13,13 @@ const defaultWait = 20_000;
 const maxWait = 60_000;
 
 const waitOf = (query: Query): Millis => millis(query.integer('timeout_ms', { max: maxWait }) ?? defaultWait);
+
+/** `allow_remote=false` is of older clients: what is of another server and not kept here is not there. */
+const wishOf = ({ query, signal }: { readonly query: Query; readonly signal: AbortSignal }): FileWish => ({
+  wait: waitOf(query),
+  signal,
+  fetch: query.flag('allow_remote') ?? true,
+});
 
 /** A file, or the part of it that the request's `Range` header names. */
 function fileReply(media: Media, file: MediaFile, fileName: string | undefined, headers: HttpCall['headers']): Reply {
@@ -46,7 +53,8 @@ function fileReply(media: Media, file: MediaFile, fileName: string | undefined, 
 /**
  * `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`
  * A file; a reserved one is waited for up to `timeout_ms`.
- * 200, 206 for a range, 304 · 404 M_NOT_FOUND · 416 · 504 M_NOT_YET_UPLOADED
+ * 200, 206 for a range, 304 · 404 M_NOT_FOUND · 416 · 429 M_LIMIT_EXCEEDED · 502 M_TOO_LARGE, M_UNKNOWN the other
+ * server does not give it · 504 M_NOT_YET_UPLOADED
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
  */
 const download = ({ media }: Services): Endpoint =>
@@ -56,7 +64,7 @@ const download = ({ media }: Services): Endpoint =>
     auth: 'user',
     body: 'none',
     async handler({ params, query, headers, signal }) {
-      const file = await media.find(params.serverName, params.mediaId, waitOf(query), signal);
+      const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
       return fileReply(media, file, file.fileName, headers);
     },
   });
@@ -73,7 +81,7 @@ const downloadAs = ({ media }: Services): Endpoint =>
     auth: 'user',
     body: 'none',
     async handler({ params, query, headers, signal }) {
-      const file = await media.find(params.serverName, params.mediaId, waitOf(query), signal);
+      const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
       return fileReply(media, file, params.fileName, headers);
     },
   });
@@ -98,7 +106,7 @@ const thumbnail = ({ media, thumbnails }: Services): Endpoint =>
       if (width === undefined || height === undefined) throw invalidParam('width and height must be whole numbers');
       const method = query.oneOf('method', ['crop', 'scale']) ?? 'scale';
       const animated = query.flag('animated') ?? false;
-      const file = await media.find(params.serverName, params.mediaId, waitOf(query), signal);
+      const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
       const made = await thumbnails.of(file, { width, height, method, animated });
       return fileReply(media, made, undefined, headers);
     },

@@ -11,7 +11,9 @@ const path = '/_matrix/client/v3/directory/room/{roomAlias}';
 
 /**
  * `GET /_matrix/client/v3/directory/room/{roomAlias}`
- * 200 `{ room_id, servers }` · 400 M_INVALID_PARAM not a room alias · 404 M_NOT_FOUND
+ * The room behind an alias; another server is asked for its own.
+ * 200 `{ room_id, servers }` · 400 M_INVALID_PARAM not a room alias · 404 M_NOT_FOUND · 502, 504 M_UNKNOWN the other
+ * server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
  */
 export const resolveAlias = ({ rooms }: Services): Endpoint =>
@@ -20,10 +22,11 @@ export const resolveAlias = ({ rooms }: Services): Endpoint =>
     path,
     auth: 'none',
     body: 'none',
-    handler({ params }) {
+    limit: 'other',
+    async handler({ params }) {
       const alias = parseRoomAlias(params.roomAlias);
       if (alias === undefined) throw invalidParam('This is not a room alias');
-      const { roomId, servers } = rooms.aliases.resolve(alias);
+      const { roomId, servers } = await rooms.aliases.resolveAnywhere(alias);
       return json({ room_id: roomId, servers });
     },
   });
