@@ -43,6 +43,8 @@ import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
+import { createReceiving } from './rooms/receive/create-receiving.ts';
+import type { EduHandler } from './rooms/receive/transactions.ts';
 import { createServing } from './rooms/remote/serve/create-serving.ts';
 import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
@@ -162,6 +164,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const observers: EventObserver[] = [];
   const rooms = createRooms({ ...base, signer, people: users.people, settings: config.rooms, observers });
+  const eduHandlers = new Map<string, EduHandler>();
+  const receiving = createReceiving({ ...base, rooms, eduHandlers });
   const shared = {
     ...base,
     ...rooms,
@@ -247,6 +251,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     clock,
     ...history,
     rooms,
+    receiving,
     reports,
     delayedEvents,
     directory,
@@ -308,6 +313,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media: mediaServices,
   });
   backups.start();
+  receiving.receiver.start();
   push.delivery.start();
   e2ee.remote.resyncs.start();
   outbox.start();
@@ -329,6 +335,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     streams,
     async [Symbol.asyncDispose]() {
       await outbox.stop();
+      await receiving.receiver.stop();
       await push.delivery.stop(() => outbound.close());
       await e2ee.remote.resyncs.stop();
       await delayedEvents.stop();

@@ -14,6 +14,7 @@ import type { PushRules } from '../push/push-rules.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { BackfillServices } from '../rooms/backfill/create-backfill.ts';
 import type { DelayedEvents } from '../rooms/delayed-events.ts';
+import type { Receiving } from '../rooms/receive/create-receiving.ts';
 import type { Serving } from '../rooms/remote/serve/create-serving.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
@@ -52,6 +53,8 @@ export interface Services extends AccountServices, ElsewhereServices, BackfillSe
   /** What the documents under `/.well-known/matrix` say. */
   readonly wellKnown: Config['wellKnown'];
   readonly rooms: Rooms;
+  /** What other servers send. */
+  readonly receiving: Receiving;
   readonly reports: Reports;
   readonly delayedEvents: DelayedEvents;
   readonly directory: Directory;

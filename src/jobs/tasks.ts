@@ -48,13 +48,7 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
       slice: () => stores.bodyPacker.packSome(bodiesPerSlice) === bodiesPerSlice,
     },
     ...searchTasks(searchIndex),
-    {
-      name: 'forget transaction IDs',
-      every: millis(10 * minute),
-      slice: () =>
-        db.write(() => stores.transactions.expire(millis(clock.now() - transactionLifetime), rowsPerSlice)) ===
-        rowsPerSlice,
-    },
+    ...transactionTasks(uses),
     ...e2eeTasks(e2ee),
     {
       name: 'forget interactive authentication that is over',
@@ -108,6 +102,24 @@ function mediaTasks({ media, mediaPruning }: TaskUses): BackgroundTask[] {
         await media.sweepOrphans();
         return false;
       },
+    },
+  ];
+}
+
+function transactionTasks({ db, stores, clock }: TaskUses): BackgroundTask[] {
+  return [
+    {
+      name: 'forget transaction IDs',
+      every: millis(10 * minute),
+      slice: () =>
+        db.write(() => stores.transactions.expire(millis(clock.now() - transactionLifetime), rowsPerSlice)) ===
+        rowsPerSlice,
+    },
+    {
+      name: 'forget transactions of other servers',
+      every: millis(10 * minute),
+      slice: () =>
+        db.write(() => stores.receivedTransactions.expire(millis(clock.now() - day), rowsPerSlice)) === rowsPerSlice,
     },
   ];
 }

@@ -12,6 +12,7 @@ import { type Difference, resolutionInput } from '../store/state/resolution-sour
 import type { CurrentChange, RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { Streams } from '../streams/streams.ts';
+import { Lru } from '../util/lru.ts';
 
 export interface StateEngineUses {
   readonly streams: Streams;
@@ -24,6 +25,9 @@ export interface StateEngineUses {
   readonly authEvents: { get(nid: EventNid): AuthEvent<EventNid> };
   readonly signatures: SignatureChecks<EventNid>;
 }
+
+/** Rooms that are being talked in on both sides of a fork; a few hundred bytes each. */
+const settledRooms = 256;
 
 /** A room as the engine needs it. */
 export interface ResolvedRoom {
@@ -46,6 +50,8 @@ export interface ResolvedState {
  */
 export class StateEngine {
   readonly #uses: StateEngineUses;
+  /** Ends whose states were last found to resolve to the current one: messages on a fork change nothing about that. */
+  readonly #settled = new Lru<RoomNid, string>(settledRooms);
 
   constructor(uses: StateEngineUses) {
     this.#uses = uses;
@@ -148,7 +154,19 @@ export class StateEngine {
   currentChanges(room: ResolvedRoom, forward: readonly EventNid[]): CurrentChange[] {
     const points = this.#pointsAfter(forward);
     if (points === undefined || points.length === 0) return [];
-    return this.#changes(this.resolvePoints(room, points), this.#uses.roomState.tip(room.nid));
+    const tip = this.#uses.roomState.tip(room.nid);
+    const distinct = this.#distinct(points);
+    const question = [tip, ...distinct].map(({ line, pos }) => `${line}:${pos}`).join(' ');
+    if (this.#settled.get(room.nid) === question) return [];
+    const changes = this.#changes(this.#resolveDistinct(room, distinct), tip);
+    if (changes.length === 0) this.#settled.set(room.nid, question);
+    return changes;
+  }
+
+  /** The room's states have been corrected where they were: what was resolved from them has to be resolved again. */
+  forgetResolved(room: RoomNid): void {
+    this.#uses.mergedPoints.forget(room);
+    this.#settled.delete(room);
   }
 
   /**
@@ -165,7 +183,7 @@ export class StateEngine {
       return [];
     }
     const isOnlyEnd = forward.length === 1 && forward[0] === event.nid;
-    if (isOnlyEnd && this.#isTip(room.nid, before)) {
+    if (isOnlyEnd && this.isTip(room.nid, before)) {
       return event.stateKey === null ? [] : [{ key: event.stateKey, event: event.nid }];
     }
     if (event.stateKey === null) return this.currentChanges(room, forward);
@@ -200,7 +218,8 @@ export class StateEngine {
     events.setAfter(event.nid, line === event.line ? undefined : { line, pos });
   }
 
-  #isTip(room: RoomNid, point: StatePoint): boolean {
+  /** Whether the state at a point is the current one, as far as that can be told without comparing them. */
+  isTip(room: RoomNid, point: StatePoint): boolean {
     const { stateLog, roomState } = this.#uses;
     const tip = roomState.tip(room);
     const normal = stateLog.normalise(point);

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 12;
+PRAGMA user_version = 13;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -111,6 +111,21 @@ CREATE TABLE current_state (
   pos   INTEGER NOT NULL,
   PRIMARY KEY (room, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deferred_pdu (
+  event    INTEGER PRIMARY KEY,
+  room     INTEGER NOT NULL,
+  origin   INTEGER NOT NULL,
+  missing  INTEGER NOT NULL,
+  redacted INTEGER NOT NULL,      -- 1: the content hash did not fit, the body is the redacted form
+  body     TEXT NOT NULL,         -- canonical JSON; signatures and hash are checked
+  tries    INTEGER NOT NULL,
+  retry_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX deferred_pdu_retry ON deferred_pdu (retry_at);
+
+CREATE INDEX deferred_pdu_room ON deferred_pdu (room);
 
 CREATE TABLE delayed_event (
   id      TEXT PRIMARY KEY,     -- the secret by which it is managed
@@ -544,6 +559,15 @@ CREATE TABLE receipt (
 CREATE INDEX receipt_pos ON receipt (pos, room);
 
 CREATE INDEX receipt_room_pos ON receipt (room, pos);
+
+CREATE TABLE received_transaction (
+  origin INTEGER PRIMARY KEY,
+  txn    TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  ts     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX received_transaction_ts ON received_transaction (ts);
 
 CREATE TABLE redaction (
   target    INTEGER PRIMARY KEY,

@@ -62,6 +62,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'remote_key_answer.server',
     'to_device_out.server',
     'to_device_seen.server',
+    'deferred_pdu.origin',
+    'received_transaction.origin',
   ],
   room: [
     'event.room',
@@ -91,6 +93,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'outgoing.room',
     'outgoing_room.room',
     'delayed_event.room',
+    'deferred_pdu.room',
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key', 'history_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],
@@ -134,6 +137,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'outgoing_room.event',
     'addressed_event.event',
     'delayed_event.event',
+    'deferred_pdu.event',
+    'deferred_pdu.missing',
   ],
 };
 

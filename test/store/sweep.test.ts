@@ -238,11 +238,14 @@ describe('the sweep', () => {
       .all();
     const words: [SweptKind, RegExp][] = [
       ['user', /\.(user|sender|uploader|creator|signer|reporter|reported)$/],
-      ['server', /\.server$/],
+      ['server', /\.(server|origin)$/],
       ['room', /\.room$/],
       ['state_key', /\.(state_key|key)$/],
       ['event_type', /\.(type|rel)$/],
-      ['event_id', /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread|root|edit)$/],
+      [
+        'event_id',
+        /^event(_raw|_body)?\.nid$|\.(event|child|parent|target|redaction|witness|thread|root|edit|missing)$/,
+      ],
     ];
     // Of the same name, but text or another number.
     const texts = new Set([

@@ -6,6 +6,7 @@ import { userKeyEndpoints } from './e2ee/keys.ts';
 import { keyEndpoints } from './keys/endpoints.ts';
 import { mediaEndpoints } from './media/download.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
+import { sendEndpoint } from './send.ts';
 import { versionEndpoint } from './server/version.ts';
 
 /** Every endpoint of the Server-Server API; without federation only those that tell what this server is. */
@@ -19,5 +20,6 @@ export function federationEndpoints(services: Services): Endpoint[] {
     ...userKeyEndpoints(services),
     ...directoryEndpoints(services),
     ...mediaEndpoints(services),
+    sendEndpoint(services),
   ];
 }

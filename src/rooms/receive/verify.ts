@@ -4,6 +4,7 @@ import { type ReceivedEvent, readEvent } from '../../protocol/events/read.ts';
 import { type EventLike, redact } from '../../protocol/events/redact.ts';
 import { canonicalForm } from '../../protocol/events/texts.ts';
 import { type NeededSignature, neededSignatures } from '../../protocol/events/verify.ts';
+import { isEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, KeyId, ServerName } from '../../protocol/ids/types.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
@@ -125,5 +126,5 @@ function redacted(value: unknown, { pdu, eventId, canonical }: ReceivedEvent, ru
 /** Old room versions say the ID in the event; for the others it takes an event that can be hashed. */
 function idIn(value: unknown, rules: RoomVersionRules): { eventId?: EventId } {
   const id = isJsonObject(value) && rules.eventIdFormat === 'v1' ? value['event_id'] : undefined;
-  return typeof id === 'string' ? { eventId: id as EventId } : {};
+  return typeof id === 'string' && isEventId(id) ? { eventId: id } : {};
 }

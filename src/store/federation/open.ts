@@ -1,7 +1,9 @@
 import type { Database } from '../db.ts';
+import { DeferredPduStore } from '../rooms/deferred-pdus.ts';
 import { DestinationStore } from './destinations.ts';
 import { DiscoveryStore } from './discovery.ts';
 import { OutgoingStore } from './outgoing.ts';
+import { ReceivedTransactionStore } from './received-transactions.ts';
 import { RemoteKeyStore } from './remote-keys.ts';
 import { RemoteServerStore } from './remote-servers.ts';
 import { ServerRooms } from './server-rooms.ts';
@@ -14,6 +16,8 @@ export interface FederationStores {
   readonly serverRooms: ServerRooms;
   readonly outgoing: OutgoingStore;
   readonly destinations: DestinationStore;
+  readonly deferredPdus: DeferredPduStore;
+  readonly receivedTransactions: ReceivedTransactionStore;
 }
 
 export function openFederationStores(db: Database): FederationStores {
@@ -25,5 +29,7 @@ export function openFederationStores(db: Database): FederationStores {
     serverRooms,
     outgoing: new OutgoingStore(db, serverRooms),
     destinations: new DestinationStore(db),
+    deferredPdus: new DeferredPduStore(db),
+    receivedTransactions: new ReceivedTransactionStore(db),
   };
 }

@@ -10,6 +10,7 @@ import remoteServers from './0009_remote_servers.sql' with { type: 'text' };
 import remoteDevices from './0010_remote_devices.sql' with { type: 'text' };
 import outbox from './0011_outbox.sql' with { type: 'text' };
 import remoteMedia from './0012_remote_media.sql' with { type: 'text' };
+import receiving from './0013_receiving.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -33,4 +34,5 @@ export const migrations: readonly Migration[] = [
   { version: 10, name: 'remote_devices', sql: remoteDevices, compat: 1 },
   { version: 11, name: 'outbox', sql: outbox, compat: 1 },
   { version: 12, name: 'remote_media', sql: remoteMedia, compat: 1 },
+  { version: 13, name: 'receiving', sql: receiving, compat: 1 },
 ];

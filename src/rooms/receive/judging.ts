@@ -1,0 +1,166 @@
+import type { AuthEvent } from '../../protocol/event-auth/types.ts';
+import type { EventId } from '../../protocol/ids/types.ts';
+import { pointBefore } from '../../store/events/event-row.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import { eventFlags } from '../../store/events/flags.ts';
+import type { EventNid, StatePoint } from '../../store/nids.ts';
+import { currentState, type StateSources, stateAt } from '../current-state.ts';
+import type { RoomInput } from '../input.ts';
+import type { KnownRoom } from '../known-rooms.ts';
+import type { StateEngine } from '../state-engine.ts';
+import type { AuthJudge } from './auth-judge.ts';
+import type { Fate, Lacking } from './fate.ts';
+import type { VerifiedEvent } from './verify.ts';
+
+export interface JudgingUses extends StateSources {
+  readonly events: EventStore;
+  readonly stateEngine: StateEngine;
+  readonly input: RoomInput;
+  readonly judge: AuthJudge;
+}
+
+/** What is known about an event besides what is stored. */
+export interface Circumstances {
+  /** More bits of `eventFlags`. */
+  readonly flags?: number;
+  /** The states after events that are not here, as other servers told them. */
+  readonly statesAfter?: ReadonlyMap<EventId, StatePoint>;
+}
+
+/** An event on its way through the phases, and what each has found out for the next. */
+interface Case extends Circumstances {
+  readonly room: KnownRoom;
+  readonly event: VerifiedEvent;
+  readonly nid: EventNid;
+  readonly asAuth: AuthEvent<EventNid>;
+  before: StatePoint | undefined;
+  /** `prev_events` that are not here. */
+  gap: EventNid[];
+  rejection: string | undefined;
+  softFailure: string | undefined;
+}
+
+type Verdict = Fate | Lacking | undefined;
+
+/**
+ * Decides about events of other servers whose signatures are right, one after the other in one write. It fetches
+ * nothing: what an event lacks is the answer, and whoever can get it comes back.
+ * @see https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ */
+export class Judging {
+  readonly #uses: JudgingUses;
+  readonly #phases: readonly (readonly [name: string, phase: (event: Case) => Verdict])[] = [
+    ['known', (event) => this.#known(event)],
+    ['auth-events', (event) => this.#authEvents(event)],
+    ['auth-static', (event) => this.#authStatic(event)],
+    ['state-before', (event) => this.#stateBefore(event)],
+    ['auth-state', (event) => this.#authState(event)],
+    ['soft-fail', (event) => this.#softFail(event)],
+    ['commit', (event) => this.#commit(event)],
+  ];
+
+  constructor(uses: JudgingUses) {
+    this.#uses = uses;
+  }
+
+  /** Inside a write. */
+  decide(room: KnownRoom, event: VerifiedEvent, circumstances: Circumstances = {}): Fate | Lacking {
+    const { interning, judge } = this.#uses;
+    const nid = interning.event(event.eventId);
+    const asAuth = judge.asAuthEvent(event, nid);
+    const found = { before: undefined, gap: [], rejection: undefined, softFailure: undefined };
+    const course: Case = { ...circumstances, ...found, room, event, nid, asAuth };
+    for (const [, phase] of this.#phases) {
+      const verdict = phase(course);
+      if (verdict !== undefined) return verdict;
+    }
+    throw new Error('no phase has decided about the event');
+  }
+
+  /** An outlier gets its place; what was rejected may have been for want of something that is here by now. */
+  #known({ nid }: Case): Verdict {
+    const row = this.#uses.events.row(nid);
+    if (row === undefined || (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
+    return { outcome: 'duplicate', nid, before: pointBefore(row) };
+  }
+
+  #authEvents({ room, event }: Case): Verdict {
+    const authEvents = this.#uses.judge.missing(room, event);
+    return authEvents.length === 0 ? undefined : { outcome: 'lacking', authEvents, prevEvents: [] };
+  }
+
+  /** 4. Passes authorisation rules based on the event's auth events. */
+  #authStatic(course: Case): Verdict {
+    const { room, asAuth } = course;
+    const verdict = this.#uses.judge.byAuthEvents(room, asAuth);
+    if (!verdict.allowed) course.rejection = `By its auth events: ${verdict.reason}`;
+    else if (asAuth.type === 'm.room.create') course.rejection = 'A room has one create event';
+    else if (asAuth.prevEvents.length === 0) course.rejection = 'It has no prev_events';
+    return undefined;
+  }
+
+  #stateBefore(course: Case): Verdict {
+    const { stateEngine, events, interning } = this.#uses;
+    const points: StatePoint[] = [];
+    const prevEvents: EventId[] = [];
+    for (const nid of course.asAuth.prevEvents) {
+      const eventId = interning.eventId(nid);
+      const told = course.statesAfter?.get(eventId);
+      const point = stateEngine.stateAfter(nid) ?? told;
+      if (point === undefined) prevEvents.push(eventId);
+      else points.push(point);
+      if (((events.row(nid)?.flags ?? eventFlags.OUTLIER) & eventFlags.OUTLIER) !== 0) course.gap.push(nid);
+    }
+    if (prevEvents.length === 0) {
+      if (points.length > 0) course.before = stateEngine.merge(course.room, points);
+      return undefined;
+    }
+    // Nothing is fetched for the sake of what is rejected anyway.
+    return course.rejection === undefined ? { outcome: 'lacking', authEvents: [], prevEvents } : undefined;
+  }
+
+  /** 5. Passes authorisation rules based on the state before the event. */
+  #authState(course: Case): Verdict {
+    const { room, asAuth, before } = course;
+    if (course.rejection !== undefined || before === undefined) return undefined;
+    const verdict = this.#uses.judge.inState(room.rules, asAuth, stateAt(this.#uses, before));
+    if (!verdict.allowed) course.rejection = `By the state before it: ${verdict.reason}`;
+    return undefined;
+  }
+
+  /** 6. Passes authorisation rules based on the current state of the room. */
+  #softFail(course: Case): Verdict {
+    const { room, asAuth, before } = course;
+    if (course.rejection !== undefined || before === undefined) return undefined;
+    const { stateEngine, judge } = this.#uses;
+    if (stateEngine.isTip(room.nid, before)) return undefined;
+    const verdict = judge.inState(room.rules, asAuth, currentState(this.#uses, room.nid));
+    if (!verdict.allowed) course.softFailure = `By the current state: ${verdict.reason}`;
+    return undefined;
+  }
+
+  #commit(course: Case): Fate {
+    const { room, event, nid, asAuth, before, gap, rejection, softFailure, flags = 0 } = course;
+    const { input, judge, events } = this.#uses;
+    const outcome = rejection !== undefined ? 'rejected' : softFailure !== undefined ? 'soft-failed' : 'accepted';
+    const reason = rejection ?? softFailure;
+    const fate = { outcome, nid, before, ...(reason === undefined ? {} : { reason }) } as const;
+    // Rejected before, and still.
+    const known = events.row(nid);
+    const isRejected = outcome === 'rejected' && known !== undefined && (known.flags & eventFlags.REJECTED) !== 0;
+    if (isRejected && (before === undefined || pointBefore(known) !== undefined)) return fate;
+    input.commit({
+      room: room.nid,
+      rules: room.rules,
+      event,
+      nid,
+      outcome,
+      before,
+      prevEvents: asAuth.prevEvents,
+      authEvents: judge.cited(room, event),
+      flags,
+      ...(outcome === 'accepted' && gap.length > 0 ? { gap } : {}),
+    });
+    return fate;
+  }
+}

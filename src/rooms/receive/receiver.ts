@@ -1,0 +1,278 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { limitExceeded } from '../../protocol/errors.ts';
+import { readEvent } from '../../protocol/events/read.ts';
+import type { EventId, ServerName } from '../../protocol/ids/types.ts';
+import { serverOf } from '../../protocol/ids/user-id.ts';
+import type { Database } from '../../store/db.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { RoomNid, StatePoint } from '../../store/nids.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import { millis } from '../../util/brand.ts';
+import type { Clock } from '../../util/clock.ts';
+import { isJsonObject } from '../../util/json.ts';
+import { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { Log } from '../../util/log.ts';
+import { Lru } from '../../util/lru.ts';
+import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
+import type { ServerAccess } from '../server-access.ts';
+import { type Completion, serversToAsk } from './completion.ts';
+import type { Deferred } from './deferred.ts';
+import { Effort } from './effort.ts';
+import { errorOf, type Fate, type Lacking } from './fate.ts';
+import type { Circumstances, Judging } from './judging.ts';
+import type { OutsideRooms } from './outside-rooms.ts';
+import { byCitation } from './topology.ts';
+import type { EventVerifier, VerifiedEvent } from './verify.ts';
+
+export interface ReceiverUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly roomState: RoomStateStore;
+  readonly knownRooms: KnownRooms;
+  readonly serverAccess: ServerAccess;
+  readonly verifier: EventVerifier;
+  readonly judging: Judging;
+  readonly completion: Completion;
+  readonly deferred: Deferred;
+  readonly outsideRooms: OutsideRooms;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly serverName: ServerName;
+}
+
+/** What became of one event that a server handed in. */
+export type Accepted = Fate;
+
+/** Waiting or running for one room: each holds a transaction's events at most. */
+const longestLane = 1000;
+const longestFetchLane = 50;
+/** Judged in one database transaction: some milliseconds of the main thread. */
+const judgedAtOnce = 50;
+/** Rounds of fetching what lacks and judging again. */
+const mostRounds = 40;
+/** A server whose events could not be completed does not make the room wait again so soon. */
+const shunnedFor = 60_000;
+/** Servers in rooms that are remembered for that. */
+const mostShunned = 512;
+
+interface Judged {
+  readonly fates: Map<EventId, Fate>;
+  readonly lacking: Map<EventId, Lacking>;
+}
+
+/**
+ * Takes events of other servers into rooms. What needs nothing from elsewhere is decided at once, a transaction's events
+ * of a room in one write; the rest waits, without holding up others, until what it cites is fetched, or is deferred.
+ * @see https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ */
+export class Receiver {
+  /** Whoever changes a room's history or takes over its state runs in the room's lane. */
+  readonly lanes = new KeyedQueue<RoomNid>(longestLane);
+  readonly #fetching = new KeyedQueue<RoomNid>(longestFetchLane);
+  /** Until when (monotonic) events of a server in a room are not completed at once. */
+  readonly #shunned = new Lru<string, number>(mostShunned);
+  readonly #uses: ReceiverUses;
+
+  constructor(uses: ReceiverUses) {
+    this.#uses = uses;
+  }
+
+  /** Begins to try deferred events again. */
+  start(): void {
+    this.#uses.deferred.start((room, origin, events) => this.#tryAgain(room, origin, events));
+  }
+
+  stop(): Promise<void> {
+    return this.#uses.deferred.stop();
+  }
+
+  /**
+   * Events of any rooms as `parseExactJson` read them, at most a transaction's worth. Answers for each event whose ID
+   * can be told what the sender is to know: an error, or that it need not send it again.
+   */
+  async receive(
+    origin: ServerName,
+    pdus: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<Map<string, { error?: string }>> {
+    const results = new Map<string, { error?: string }>();
+    const rooms = Map.groupBy(pdus, (pdu) => roomIdIn(pdu));
+    await Promise.all([...rooms].map(([roomId, values]) => this.#receiveIn(origin, roomId, values, results, signal)));
+    return results;
+  }
+
+  /**
+   * One event that another server hands in by a handshake which we answer: all checks, and it is passed on to the
+   * others in the room. It is never deferred.
+   */
+  async accept(origin: ServerName, room: KnownRoom, event: VerifiedEvent, flags = 0): Promise<Accepted> {
+    const fates = await this.#process(origin, room, [event], { flags }, false);
+    return fates.get(event.eventId) ?? { outcome: 'dropped', reason: 'What the event cites cannot be had' };
+  }
+
+  async #receiveIn(
+    origin: ServerName,
+    roomId: string | undefined,
+    values: readonly unknown[],
+    results: Map<string, { error?: string }>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const room = roomId === undefined ? undefined : this.#uses.knownRooms.find(roomId);
+    if (room === undefined || !this.#uses.serverAccess.isInRoom(room.nid, this.#uses.serverName)) {
+      const fates = await this.#uses.outsideRooms.receive(roomId, values, signal);
+      for (const [id, fate] of fates) results.set(id, errorOf(fate));
+      return;
+    }
+    if (!this.#uses.serverAccess.aclAllows(room.nid, origin)) {
+      for (const value of values) {
+        const read = readEvent(value, room.rules);
+        if (read.ok) results.set(read.event.eventId, { error: 'Your server is not allowed in this room' });
+      }
+      return;
+    }
+    const { events, problems } = await this.#uses.verifier.verify(values, room.rules, signal);
+    for (const { eventId, reason } of problems) if (eventId !== undefined) results.set(eventId, { error: reason });
+    const fates = await this.#process(origin, room, events, {}, true);
+    for (const [id, fate] of fates) results.set(id, errorOf(fate));
+  }
+
+  /** Judges what can be judged, and fetches what the rest lacks. */
+  async #process(
+    origin: ServerName,
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    circumstances: Circumstances,
+    mayDefer: boolean,
+  ): Promise<Map<EventId, Fate>> {
+    const judged = await this.#inLane(room, events, circumstances);
+    if (judged.lacking.size > 0) {
+      const left = events.filter(({ eventId }) => judged.lacking.has(eventId));
+      const work = () => this.#complete(origin, room, left, circumstances, judged);
+      const place = `${room.nid} ${origin}`;
+      const isShunned = mayDefer && (this.#shunned.get(place) ?? 0) > this.#uses.clock.monotonic();
+      if (!isShunned) await this.#fetching.run(room.nid, work);
+      if (judged.lacking.size > 0) this.#shunned.set(place, this.#uses.clock.monotonic() + shunnedFor);
+      if (mayDefer) this.#defer(origin, room, left, judged);
+    }
+    await this.#judgeReady(origin, room, judged.fates);
+    return judged.fates;
+  }
+
+  /** Fetches and judges in turn until everything is decided or nothing more can be had. */
+  async #complete(
+    origin: ServerName,
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    circumstances: Circumstances,
+    judged: Judged,
+  ): Promise<void> {
+    const { completion, clock } = this.#uses;
+    using effort = new Effort(this.#servers(origin, room, events), clock);
+    const statesAfter = new Map<EventId, StatePoint>();
+    const left = new Map(events.map((event) => [event.eventId, event]));
+    for (let round = 0; round < mostRounds && left.size > 0; round++) {
+      // What another transaction brought meanwhile may be all that lacked.
+      const now = await this.#inLane(room, [...left.values()], { ...circumstances, statesAfter });
+      for (const [id, fate] of now.fates) {
+        judged.fates.set(id, fate);
+        judged.lacking.delete(id);
+        left.delete(id);
+      }
+      for (const [id, lacking] of now.lacking) if (judged.lacking.has(id)) judged.lacking.set(id, lacking);
+      if (now.lacking.size === 0) return;
+      if (!(await completion.step(room, { events: left, statesAfter }, now.lacking, effort))) return;
+    }
+  }
+
+  /** Keeps what lacks something for later. */
+  #defer(origin: ServerName, room: KnownRoom, events: readonly VerifiedEvent[], { fates, lacking }: Judged): void {
+    const { db, deferred } = this.#uses;
+    db.write<void>(() => {
+      for (const event of events) {
+        const lacks = lacking.get(event.eventId);
+        if (lacks === undefined) continue;
+        const reason = 'What the event cites cannot be had';
+        const isKept = deferred.keep(room.nid, origin, event, lacks);
+        fates.set(event.eventId, { outcome: isKept ? 'deferred' : 'dropped', reason });
+      }
+    });
+  }
+
+  /** Deferred events that lacked what has just come in. */
+  async #judgeReady(origin: ServerName, room: KnownRoom, fates: ReadonlyMap<EventId, Fate>): Promise<void> {
+    if (![...fates.values()].some(({ outcome }) => outcome !== 'duplicate' && outcome !== 'dropped')) return;
+    const ready = this.#uses.deferred.ready(room.nid);
+    if (ready.length === 0) return;
+    const { lacking } = await this.#inLane(room, ready, {});
+    this.#uses.db.write<void>(() => {
+      for (const event of ready) {
+        const lacks = lacking.get(event.eventId);
+        if (lacks !== undefined) this.#uses.deferred.keep(room.nid, origin, event, lacks);
+      }
+    });
+  }
+
+  async #tryAgain(nid: RoomNid, origin: ServerName, events: readonly VerifiedEvent[]): Promise<void> {
+    const { interning, knownRooms, serverAccess, serverName } = this.#uses;
+    const room = knownRooms.find(interning.roomId(nid));
+    if (room === undefined || !serverAccess.isInRoom(nid, serverName)) return;
+    this.#shunned.delete(`${nid} ${origin}`);
+    await this.#process(origin, room, events, {}, true);
+  }
+
+  /** Ancestors first, in slices of one write each. Throws 429 M_LIMIT_EXCEEDED if the room has too much to do. */
+  async #inLane(room: KnownRoom, events: readonly VerifiedEvent[], circumstances: Circumstances): Promise<Judged> {
+    const judged: Judged = { fates: new Map(), lacking: new Map() };
+    const ordered = byCitation(events);
+    const work = async () => {
+      for (let at = 0; at < ordered.length; at += judgedAtOnce) {
+        if (at > 0) await nextTurn();
+        this.#judge(room, ordered.slice(at, at + judgedAtOnce), circumstances, judged);
+      }
+    };
+    const running = this.lanes.run(room.nid, work);
+    if (running === undefined) throw limitExceeded(millis(10_000));
+    await running;
+    return judged;
+  }
+
+  #judge(room: KnownRoom, events: readonly VerifiedEvent[], circumstances: Circumstances, judged: Judged): void {
+    const { db } = this.#uses;
+    const verdicts = db.write<[EventId, Fate | Lacking][]>(() =>
+      events.map((event): [EventId, Fate | Lacking] => [event.eventId, this.#judgeOne(room, event, circumstances)]),
+    );
+    for (const [id, verdict] of verdicts) {
+      if (verdict.outcome === 'lacking') judged.lacking.set(id, verdict);
+      else judged.fates.set(id, verdict);
+    }
+  }
+
+  /** In a savepoint: an event that we fail at takes no other with it. */
+  #judgeOne(room: KnownRoom, event: VerifiedEvent, circumstances: Circumstances): Fate | Lacking {
+    const { db, judging, deferred, log, interning } = this.#uses;
+    try {
+      return db.write<Fate | Lacking>(() => {
+        const verdict = judging.decide(room, event, circumstances);
+        if (verdict.outcome !== 'lacking') deferred.settle(interning.event(event.eventId));
+        return verdict;
+      });
+    } catch (error) {
+      log.error('receive.failed', { event: event.eventId, room: room.roomId, error });
+      return { outcome: 'dropped', reason: 'The event could not be processed' };
+    }
+  }
+
+  #servers(origin: ServerName, room: KnownRoom, events: readonly VerifiedEvent[]): ServerName[] {
+    const { roomState, interning, serverName } = this.#uses;
+    const makers = events.map(({ pdu }) => serverOf(pdu.sender));
+    const now = roomState.info(room.nid)?.lastPos;
+    const others = now === undefined ? [] : roomState.servers.at(room.nid, now, 0, 8);
+    const names = others.map((server) => interning.serverName(server));
+    return serversToAsk(origin, makers, names, serverName);
+  }
+}
+
+function roomIdIn(pdu: unknown): string | undefined {
+  const roomId = isJsonObject(pdu) ? pdu['room_id'] : undefined;
+  return typeof roomId === 'string' ? roomId : undefined;
+}
