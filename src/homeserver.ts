@@ -297,6 +297,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       uia: users.uia,
       e2ee,
       searchIndex,
+      federation,
     }),
     {
       clock,

@@ -31,6 +31,8 @@ const refreshAhead = 60 * 60 * 1000;
 /** The public keys of all servers, our own too. */
 export class KeyRing {
   readonly #uses: KeyRingUses;
+  /** Our own keys, prepared: a handful. */
+  readonly #own = new Map<KeyId, VerifyKey>();
 
   constructor(uses: KeyRingUses) {
     this.#uses = uses;
@@ -105,7 +107,9 @@ export class KeyRing {
   #ownKey(keyId: KeyId, validAt: Millis, strict: boolean): VerifyKey | undefined {
     const row = this.#uses.serverKeys.list().find((each) => each.keyId === keyId);
     if (row === undefined || (strict && row.expired !== null && row.expired < validAt)) return undefined;
-    return VerifyKey.from(row.publicKey);
+    const prepared = this.#own.get(keyId) ?? VerifyKey.from(row.publicKey);
+    if (prepared !== undefined) this.#own.set(keyId, prepared);
+    return prepared;
   }
 }
 

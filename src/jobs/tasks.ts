@@ -1,4 +1,5 @@
 import type { E2ee } from '../e2ee/create-e2ee.ts';
+import type { Federation } from '../federation/create-federation.ts';
 import type { Media } from '../media/media.ts';
 import type { RemoteMediaPruning } from '../media/remote/remote-media-pruning.ts';
 import type { SearchIndex } from '../search/search-index.ts';
@@ -21,6 +22,7 @@ export interface TaskUses {
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
+  readonly federation: Pick<Federation, 'reachability'>;
 }
 
 const second = 1000;
@@ -40,7 +42,7 @@ const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
-  const { db, stores, sweep, clock, uia, e2ee, searchIndex } = uses;
+  const { db, stores, sweep, clock, uia, e2ee, searchIndex, federation } = uses;
   return [
     {
       name: 'pack bodies',
@@ -50,6 +52,7 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
     ...searchTasks(searchIndex),
     ...transactionTasks(uses),
     ...e2eeTasks(e2ee),
+    ...federationTasks(federation),
     {
       name: 'forget interactive authentication that is over',
       every: millis(10 * minute),
@@ -154,6 +157,16 @@ function e2eeTasks({ toDevice, backups, remote }: TaskUses['e2ee']): BackgroundT
       name: 'sweep deleted backups of room keys',
       every: millis(10 * minute),
       slice: () => backups.sweep(rowsPerSlice),
+    },
+  ];
+}
+
+function federationTasks({ reachability }: TaskUses['federation']): BackgroundTask[] {
+  return [
+    {
+      name: 'forget servers that are long gone',
+      every: millis(hour),
+      slice: () => reachability.forgetSome(rowsPerSlice),
     },
   ];
 }

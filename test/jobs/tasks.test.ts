@@ -16,6 +16,7 @@ async function opened() {
   const { db, stores, services } = hs;
   const sweep = new Sweep(db, stores.interning, { clock, serverName: asServerName('localhost') });
   const tasks = backgroundTasks({
+    federation: services.federation,
     db,
     stores,
     sweep,

@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { asKeyId } from '../../src/protocol/ids/key-id.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import { signJson } from '../../src/protocol/signing/json.ts';
+import { SigningKey } from '../../src/protocol/signing/keys.ts';
+import { millis } from '../../src/util/brand.ts';
+import type { JsonObject } from '../../src/util/json.ts';
+import type { ScriptedServer } from '../support/federation/scripted-server.ts';
+import { Universe } from '../support/universe.ts';
+
+const hour = 3_600_000;
+const day = 24 * hour;
+const keyPath = '/_matrix/key/v2/server';
+const s1 = asKeyId('ed25519:s1');
+
+async function world(settings: Readonly<Record<string, unknown>> = {}) {
+  const universe = await Universe.open(['a.test'], settings);
+  const b = universe.script('b.test');
+  const ring = () => universe.world('a.test').hs.services.federation.keyRing;
+  const now = () => universe.clock.now();
+  const ensure = (server = b, keyIds = [server.key.keyId], validAt: number = now()) =>
+    ring().ensure([{ server: server.name, keyIds, validAt: millis(validAt) }]);
+  const has = (validAt: number, strict = true, keyId = s1) =>
+    ring().key(b.name, keyId, millis(validAt), strict) !== undefined;
+  /** How often each server was asked for keys. */
+  const asked = () => {
+    const counts: Record<string, number> = {};
+    for (const { to } of universe.calls) counts[to] = (counts[to] ?? 0) + 1;
+    return counts;
+  };
+  return { universe, b, ring, now, ensure, has, asked, [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose]() };
+}
+
+/** What a server may say about its keys. */
+function published(
+  server: ScriptedServer,
+  fields: JsonObject,
+  signers: readonly SigningKey[] = [server.key],
+): JsonObject {
+  const answer: JsonObject = {
+    server_name: server.name,
+    verify_keys: { [server.key.keyId]: { key: server.key.publicKeyBase64 } },
+    old_verify_keys: {},
+    ...fields,
+  };
+  return signers.reduce((signed, key) => signJson(signed, server.name, key), answer);
+}
+
+describe('the keys of another server', () => {
+  it('are asked for once, and stay known over a restart', async () => {
+    await using w = await world();
+    assert.equal(w.has(w.now()), false);
+    await Promise.all([w.ensure(), w.ensure(), w.ensure()]);
+    assert.deepEqual(w.ring().key(w.b.name, s1, w.now(), true)?.bytes, w.b.key.publicKey);
+    await w.universe.restart('a.test');
+    await w.ensure();
+    assert.equal(w.has(w.now()), true);
+    assert.deepEqual(w.asked(), { 'b.test': 1 });
+  });
+
+  it('count up to valid_until_ts where validity is enforced, and for ever where it is not', async () => {
+    await using w = await world();
+    await w.ensure();
+    const until = w.now() + day;
+    assert.deepEqual([w.has(until), w.has(until + 1), w.has(until + 1, false)], [true, false, true]);
+    assert.equal(w.has(0), true);
+  });
+
+  it('count for a week at most, however far ahead their server says', async () => {
+    await using w = await world();
+    w.b.on('GET', keyPath, () => w.b.publishedKeys(1000 * day));
+    await w.ensure();
+    const until = w.now() + 7 * day;
+    assert.deepEqual([w.has(until), w.has(until + 1)], [true, false]);
+    w.universe.clock.advance(7 * day + 1);
+    await w.ensure();
+    assert.deepEqual(w.asked(), { 'b.test': 2 });
+    assert.equal(w.has(w.now()), true);
+  });
+
+  it('that are old count up to expired_ts', async () => {
+    await using w = await world();
+    const old = new SigningKey(asKeyId('ed25519:old'), Buffer.alloc(32, 3));
+    const expired = w.now() - 10 * day;
+    const old_verify_keys = { [old.keyId]: { key: old.publicKeyBase64, expired_ts: expired } };
+    w.b.on('GET', keyPath, () => published(w.b, { old_verify_keys, valid_until_ts: w.now() + day }));
+    await w.ensure(w.b, [old.keyId], expired);
+    const has = (time: number, strict: boolean) => w.has(time, strict, old.keyId);
+    assert.deepEqual([has(expired, true), has(expired + 1, true), has(expired + 1, false)], [true, false, true]);
+    await w.ensure(w.b, [old.keyId], expired);
+    assert.deepEqual(w.asked(), { 'b.test': 1 });
+  });
+
+  it('become old when their server says so', async () => {
+    await using w = await world();
+    await w.ensure();
+    const old = w.b.key;
+    const expired = w.now() + hour;
+    Object.assign(w.b, { key: new SigningKey(asKeyId('ed25519:s2'), Buffer.alloc(32, 3)) });
+    const old_verify_keys = { [old.keyId]: { key: old.publicKeyBase64, expired_ts: expired } };
+    w.b.on('GET', keyPath, () => published(w.b, { old_verify_keys, valid_until_ts: w.now() + day }));
+    w.universe.clock.advance(2 * hour);
+    await w.ensure();
+    assert.deepEqual([w.has(expired), w.has(expired + 1)], [true, false]);
+  });
+
+  it('are asked for again shortly before their time is over, without anybody waiting', async () => {
+    await using w = await world();
+    await w.ensure();
+    w.universe.clock.advance(22 * hour);
+    await w.ensure();
+    assert.deepEqual(w.asked(), { 'b.test': 1 });
+    w.universe.clock.advance(1.5 * hour);
+    await w.ensure();
+    await w.universe.until(() => w.has(w.now() + 23 * hour));
+    assert.deepEqual(w.asked(), { 'b.test': 2 });
+  });
+
+  const forgeries: readonly [string, (b: ScriptedServer, now: number) => JsonObject][] = [
+    ['without signature', (b, now) => published(b, { valid_until_ts: now + day }, [])],
+    [
+      'signed with another key',
+      (b, now) => published(b, { valid_until_ts: now + day }, [new SigningKey(s1, Buffer.alloc(32, 8))]),
+    ],
+    [
+      'signed with an old key only',
+      (b, now) => {
+        const old = new SigningKey(asKeyId('ed25519:old'), Buffer.alloc(32, 3));
+        const old_verify_keys = { [old.keyId]: { key: old.publicKeyBase64, expired_ts: 1 } };
+        return published(b, { old_verify_keys, valid_until_ts: now + day }, [old]);
+      },
+    ],
+    ['changed after signing', (b, now) => ({ ...b.publishedKeys(), valid_until_ts: now + 2 * day })],
+    [
+      'of another server',
+      (b, now) =>
+        signJson(
+          { ...published(b, { valid_until_ts: now + day }, []), server_name: 'c.test' },
+          asServerName('c.test'),
+          b.key,
+        ),
+    ],
+    ['without validity', (b) => published(b, {})],
+    [
+      'with a fraction as validity',
+      (b) => published(b, { valid_until_ts: 1 }) && { ...b.publishedKeys(), valid_until_ts: 1.5 },
+    ],
+    ['without keys', (b, now) => published(b, { verify_keys: {}, valid_until_ts: now + day })],
+    [
+      'with more keys than anybody has',
+      (b, now) => {
+        const old = Array.from({ length: 200 }, (_, i) => [
+          `ed25519:o${i}`,
+          { key: b.key.publicKeyBase64, expired_ts: 1 },
+        ]);
+        return published(b, { old_verify_keys: Object.fromEntries(old), valid_until_ts: now + day });
+      },
+    ],
+    ['of 200 KiB', (b, now) => published(b, { x: 'x'.repeat(200_000), valid_until_ts: now + day })],
+  ];
+  for (const [what, answer] of forgeries) {
+    it(`are not believed ${what}`, async () => {
+      await using w = await world();
+      w.b.on('GET', keyPath, () => answer(w.b, w.now()));
+      await w.ensure();
+      assert.equal(w.has(w.now(), false), false);
+      assert.deepEqual(w.asked(), { 'b.test': 1 });
+    });
+  }
+
+  it('are not asked for again at once when they could not be had, nor for ever new names', async () => {
+    await using w = await world();
+    w.b.on('GET', keyPath, () => ({}));
+    for (let i = 0; i < 10; i++) await w.ensure();
+    assert.deepEqual(w.asked(), { 'b.test': 1 });
+    w.universe.clock.advance(60_000);
+    w.b.on('GET', keyPath, () => w.b.publishedKeys());
+    await w.ensure();
+    assert.equal(w.has(w.now()), true);
+    for (let i = 0; i < 10; i++) await w.ensure(w.b, [asKeyId(`ed25519:n${i}`)]);
+    assert.ok((w.asked()['b.test'] ?? 0) <= 6);
+  });
+
+  it('are not asked for again and again because something claims to be of the future', async () => {
+    await using w = await world();
+    await w.ensure();
+    for (let i = 0; i < 10; i++) await w.ensure(w.b, [s1], w.now() + 1000 * day);
+    assert.deepEqual(w.asked(), { 'b.test': 1 });
+  });
+
+  it('of many servers are asked for together, sixteen at once, whoever does not answer', async () => {
+    await using w = await world();
+    let now = 0;
+    let most = 0;
+    const servers = Array.from({ length: 60 }, (_, i) => w.universe.script(`s${i}.test`));
+    for (const [i, server] of servers.entries()) {
+      server.on('GET', keyPath, async () => {
+        most = Math.max(most, ++now);
+        await new Promise(setImmediate);
+        now--;
+        return i % 3 === 0 ? {} : server.publishedKeys();
+      });
+    }
+    await w.ring().ensure(servers.map(({ name, key }) => ({ server: name, keyIds: [key.keyId], validAt: w.now() })));
+    const known = servers.filter(({ name, key }) => w.ring().key(name, key.keyId, w.now(), true) !== undefined);
+    assert.equal(known.length, 40);
+    assert.ok(most > 4 && most <= 16, `${most} at once`);
+  });
+
+  it('are not waited for after the signal', async () => {
+    await using w = await world();
+    let answer: (keys: JsonObject) => void = () => {};
+    w.b.on('GET', keyPath, () => new Promise((resolve) => (answer = resolve)));
+    const abort = new AbortController();
+    const waiting = w.ring().ensure([{ server: w.b.name, keyIds: [s1], validAt: w.now() }], abort.signal);
+    await w.universe.until(() => w.asked()['b.test'] === 1);
+    abort.abort();
+    await waiting;
+    answer(w.b.publishedKeys());
+    await w.universe.until(() => w.has(w.now()));
+  });
+});
+
+describe('our own keys', () => {
+  it('are known too, old ones up to when they were put away', async () => {
+    await using w = await world();
+    const { hs } = w.universe.world('a.test');
+    const a = asServerName('a.test');
+    const [first] = hs.admin.signingKeys.list();
+    assert.ok(first);
+    const keyId = asKeyId(first.keyId);
+    assert.ok(w.ring().key(a, keyId, millis(w.now() + 1000 * day), true));
+    hs.admin.signingKeys.rotate();
+    const rotated = w.now();
+    assert.ok(w.ring().key(a, keyId, rotated, true));
+    assert.equal(w.ring().key(a, keyId, millis(rotated + 1), true), undefined);
+    assert.ok(w.ring().key(a, keyId, millis(rotated + 1), false));
+    await w.ring().ensure([{ server: a, keyIds: [keyId, s1], validAt: w.now() }]);
+    assert.deepEqual(w.asked(), {});
+  });
+});
+
+describe('a notary', () => {
+  const settings = { federation: { notaries: ['n.test'] } };
+
+  /** A notary that tells what servers say, with its signature, or something else. */
+  async function notaryWorld(change: (answer: JsonObject, notary: ScriptedServer) => JsonObject) {
+    const w = await world(settings);
+    const notary = w.universe.script('n.test');
+    const servers = [w.b, w.universe.script('c.test')];
+    const questions: JsonObject[] = [];
+    notary.on('POST', '/_matrix/key/v2/query', ({ body }) => {
+      questions.push(body.server_keys);
+      const answers = servers.filter(({ name }) => name in body.server_keys).map((each) => each.publishedKeys());
+      return { server_keys: answers.map((answer) => change(answer, notary)) };
+    });
+    return { ...w, notary, servers, questions };
+  }
+  const signed = (answer: JsonObject, notary: ScriptedServer) => signJson(answer, notary.name, notary.key);
+
+  it('is asked first, for all servers in one question', async () => {
+    await using w = await notaryWorld(signed);
+    await w.ring().ensure(w.servers.map(({ name, key }) => ({ server: name, keyIds: [key.keyId], validAt: w.now() })));
+    const wanted = { 'ed25519:s1': { minimum_valid_until_ts: w.now() } };
+    assert.deepEqual(w.questions, [{ 'b.test': wanted, 'c.test': wanted }]);
+    assert.equal(w.has(w.now()), true);
+    assert.deepEqual(w.asked(), { 'n.test': 2 });
+  });
+
+  const useless: readonly [string, (answer: JsonObject, notary: ScriptedServer) => JsonObject][] = [
+    ['does not sign', (answer) => answer],
+    [
+      'signs with a key that it does not publish',
+      (answer, { name }) => signJson(answer, name, new SigningKey(s1, Buffer.alloc(32, 8))),
+    ],
+    ['changes what was said', (answer, notary) => signed({ ...answer, valid_until_ts: 1 }, notary)],
+    ['tells of others', (answer, notary) => signed({ ...answer, server_name: 'd.test' }, notary)],
+    ['talks nonsense', () => ({ hello: ['world'] })],
+  ];
+  for (const [what, change] of useless) {
+    it(`that ${what} is passed over, and the server itself is asked`, async () => {
+      await using w = await notaryWorld(change);
+      await w.ensure();
+      assert.equal(w.has(w.now()), true);
+      assert.equal(w.asked()['b.test'], 1);
+    });
+  }
+
+  it('that is away is passed over', async () => {
+    await using w = await world(settings);
+    await w.ensure();
+    assert.equal(w.has(w.now()), true);
+    assert.deepEqual(w.asked(), { 'n.test': 1, 'b.test': 1 });
+  });
+
+  it('with an older answer than ours does not bring an old key back', async () => {
+    await using w = await notaryWorld((_, notary) => signed(stale, notary));
+    const stale = w.b.publishedKeys();
+    const old = w.b.key;
+    Object.assign(w.b, { key: new SigningKey(asKeyId('ed25519:s2'), Buffer.alloc(32, 3)) });
+    w.universe.clock.advance(hour);
+    const expired = w.now();
+    const old_verify_keys = { [old.keyId]: { key: old.publicKeyBase64, expired_ts: expired } };
+    w.b.on('GET', keyPath, () => published(w.b, { old_verify_keys, valid_until_ts: w.now() + day }));
+    await w.ensure();
+    assert.deepEqual([w.has(expired), w.has(expired + 1)], [true, false]);
+    await w.ensure(w.b, [asKeyId('ed25519:s3')]);
+    assert.equal(w.questions.length, 2);
+    assert.deepEqual([w.has(expired), w.has(expired + 1)], [true, false]);
+  });
+});
