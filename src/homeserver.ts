@@ -236,7 +236,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     rooms,
     signer,
     people: users.people,
-    keyRing: federation.keyRing,
+    receiving,
     inviteObservers: [pushCounts],
   });
   const services: Services = {

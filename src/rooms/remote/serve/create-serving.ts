@@ -1,4 +1,3 @@
-import type { KeyRing } from '../../../federation/key-ring.ts';
 import type { EventSigner } from '../../../protocol/events/build.ts';
 import type { Database } from '../../../store/db.ts';
 import type { UserNid } from '../../../store/nids.ts';
@@ -9,12 +8,13 @@ import type { Random } from '../../../util/random.ts';
 import { LocalEvents } from '../../local-events.ts';
 import type { LocalPeople } from '../../member-rules.ts';
 import type { EventObserver } from '../../observer.ts';
-import { EventVerifier } from '../../receive/verify.ts';
+import type { Receiving } from '../../receive/create-receiving.ts';
 import type { Rooms } from '../../rooms.ts';
 import { verifiedSignatures } from '../../signatures.ts';
 import { ServerVisibility } from '../server-visibility.ts';
 import { StateAnswers } from '../state-answers.ts';
 import { AskedRooms } from './asked-rooms.ts';
+import { Handshakes } from './handshakes.ts';
 import { HistoryAnswers } from './history-answers.ts';
 import { IncomingInvites } from './incoming-invites.ts';
 import { Templates } from './templates.ts';
@@ -23,6 +23,7 @@ import { Templates } from './templates.ts';
 export interface Serving {
   readonly asked: AskedRooms;
   readonly templates: Templates;
+  readonly handshakes: Handshakes;
   readonly invites: IncomingInvites;
   readonly history: HistoryAnswers;
   readonly stateAnswers: StateAnswers;
@@ -34,10 +35,10 @@ export interface ServingUses {
   readonly streams: Streams;
   readonly clock: Clock;
   readonly random: Random;
-  readonly keyRing: KeyRing;
   readonly signer: EventSigner;
   readonly people: LocalPeople;
   readonly rooms: Rooms;
+  readonly receiving: Receiving;
   /** Told of an invite to a room that is not known here. */
   readonly inviteObservers: readonly EventObserver[];
 }
@@ -49,13 +50,14 @@ export function createServing(uses: ServingUses): Serving {
   const { serverName } = signer;
   const base = { ...uses, ...stores, authEvents, stateEngine, input, moments, access, serverName, rooms: known };
   const asked = new AskedRooms(base);
-  const verifier = new EventVerifier(uses.keyRing);
+  const { verifier, receiver } = uses.receiving;
   const localEvents = new LocalEvents(base);
   const stateAnswers = new StateAnswers(base);
   const visibility = new ServerVisibility({ ...base, isErased: (user: UserNid) => people.isErased(user) });
   return {
     asked,
     templates: new Templates({ ...base, localEvents, signatures: verifiedSignatures, asked }),
+    handshakes: new Handshakes({ ...base, asked, verifier, receiver, stateAnswers }),
     invites: new IncomingInvites({ ...base, asked, verifier, inviteObservers }),
     history: new HistoryAnswers({ ...base, asked, visibility, stateAnswers }),
     stateAnswers,
