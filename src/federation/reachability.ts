@@ -26,6 +26,12 @@ const noteEvery = 15 * 60 * 1000;
 /** A back-off ends at a moment in its last fifth, so that servers which failed together are not asked together. */
 const jitter = 0.2;
 
+/** So many servers that fail after one another, with none that answers between: it is our own line that was cut. */
+const outage = 3;
+
+/** Servers that are let go when the line is there again; what is still left alone then waits as it would have. */
+const mostReleased = 1000;
+
 /** After so long without a word a server is forgotten; one that has never answered, much earlier. */
 const forgetAfter = { known: 90 * day, never: day };
 
@@ -37,6 +43,10 @@ const forgetAfter = { known: 90 * day, never: day };
 export class Reachability {
   readonly #uses: ReachabilityUses;
   readonly #onUp: ((server: ServerName) => void)[] = [];
+  /** Failed since somebody answered last: as many as make an outage. */
+  readonly #failedInARow = new Set<ServerName>();
+  /** When the first of them did. */
+  #failingSince = millis(0);
 
   constructor(uses: ReachabilityUses) {
     this.#uses = uses;
@@ -63,6 +73,7 @@ export class Reachability {
   /** It has answered, be it with an error of its own. */
   succeeded(server: ServerName): void {
     const { db, clock, remoteServers, interning, log } = this.#uses;
+    this.#endOutage();
     const row = this.#row(server);
     const now = clock.now();
     const wasFailing = row?.failing ?? undefined;
@@ -83,6 +94,8 @@ export class Reachability {
   failed(server: ServerName): void {
     const { db, clock, random, remoteServers, interning, retry, log } = this.#uses;
     if (this.isDown(server)) return;
+    if (this.#failedInARow.size === 0) this.#failingSince = clock.now();
+    if (this.#failedInARow.size < outage) this.#failedInARow.add(server);
     const before = this.#row(server);
     const isFirst = (before?.failing ?? undefined) === undefined;
     const wait = Math.min(retry.max, isFirst ? retry.min : Math.max(retry.min, (before?.wait ?? 0) * 2));
@@ -94,7 +107,7 @@ export class Reachability {
     db.write<void>(() => remoteServers.failed(interning.server(server), now, millis(wait), millis(retryAt)));
   }
 
-  /** Calls `tell` whenever a server that did not answer does again. */
+  /** Calls `tell` whenever a server that did not answer does again, or is worth another try. */
   onUp(tell: (server: ServerName) => void): void {
     this.#onUp.push(tell);
   }
@@ -105,6 +118,17 @@ export class Reachability {
     const now = clock.now();
     const before = { known: millis(now - forgetAfter.known), never: millis(now - forgetAfter.never) };
     return db.write(() => remoteServers.forget(before, limit)) >= limit;
+  }
+
+  /** Somebody answers: if nobody did before, it was not the others' fault, and they need not be left alone for it. */
+  #endOutage(): void {
+    const { db, clock, remoteServers, interning, log } = this.#uses;
+    const wasOutage = this.#failedInARow.size >= outage;
+    this.#failedInARow.clear();
+    if (!wasOutage) return;
+    const released = db.write(() => remoteServers.endWaits(this.#failingSince, clock.now(), mostReleased));
+    log.info('federation.line_is_back', { servers: released.length });
+    for (const nid of released) for (const tell of this.#onUp) tell(interning.serverName(nid));
   }
 
   #row(server: ServerName): RemoteServerRow | undefined {

@@ -656,6 +656,8 @@ CREATE TABLE remote_server (
   seen     INTEGER NOT NULL   -- the later of `answered` and `retry_at`
 ) STRICT;
 
+CREATE INDEX remote_server_failing ON remote_server (failing) WHERE failing IS NOT NULL;
+
 CREATE INDEX remote_server_never ON remote_server (seen) WHERE answered IS NULL;
 
 CREATE INDEX remote_server_seen ON remote_server (seen);

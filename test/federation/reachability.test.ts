@@ -73,6 +73,39 @@ describe('back-off of a server that does not answer', () => {
     });
   }
 
+  it('is not the fault of those that failed while our own line was cut', async () => {
+    await using w = world();
+    const servers = Array.from({ length: 10 }, (_, i) => asServerName(`s${i}.test`));
+    const dead = asServerName('dead.test');
+    w.reach.failed(dead);
+    w.clock.advance(10 * minute);
+    w.reach.succeeded(b);
+    w.clock.advance(hour);
+    for (let i = 0; i < 5; i++) {
+      for (const server of [...servers, dead]) w.reach.failed(server);
+      w.clock.advance(hour);
+    }
+    for (const server of [...servers, dead]) w.reach.failed(server);
+    const told: string[] = [];
+    w.reach.onUp((server) => told.push(server));
+    w.reach.heardFrom(b);
+    assert.deepEqual(told.sort(), servers);
+    assert.deepEqual(
+      servers.filter((server) => w.reach.isDown(server)),
+      [],
+    );
+    assert.equal(w.reach.isDown(dead), true);
+  });
+
+  it('stays when only one or two fail while others have nothing to say', async () => {
+    await using w = world();
+    const [c, d] = [asServerName('c.test'), asServerName('d.test')];
+    w.reach.failed(c);
+    w.reach.failed(d);
+    w.reach.succeeded(b);
+    assert.deepEqual([w.reach.isDown(c), w.reach.isDown(d)], [true, true]);
+  });
+
   it('does not last for years because the clock was wrong when it began', async () => {
     await using w = world();
     w.clock.set(Date.UTC(2036, 0, 1));

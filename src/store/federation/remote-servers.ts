@@ -19,6 +19,7 @@ export class RemoteServerStore {
   readonly #get;
   readonly #answered;
   readonly #failed;
+  readonly #endWaits;
   readonly #forget;
   readonly #forgetNever;
 
@@ -35,6 +36,13 @@ export class RemoteServerStore {
        VALUES (:server, NULL, :now, :wait, :retryAt, :retryAt)
        ON CONFLICT DO UPDATE SET failing = ifnull(failing, :now), wait = :wait, retry_at = :retryAt, seen = :retryAt`,
     );
+    this.#endWaits = db
+      .prepare<{ since: Millis; now: Millis; limit: number }, ServerNid>(
+        `UPDATE remote_server SET retry_at = NULL, wait = 0, failing = NULL, seen = :now WHERE server IN
+           (SELECT server FROM remote_server WHERE failing >= :since ORDER BY failing LIMIT :limit)
+         RETURNING server`,
+      )
+      .pluck();
     this.#forget = db.prepare<[Millis, number]>(
       'DELETE FROM remote_server WHERE server IN (SELECT server FROM remote_server WHERE seen < ? ORDER BY seen LIMIT ?)',
     );
@@ -54,6 +62,11 @@ export class RemoteServerStore {
 
   failed(server: ServerNid, now: Millis, wait: Millis, retryAt: Millis): void {
     this.#failed.run({ server, now, wait, retryAt });
+  }
+
+  /** Takes failures since a time as if they had not been; answers whose. */
+  endWaits(since: Millis, now: Millis, limit: number): ServerNid[] {
+    return this.#endWaits.all({ since, now, limit });
   }
 
   /** Forgets servers that nobody has had to do with since a time, and earlier those that never answered. */
