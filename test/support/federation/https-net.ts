@@ -26,7 +26,9 @@ export interface SeenRequest {
 export interface HttpsStub extends AsyncDisposable {
   readonly port: number;
   readonly seen: SeenRequest[];
+  /** Opened so far, and of these still open. */
   connections: number;
+  open: number;
 }
 
 /** A web server on this machine. */
@@ -50,13 +52,18 @@ export async function httpsStub(
     port: (server.address() as AddressInfo).port,
     seen,
     connections: 0,
+    open: 0,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
     },
   };
-  server.on('connection', () => stub.connections++);
+  server.on('connection', (socket) => {
+    stub.connections++;
+    stub.open++;
+    socket.on('close', () => stub.open--);
+  });
   return stub;
 }
 

@@ -1,6 +1,6 @@
 import { looseObject, number, optional, record, string } from 'valibot';
 import type { KeyQuestion } from '../../../federation/keys/notary.ts';
-import { invalidParam } from '../../../protocol/errors.ts';
+import { badJson, invalidParam } from '../../../protocol/errors.ts';
 import { isKeyId } from '../../../protocol/ids/key-id.ts';
 import { isServerName, parseServerName } from '../../../protocol/ids/server-name.ts';
 import type { KeyId } from '../../../protocol/ids/types.ts';
@@ -70,11 +70,13 @@ export const queryMany = ({ federation, clock }: Uses): Endpoint =>
     limit: 'federation',
     async handler({ body }) {
       const questions: KeyQuestion[] = [];
-      for (const [server, keys] of Object.entries(parse(question, body).server_keys).slice(0, mostServers)) {
+      const { server_keys: asked } = parse(question, body);
+      if (Array.isArray(body['server_keys'])) throw badJson('server_keys must be an object');
+      for (const [server, keys] of Object.entries(asked).slice(0, mostServers)) {
         if (!isServerName(server)) continue;
-        const asked = Object.entries(keys).slice(0, mostKeys);
-        const keyIds = asked.map(([keyId]) => keyId).filter((keyId) => isKeyId(keyId));
-        const times = asked.map(([, criteria]) => criteria.minimum_valid_until_ts ?? clock.now());
+        const named = Object.entries(keys).slice(0, mostKeys);
+        const keyIds = named.map(([keyId]) => keyId).filter((keyId) => isKeyId(keyId));
+        const times = named.map(([, criteria]) => criteria.minimum_valid_until_ts ?? clock.now());
         questions.push({ server, keyIds, validUntil: millis(times.length === 0 ? clock.now() : Math.max(...times)) });
       }
       return json({ server_keys: await federation.notary.answers(questions) });
