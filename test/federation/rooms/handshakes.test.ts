@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { eventIdOf } from '../../../src/protocol/events/hashes.ts';
 import { readEvent } from '../../../src/protocol/events/read.ts';
-import type { UserId } from '../../../src/protocol/ids/types.ts';
+import type { RoomId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
 import { Universe } from '../../support/universe.ts';
@@ -86,6 +88,56 @@ describe('the join handshake', () => {
       const answer = await handIn(server, 'v1/send_join', room, event);
       assert.equal(answer.json[0], 200);
       assert.deepEqual(answer.json[1].event, event.pdu);
+    }));
+
+  it('is passed on to the other servers in the room, with our signature where it has one', () =>
+    scene(async (universe, server) => {
+      const room = await host(universe, '11');
+      const other = universe.script('c.test');
+      const heard: unknown[] = [];
+      other.on('PUT', '/_matrix/federation/v1/send/{}', ({ body }) => {
+        heard.push(...body.pdus);
+        return { pdus: {} };
+      });
+      await join(other, room, other.user('dave'));
+      const { event } = await join(server, room, server.user('carol'));
+      await universe.until(() => heard.some((pdu) => isDeepStrictEqual(pdu, event.pdu)), 'the join at c.test');
+    }));
+
+  it('goes on from as many ends of the room as an event may cite', () =>
+    scene(async (universe, server) => {
+      const room = await host(universe, '11');
+      const { event, answer } = await join(server, room, server.user('carol'));
+      const rules = rulesOf('11');
+      const idOf = (type: string) =>
+        eventIdOf(
+          answer.state.find((pdu: JsonObject) => pdu['type'] === type),
+          rules,
+        );
+      const said = Array.from({ length: 25 }, (_, n) =>
+        server.event(
+          {
+            type: 'm.room.message',
+            sender: server.user('carol'),
+            roomId: event.pdu.room_id as RoomId,
+            content: { body: `${n}` },
+            prevEvents: [event.eventId],
+            authEvents: [idOf('m.room.create'), idOf('m.room.power_levels'), event.eventId],
+            depth: event.pdu.depth + 1,
+            originServerTs: universe.clock.now() + n,
+          },
+          '11',
+        ),
+      );
+      const sent = await server.send(
+        own,
+        said.map(({ pdu }) => pdu),
+      );
+      assert.deepEqual(Object.values(sent.json.pdus), Array(25).fill({}));
+      const made = await make(server, 'join', room, server.user('erin'));
+      assert.equal(made.json.event.prev_events.length, 20);
+      await join(server, room, server.user('erin'));
+      assert.equal(await membershipOf(universe, room, server.user('erin')), 'join');
     }));
 
   it('leaves members out for who asks for that', () =>

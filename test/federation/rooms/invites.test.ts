@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { BuiltEvent } from '../../../src/protocol/events/build.ts';
+import { type BuiltEvent, completeEvent } from '../../../src/protocol/events/build.ts';
 import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import { readEvent } from '../../../src/protocol/events/read.ts';
 import { verifyEventSignatures } from '../../../src/protocol/events/verify.ts';
-import type { UserId } from '../../../src/protocol/ids/types.ts';
+import type { RoomId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
 import { Universe } from '../../support/universe.ts';
-import { own, versions } from './guests.ts';
+import { host, join, own, setState, versions } from './guests.ts';
 
 const enc = encodeURIComponent;
 const bob = `@bob:${own}` as UserId;
@@ -207,6 +207,110 @@ describe('PUT /v2/invite/{roomId}/{eventId}', () => {
       assert.equal(answer.status, 200, JSON.stringify(answer.json));
       const shown = (await invitedRooms(here))[other.roomId]?.invite_state.events.map(({ type }) => type);
       assert.deepEqual(shown, ['m.room.name', 'm.room.member']);
+    }));
+});
+
+describe('an invite to a room', () => {
+  it('that is known, but has nobody of ours in it any more, is kept beside it', () =>
+    scene(async (here) => {
+      const { universe, server } = here;
+      const room = await host(universe, '11');
+      const { event: joined, answer } = await join(server, room, server.user('carol'));
+      const path = `/_matrix/client/v3/rooms/${enc(room.roomId)}/leave`;
+      await universe.world(own).ok('POST', path, room.token, {});
+      const event = server.event(
+        {
+          type: 'm.room.member',
+          sender: server.user('carol'),
+          stateKey: room.creator,
+          roomId: joined.pdu.room_id as RoomId,
+          content: { membership: 'invite' },
+          prevEvents: [joined.eventId],
+          authEvents: [joined.eventId],
+          depth: 100,
+          originServerTs: universe.clock.now(),
+        },
+        '11',
+      );
+      const content = {
+        room_version: '11',
+        event: event.pdu as unknown as JsonObject,
+        invite_room_state: answer.state as JsonObject[],
+      };
+      const uri = `/_matrix/federation/v2/invite/${enc(room.roomId)}/${enc(event.eventId)}`;
+      const { status, json } = await server.request(own, 'PUT', uri, content);
+      assert.equal(status, 200, JSON.stringify(json));
+      const invites = await invitedRooms({ ...here, token: room.token });
+      assert.ok(room.roomId in invites);
+    }));
+
+  it('that one of ours is in is only signed: it comes by what happens in the room', () =>
+    scene(async ({ universe, server }) => {
+      const room = await host(universe, '11');
+      const { event: joined } = await join(server, room, server.user('carol'));
+      const event = server.event(
+        {
+          type: 'm.room.member',
+          sender: server.user('carol'),
+          stateKey: bob,
+          roomId: joined.pdu.room_id as RoomId,
+          content: { membership: 'invite' },
+          prevEvents: [joined.eventId],
+          authEvents: [joined.eventId],
+          depth: 100,
+          originServerTs: universe.clock.now(),
+        },
+        '11',
+      );
+      const content = { room_version: '11', event: event.pdu as unknown as JsonObject };
+      const uri = `/_matrix/federation/v2/invite/${enc(room.roomId)}/${enc(event.eventId)}`;
+      const { status, json } = await server.request(own, 'PUT', uri, content);
+      assert.equal(status, 200, JSON.stringify(json));
+      assert.ok(json.event.signatures[own]);
+      const { interning, events } = universe.world(own).hs.stores;
+      const nid = interning.findEvent(event.eventId);
+      assert.equal(nid && events.row(nid), undefined);
+
+      await setState(universe, room, 'm.room.server_acl', { allow: ['*'], deny: ['b.test'] });
+      const refused = await server.request(own, 'PUT', uri, content);
+      assert.deepEqual([refused.status, refused.json.errcode], [403, 'M_FORBIDDEN']);
+    }));
+
+  it('is refused when too many wait', () =>
+    scene(async (here) => {
+      const first = ScriptedRoom.create(here.server, '11');
+      assert.equal((await send(here, first, inviteOf(first))).status, 200);
+      const { db, stores, streams } = here.universe.world(own).hs;
+      const user = stores.interning.findUser(bob);
+      const known = stores.interning.findRoom(first.roomId);
+      assert.ok(user && known);
+      const event = stores.roomState.localMember(user, known)?.event;
+      assert.ok(event);
+      db.write<void>(() => {
+        for (let n = 1; n < 500; n++) {
+          const room = stores.interning.room(`!r${n}:b.test`);
+          stores.roomState.setLocalMember({ user, room, membership: 2, event, pos: streams.next() }, '[]');
+        }
+      });
+      const room = ScriptedRoom.create(here.server, '12');
+      const answer = await send(here, room, inviteOf(room));
+      assert.deepEqual([answer.status, answer.json.errcode], [403, 'M_FORBIDDEN']);
+      // Another one to the same room takes no more place.
+      assert.equal((await send(here, first, inviteOf(first))).status, 200);
+    }));
+
+  it('cannot take the ID of another event', () =>
+    scene(async (here) => {
+      const one = ScriptedRoom.create(here.server, '1');
+      const event = inviteOf(one);
+      assert.equal((await send(here, one, event)).status, 200);
+      const other = ScriptedRoom.create(here.server, '2');
+      const rules = rulesOf('2');
+      const { server } = here;
+      const draft = { ...inviteOf(other).pdu, event_id: event.eventId };
+      const twin = completeEvent(draft, rules, { serverName: server.name, key: server.key });
+      const answer = await send(here, other, twin);
+      assert.deepEqual([answer.status, answer.json.errcode], [400, 'M_INVALID_PARAM']);
     }));
 });
 
