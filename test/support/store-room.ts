@@ -16,7 +16,7 @@ export interface StoredEvent {
 
 /** A room without forks, written straight into the stores: real hashes and IDs, made-up signatures, no auth checks. */
 export class StoreRoom {
-  readonly #store: TestStore;
+  #store: TestStore;
   readonly #rules: RoomVersionRules;
   readonly roomId: string;
   readonly nid: RoomNid;
@@ -32,6 +32,11 @@ export class StoreRoom {
     this.#rules = rules;
     this.roomId = roomId;
     this.nid = store.stores.interning.room(roomId);
+  }
+
+  /** Goes on in another process, on the same file. */
+  moveTo(store: TestStore): void {
+    this.#store = store;
   }
 
   create(sender: string): StoredEvent {

@@ -1,6 +1,7 @@
 import type { ServerNid } from '../../store/nids.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import type { Log } from '../../util/log.ts';
 
 /** `shared`: for servers that keep up; `own`: for those that are behind; `slow`: what has not been answered for a while. */
 export type Lane = 'shared' | 'own' | 'slow';
@@ -24,12 +25,14 @@ interface Flight {
 /** What is on its way to other servers: one transaction each at a time. */
 export class Lanes {
   readonly #clock: Clock;
+  readonly #log: Log;
   /** In the order of their starts; one that becomes slow moves to the end. */
   readonly #flights = new Map<ServerNid, Flight>();
   readonly #used: Record<Lane, number> = { shared: 0, own: 0, slow: 0 };
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, log: Log) {
     this.#clock = clock;
+    this.#log = log;
   }
 
   free(lane: Lane): number {
@@ -46,7 +49,7 @@ export class Lanes {
 
   /**
    * Starts `work` for a server for which none is under way. `onSlow` is called once if it takes long; then it no
-   * longer takes up a place of its lane, and it is broken off if there are too many like it. `work` never rejects.
+   * longer takes up a place of its lane, and it is broken off if there are too many like it.
    */
   fly(lane: Lane, server: ServerNid, work: (signal: AbortSignal) => Promise<void>, onSlow: () => void): void {
     const controller = new AbortController();
@@ -54,11 +57,16 @@ export class Lanes {
       this.#makeSlow(server, flight);
       onSlow();
     });
-    const settled = work(controller.signal).finally(() => {
-      cancel();
-      this.#flights.delete(server);
-      this.#used[flight.lane]--;
-    });
+    const settled = work(controller.signal)
+      .catch((cause: unknown) => {
+        // Not even its failure could be noted: the database is gone, and the process with it.
+        this.#log.error('outbox.failed', { cause });
+      })
+      .finally(() => {
+        cancel();
+        this.#flights.delete(server);
+        this.#used[flight.lane]--;
+      });
     const flight: Flight = { lane, controller, settled };
     this.#flights.set(server, flight);
     this.#used[lane]++;

@@ -80,9 +80,9 @@ export class Outbox {
     const own = () => (uses.enabled ? (this.#own ??= uses.interning.findServer(uses.serverName)) : undefined);
     this.events = new OutgoingEvents(uses, own);
     this.#ephemeral = new EphemeralEdus(uses);
-    this.#lanes = new Lanes(clock);
-    const edus = this.#edus;
     const log = this.#log;
+    this.#lanes = new Lanes(clock, log);
+    const edus = this.#edus;
     const courier = new Courier({ ...uses, log });
     const transactions = new Transactions({ ...uses, log, epoch: uses.streams.epoch, edus });
     const shared = { ...uses, log, edus, courier, transactions, lanes: this.#lanes, own, wake: () => this.#wake() };

@@ -7,6 +7,7 @@ import type { Transaction } from '../../../src/federation/queue/transaction.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import type { ServerName } from '../../../src/protocol/ids/types.ts';
 import type { ServerNid } from '../../../src/store/nids.ts';
+import { millis } from '../../../src/util/brand.ts';
 import { silentLog } from '../../../src/util/log.ts';
 import { openTestStore, type TempFolder, type TestStore, tempFolder } from '../store.ts';
 import { type StoredEvent, StoreRoom } from '../store-room.ts';
@@ -21,6 +22,7 @@ export interface Sent {
 /** What becomes of a transaction: taken, not taken, or no answer until it is broken off. */
 export type Answer = 'ok' | 'fails' | 'silence' | Promise<'ok' | 'fails'>;
 
+const timeout = millis(60_000);
 const retry = { min: 60_000, max: 24 * 3600_000 };
 
 /** A queue over a database of its own and rooms written straight into it; other servers are an answer each. */
@@ -37,7 +39,9 @@ export class OutboxRig implements AsyncDisposable {
   readonly #folder: TempFolder = tempFolder();
   readonly #underWay = new Map<string, number>();
   #sources: (store: TestStore) => readonly EduSource[] = () => [];
+  readonly #rooms: StoreRoom[] = [];
   #now: number | undefined;
+  #generation = 0;
   #up: (server: ServerName) => void = () => {};
   #store: TestStore | undefined;
   #outbox: Outbox | undefined;
@@ -62,7 +66,9 @@ export class OutboxRig implements AsyncDisposable {
   start(): void {
     this.#store = openTestStore({ file: join(this.#folder.path, 'hearth.db') });
     const { stores, db, streams, notifier, clock } = this.#store;
+    const generation = this.#generation;
     if (this.#now !== undefined) clock.set(this.#now);
+    for (const room of this.#rooms) room.moveTo(this.#store);
     this.#outbox = new Outbox({
       ...stores,
       db,
@@ -72,7 +78,7 @@ export class OutboxRig implements AsyncDisposable {
       log: silentLog,
       serverName: asServerName('localhost'),
       enabled: true,
-      sender: { send: (server, transaction, signal) => this.#send(server, transaction, signal) },
+      sender: { send: (server, transaction, signal) => this.#send(server, transaction, signal, generation) },
       reach: {
         mayTalkTo: (server) => !this.forbidden.has(server),
         isDown: () => false,
@@ -97,6 +103,14 @@ export class OutboxRig implements AsyncDisposable {
     await this.store[Symbol.asyncDispose]();
   }
 
+  /** Ends without a word, as by a power cut after the last sync: nothing of what is under way is noted any more. */
+  async crash(): Promise<void> {
+    this.#generation++;
+    this.#now = this.store.clock.now();
+    this.#underWay.clear();
+    await this.store[Symbol.asyncDispose]();
+  }
+
   /** The server is heard of again. */
   cameBack(server: string): void {
     this.answers.delete(server);
@@ -111,6 +125,7 @@ export class OutboxRig implements AsyncDisposable {
       room.create('@us:localhost');
       room.join('@us:localhost');
       for (const server of servers) room.join(`@them:${server}`);
+      this.#rooms.push(room);
       return new RigRoom(this, room);
     });
   }
@@ -158,18 +173,26 @@ export class OutboxRig implements AsyncDisposable {
     return this.outbox.behind(0, 10_000).map(({ name }) => name);
   }
 
-  async #send(server: ServerName, { txnId, body }: Transaction, signal: AbortSignal): Promise<SendResult> {
+  async #send(
+    server: ServerName,
+    { txnId, body }: Transaction,
+    signal: AbortSignal,
+    generation: number,
+  ): Promise<SendResult> {
+    if (generation !== this.#generation) return await new Promise(() => {});
     const sent: Sent = { to: server, txnId, edus: [], ...JSON.parse(body) };
     this.begun.push(sent);
     this.#count(server, 1);
     try {
       await new Promise((resolve) => setImmediate(resolve));
       const answer = await this.#answer(server, signal);
+      // Taken or not, the process that asked is gone.
+      if (generation !== this.#generation) return await new Promise(() => {});
       if (answer !== 'ok') return { ok: false, detail: answer };
       this.taken.push(sent);
       return { ok: true, value: { pdus: {} } };
     } finally {
-      this.#count(server, -1);
+      if (generation === this.#generation) this.#count(server, -1);
     }
   }
 
@@ -178,7 +201,8 @@ export class OutboxRig implements AsyncDisposable {
     const aborted = new Promise<string>((resolve) => {
       signal.addEventListener('abort', () => resolve('broken off'), { once: true });
     });
-    return answer === 'silence' ? aborted : Promise.race([answer, aborted]);
+    const late = new Promise<string>((resolve) => this.store.clock.after(timeout, () => resolve('timeout')));
+    return Promise.race(answer === 'silence' ? [aborted, late] : [answer, aborted, late]);
   }
 
   #count(server: string, by: number): void {
