@@ -179,7 +179,7 @@ export class OutboxRig implements AsyncDisposable {
     signal: AbortSignal,
     generation: number,
   ): Promise<SendResult> {
-    if (generation !== this.#generation) return await new Promise(() => {});
+    if (generation !== this.#generation) return new Promise(() => {});
     const sent: Sent = { to: server, txnId, edus: [], ...JSON.parse(body) };
     this.begun.push(sent);
     this.#count(server, 1);
@@ -202,7 +202,8 @@ export class OutboxRig implements AsyncDisposable {
       signal.addEventListener('abort', () => resolve('broken off'), { once: true });
     });
     const late = new Promise<string>((resolve) => this.store.clock.after(timeout, () => resolve('timeout')));
-    return Promise.race(answer === 'silence' ? [aborted, late] : [answer, aborted, late]);
+    const answered = answer === 'silence' ? late : Promise.resolve(answer);
+    return Promise.race([answered, aborted, late]);
   }
 
   #count(server: string, by: number): void {
