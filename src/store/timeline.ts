@@ -103,7 +103,8 @@ export class Timeline {
 
   /** Puts a backfilled event before all others of a segment. */
   prepend(segment: number, event: EventNid): { segment: number; idx: number } {
-    const idx = (this.#lowest.get(segment)?.idx ?? this.#requireSegment(segment).fromPos) - 1;
+    const { fromPos } = this.#requireSegment(segment);
+    const idx = Math.min(this.#lowest.get(segment)?.idx ?? fromPos, fromPos) - 1;
     this.#append.run(segment, idx, event);
     return { segment, idx };
   }

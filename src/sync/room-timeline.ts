@@ -74,7 +74,7 @@ export class RoomTimelines {
       return emptyBatch(info.segment, upTo, info.lastPos > after);
     }
     this.#search(turn, stretch, after, search, filter);
-    const cut = after === begin - 1 && (since === undefined || since < after);
+    const cut = since === undefined || since < begin;
     return search.batch(info.segment, upTo, cut);
   }
 

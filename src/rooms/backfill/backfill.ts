@@ -93,32 +93,44 @@ export class Backfill {
       const gaps = this.#look(room.nid, bottom);
       if (gaps === 'linked') return placed > 0 ? 'filled' : 'linked';
       if (gaps.length === 0) return placed > 0 ? 'filled' : 'complete';
-      const found = await this.#page(room, bottom, gaps, wanted - placed);
-      placed += found;
-      if (found === 0 || clock.monotonic() > end) break;
+      const page = await this.#page(room, bottom, gaps, wanted - placed);
+      placed += page.placed;
+      if (page.linked) return placed > 0 ? 'filled' : 'linked';
+      if (page.placed === 0 || clock.monotonic() > end) break;
     }
-    this.#look(room.nid, bottom);
     return placed > 0 ? 'filled' : 'unavailable';
   }
 
   /** What is missing behind a segment, unless it turns out to go on in the one before. */
   #look(room: RoomNid, bottom: Segment): Gap[] | 'linked' {
-    const { db, edges, lost } = this.#uses;
-    const gaps = edges.gaps(bottom);
+    const { db, edges } = this.#uses;
     return db.write(() => {
-      if (gaps.length === 0) edges.mend(bottom);
+      if (edges.gaps(bottom).length === 0) edges.mend(bottom);
       for (const { parent } of edges.gaps(bottom)) edges.settle(room, parent);
-      if (edges.link(bottom, (event) => lost.has(event))) return 'linked';
-      return edges.gaps(bottom);
+      return this.#link(bottom) ? 'linked' : edges.gaps(bottom);
     });
   }
 
-  /** Fetches and places one page; answers how many events got a place or were passed. */
-  async #page(room: VersionedRoom, bottom: Segment, gaps: readonly Gap[], wanted: number): Promise<number> {
+  /** Inside a write. */
+  #link(bottom: Segment, collection?: Collection): boolean {
+    const { edges, events, interning, lost } = this.#uses;
+    return edges.link(bottom, {
+      isLost: (event) => lost.has(event),
+      depth: (event) => events.row(event)?.depth ?? collection?.events.get(interning.eventId(event))?.depth,
+    });
+  }
+
+  /** Fetches and places one page; answers how many events got a place or were passed, and whether that closed the gap. */
+  async #page(
+    room: VersionedRoom,
+    bottom: Segment,
+    gaps: readonly Gap[],
+    wanted: number,
+  ): Promise<{ placed: number; linked: boolean }> {
     const { interning, lost } = this.#uses;
     const open = gaps.filter(({ parent }) => !lost.has(parent)).sort((left, right) => right.depth - left.depth);
     const asked = [...new Set(open.map(({ parent }) => parent))].slice(0, maxWanted);
-    if (asked.length === 0) return 0;
+    if (asked.length === 0) return { placed: 0, linked: false };
     const servers = this.#uses.servers.likely(
       room.nid,
       open.slice(0, maxWanted).map(({ child }) => child),
@@ -128,7 +140,11 @@ export class Backfill {
     const ids = [...interning.eventIds(asked).values()];
     const missing = await collection.gather(ids, servers, limit);
     for (const id of missing) this.#giveUp(id);
-    return this.#take(room, bottom, collection, servers);
+    const placed = await this.#take(room, bottom, collection, servers);
+    const linked = this.#uses.db.write(() => this.#link(bottom, collection));
+    // In a circle, or nothing at all: it will be the same next time.
+    if (placed === 0 && !linked) for (const { parent } of this.#uses.edges.gaps(bottom)) lost.add(parent);
+    return { placed, linked };
   }
 
   /** An outlier is here, whoever else has it. */
@@ -146,8 +162,8 @@ export class Backfill {
     collection: Collection,
     servers: readonly ServerName[],
   ): Promise<number> {
-    const { edges, lost, log, interning } = this.#uses;
-    const order = this.#order(edges.gaps(bottom), collection);
+    const { lost, log, interning } = this.#uses;
+    const order = this.#order(bottom, collection);
     const wanted = order
       .map(({ eventId }) => collection.events.get(eventId)?.event)
       .filter((each) => each !== undefined);
@@ -155,8 +171,6 @@ export class Backfill {
     const events = await this.#uses.authCompletion.complete(room, this.#unknown(wanted), collection, givers);
     await this.#uses.keeping.keep(room, events);
     const seen = await this.#place(room, bottom, order);
-    // In a circle, or nothing at all: it will be the same next time.
-    if (order.length === 0) for (const { parent } of edges.gaps(bottom)) lost.add(parent);
     for (const { eventId } of order) {
       const nid = interning.findEvent(eventId);
       if (nid !== undefined) lost.found(nid);
@@ -173,15 +187,16 @@ export class Backfill {
     });
   }
 
-  #order(gaps: readonly Gap[], collection: Collection): HistoricEvent[] {
-    const { interning, lost } = this.#uses;
+  #order(bottom: Segment, collection: Collection): HistoricEvent[] {
+    const { interning, lost, edges } = this.#uses;
+    const preceding = edges.preceding(bottom);
     const rows = new Map<EventId, EventRow | undefined>();
     const row = (id: EventId) => {
       if (!rows.has(id)) rows.set(id, this.#rowOf(id));
       return rows.get(id);
     };
     return orderBackwards(
-      gaps.map(({ parent, depth }) => ({ eventId: interning.eventId(parent), childDepth: depth })),
+      edges.gaps(bottom).map(({ parent, depth }) => ({ eventId: interning.eventId(parent), childDepth: depth })),
       {
         get: (id) => {
           const stored = row(id);
@@ -194,6 +209,13 @@ export class Backfill {
           return nid !== undefined && lost.has(nid);
         },
       },
+      preceding && {
+        ...preceding,
+        holds: (id) => {
+          const nid = row(id)?.nid;
+          return nid !== undefined && edges.isBehind(nid, preceding.fromPos);
+        },
+      },
     );
   }
 
@@ -204,7 +226,7 @@ export class Backfill {
 
   #stored({ nid, depth }: EventRow, eventId: EventId): HistoricEvent {
     const { interning, events } = this.#uses;
-    return { eventId, depth, prevEvents: [...interning.eventIds(events.parents(nid)).values()] };
+    return { eventId, depth, prevEvents: [...new Set(interning.eventIds(events.parents(nid)).values())] };
   }
 
   async #place(room: VersionedRoom, bottom: Segment, order: readonly HistoricEvent[]): Promise<number> {

@@ -127,40 +127,48 @@ export class Edges {
 
   /**
    * Inside a write: links a segment with the one before it if nothing is missing between them any more. What is missing
-   * and can only be older than all of that one does not count, nor does what nobody has once they have met. True if so.
+   * and older than all of that one does not count, nor does what nobody has, once they have met. True if so.
    */
-  link(bottom: Segment, isLost: (event: EventNid) => boolean): boolean {
-    const { segments, timeline } = this.#uses;
-    const preceding = segments.preceding(bottom);
+  link(
+    bottom: Segment,
+    known: { isLost(event: EventNid): boolean; depth(event: EventNid): number | undefined },
+  ): boolean {
+    const { timeline } = this.#uses;
+    const preceding = this.preceding(bottom);
     if (preceding === undefined) return false;
     const gaps = this.gaps(bottom);
     if (gaps.length > 0) {
-      const floor = this.#floor(preceding);
-      const open = gaps.filter(({ parent }) => !isLost(parent));
-      if (open.some(({ depth }) => depth > floor) || !this.#hasMet(bottom, preceding)) return false;
+      const isBetween = ({ parent, depth }: Gap) =>
+        !known.isLost(parent) && (known.depth(parent) ?? depth - 1) >= preceding.floor;
+      if (gaps.some(isBetween) || !preceding.hasMet) return false;
     }
-    timeline.link(bottom.nid, preceding);
+    timeline.link(bottom.nid, preceding.nid);
     return true;
   }
 
-  /** The depth of the oldest event that reading back from a segment gets to. */
-  #floor(segment: number): number {
-    const { events, timeline } = this.#uses;
-    const oldest = timeline.oldest(this.bottom(segment).nid);
-    return (oldest && events.row(oldest.event)?.depth) ?? Number.POSITIVE_INFINITY;
+  /** The segment before one, with the depth of the oldest event that reading back from it gets to. */
+  preceding(bottom: Segment): { nid: number; fromPos: number; floor: number; hasMet: boolean } | undefined {
+    const { segments, events, timeline } = this.#uses;
+    const nid = segments.preceding(bottom);
+    if (nid === undefined) return undefined;
+    const { fromPos } = this.#require(nid);
+    const oldest = timeline.oldest(this.bottom(nid).nid);
+    const floor = (oldest && events.row(oldest.event)?.depth) ?? Number.POSITIVE_INFINITY;
+    return { nid, fromPos, floor, hasMet: this.#hasMet(bottom, fromPos) };
+  }
+
+  /** Whether an event has its place in a segment that began at a position, or before. */
+  isBehind(event: EventNid, fromPos: number): boolean {
+    const segment = this.#uses.events.row(event)?.segment;
+    return typeof segment === 'number' && this.#require(segment).fromPos <= fromPos;
   }
 
   /** Whether an event near the end of a segment cites one of an older segment. */
-  #hasMet(bottom: Segment, preceding: number): boolean {
-    const { events, segments, timeline } = this.#uses;
-    const { fromPos } = this.#require(preceding);
-    const near = timeline.page(bottom.nid, Number.MIN_SAFE_INTEGER, 'f', maxNear).events;
-    for (const { event, segment } of near) {
-      if (segment !== bottom.nid) break;
-      for (const { segment: other } of events.rows(events.parents(event))) {
-        if (other !== null && other !== bottom.nid && (segments.get(other)?.fromPos ?? Infinity) <= fromPos)
-          return true;
-      }
+  #hasMet(bottom: Segment, fromPos: number): boolean {
+    const { events, timeline } = this.#uses;
+    for (const { event, segment } of timeline.page(bottom.nid, Number.MIN_SAFE_INTEGER, 'f', maxNear).events) {
+      if (segment !== bottom.nid) return false;
+      if (events.parents(event).some((parent) => this.isBehind(parent, fromPos))) return true;
     }
     return false;
   }

@@ -4,6 +4,7 @@ import type { EventId } from '../../protocol/ids/types.ts';
 export interface HistoricEvent {
   readonly eventId: EventId;
   readonly depth: number;
+  /** Each once. */
   readonly prevEvents: readonly EventId[];
 }
 
@@ -23,27 +24,35 @@ export interface Found {
   isLost(eventId: EventId): boolean;
 }
 
+/** The stretch of history before the one that is filled. */
+export interface Stretch {
+  /** The depth of its oldest event: what is less deep comes before all of it. */
+  readonly floor: number;
+  /** Whether the two are known to have met. */
+  readonly hasMet: boolean;
+  /** Whether an event is in it, or before. */
+  holds(eventId: EventId): boolean;
+}
+
 /**
  * The order in which events that are at hand get their places, newest first: each after (that is, further back than)
  * all events at hand that cite it, of several the deepest first. Only what leads back from the missing ones counts.
  * Where something is not at hand that may have to come before, the order ends: an event must not be put before one of
  * those that it follows. Depths are claims; they decide only what the edges leave open. Events in a circle get no place.
+ * Once the stretch before this one has been met, the order also ends where what follows belongs behind that one.
  */
-export function orderBackwards(missing: readonly Missing[], found: Found): HistoricEvent[] {
+export function orderBackwards(missing: readonly Missing[], found: Found, stretch?: Stretch): HistoricEvent[] {
   const connected = connectedTo(missing, found);
-  const waitsFor = new Map<EventId, number>();
-  for (const event of connected.values()) {
-    for (const prev of new Set(event.prevEvents)) waitsFor.set(prev, (waitsFor.get(prev) ?? 0) + 1);
-  }
-  const frontier = new Frontier(found);
+  const waitsFor = citations(connected.values());
+  const frontier = new Frontier(found, stretch);
   const ready = [...connected.values()].filter(({ eventId }) => !waitsFor.has(eventId));
   for (const each of missing) if (!connected.has(each.eventId)) frontier.wants(each);
   const order: HistoricEvent[] = [];
   while (ready.length > 0) {
     const next = takeDeepest(ready);
-    if (frontier.mayHide(next)) return order;
+    if (frontier.mayHide(next) || frontier.isBeyond(next)) break;
     order.push(next);
-    for (const prev of new Set(next.prevEvents)) {
+    for (const prev of next.prevEvents) {
       const left = (waitsFor.get(prev) ?? 0) - 1;
       waitsFor.set(prev, left);
       const event = connected.get(prev);
@@ -52,6 +61,13 @@ export function orderBackwards(missing: readonly Missing[], found: Found): Histo
     }
   }
   return order;
+}
+
+/** How many of the events cite each. */
+function citations(events: Iterable<HistoricEvent>): Map<EventId, number> {
+  const counts = new Map<EventId, number>();
+  for (const { prevEvents } of events) for (const prev of prevEvents) counts.set(prev, (counts.get(prev) ?? 0) + 1);
+  return counts;
 }
 
 function connectedTo(missing: readonly Missing[], found: Found): Map<EventId, HistoricEvent> {
@@ -67,14 +83,18 @@ function connectedTo(missing: readonly Missing[], found: Found): Map<EventId, Hi
   return connected;
 }
 
-/** What is wanted and not at hand. */
+/** What is wanted and not at hand, and where the stretch before begins. */
 class Frontier {
   readonly #found: Found;
+  readonly #stretch: Stretch | undefined;
+  #hasMet: boolean;
   /** The greatest depth that something missing can have. */
   #depth = -Infinity;
 
-  constructor(found: Found) {
+  constructor(found: Found, stretch: Stretch | undefined) {
     this.#found = found;
+    this.#stretch = stretch;
+    this.#hasMet = stretch?.hasMet === true;
   }
 
   wants({ eventId, childDepth }: Missing): void {
@@ -85,6 +105,14 @@ class Frontier {
   /** Whether something missing may have to come between this event and those placed already. */
   mayHide({ depth }: HistoricEvent): boolean {
     return depth < this.#depth;
+  }
+
+  /** Whether this event belongs behind the stretch before, which has been met. */
+  isBeyond({ depth, prevEvents }: HistoricEvent): boolean {
+    const stretch = this.#stretch;
+    if (stretch === undefined) return false;
+    this.#hasMet ||= prevEvents.some((prev) => stretch.holds(prev));
+    return this.#hasMet && depth < stretch.floor;
   }
 }
 

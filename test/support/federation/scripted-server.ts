@@ -68,12 +68,14 @@ export class ScriptedServer {
     );
   }
 
-  /** `{}` in the path stands for one segment. What is said last counts. */
+  /** `{}` in the path stands for one segment; what it says is not percent-encoded. What is said last counts. */
   on(method: string, path: string, script: Script): this {
     const source = path
-      .split('{}')
-      .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-      .join('([^/]+)');
+      .split('/')
+      .map((segment) =>
+        segment === '{}' ? '([^/]+)' : `(?:${literal(encodeURIComponent(segment))}|${literal(segment)})`,
+      )
+      .join('/');
     this.#scripts.unshift({ method, pattern: new RegExp(`^${source}$`), script });
     return this;
   }
@@ -138,6 +140,10 @@ export class ScriptedServer {
       return json(error.status, { errcode: error.errcode, error: error.message });
     }
   }
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 function isReply(answer: JsonObject | Reply): answer is Reply {
