@@ -20,6 +20,7 @@ import type { Requester } from '../src/users/requester.ts';
 import { systemClock } from '../src/util/clock.ts';
 import { silentLog } from '../src/util/log.ts';
 import { systemRandom } from '../src/util/random.ts';
+import { alone } from '../test/support/alone.ts';
 
 const [messages = 5000, members = 10] = process.argv.slice(2).map(Number);
 const folder = mkdtempSync(join(tmpdir(), 'hearth-measure-'));
@@ -30,6 +31,7 @@ const notifier = new Notifier({ localUsers: stores.localUsers, clock: systemCloc
 const streams = new Streams({ db, positions: stores.positions, notifier, log: silentLog });
 const key = new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7));
 const rooms = createRooms({
+  ...alone({ db, stores, clock: systemClock, random: systemRandom, folder, key }),
   db,
   stores,
   streams,

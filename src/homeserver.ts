@@ -43,7 +43,7 @@ import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
-import { createReceiving } from './rooms/receive/create-receiving.ts';
+import { createReceiving, type Receiving } from './rooms/receive/create-receiving.ts';
 import type { EduHandler } from './rooms/receive/transactions.ts';
 import { createServing } from './rooms/remote/serve/create-serving.ts';
 import { Reports } from './rooms/reports.ts';
@@ -53,6 +53,7 @@ import { DatabaseMeter } from './store/database-sizes.ts';
 import { Database } from './store/db.ts';
 import type { SyncCalls } from './store/durability/wal-sync.ts';
 import { SigningKeyFile } from './store/signing-key-file.ts';
+import { SpoolFolder } from './store/spool/spool-folder.ts';
 import { openStores, type Stores } from './store/stores.ts';
 import { Sweep } from './store/sweep.ts';
 import { Notifier } from './streams/notifier.ts';
@@ -163,9 +164,17 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     ...(passwordCost === undefined ? {} : { passwordCost }),
   });
   const observers: EventObserver[] = [];
-  const rooms = createRooms({ ...base, signer, people: users.people, settings: config.rooms, observers });
+  const rooms = createRooms({
+    ...base,
+    signer,
+    people: users.people,
+    settings: config.rooms,
+    observers,
+    spools: new SpoolFolder(dataDir),
+    receiver: () => receiving.receiver,
+  });
   const eduHandlers = new Map<string, EduHandler>();
-  const receiving = createReceiving({ ...base, rooms, eduHandlers });
+  const receiving: Receiving = createReceiving({ ...base, rooms, eduHandlers });
   const shared = {
     ...base,
     ...rooms,
@@ -298,6 +307,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       e2ee,
       searchIndex,
       federation,
+      rooms,
     }),
     {
       clock,
@@ -335,6 +345,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     stores,
     streams,
     async [Symbol.asyncDispose]() {
+      await rooms.remote.stop();
       await outbox.stop();
       await receiving.receiver.stop();
       await push.delivery.stop(() => outbound.close());

@@ -2,6 +2,7 @@ import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Federation } from '../federation/create-federation.ts';
 import type { Media } from '../media/media.ts';
 import type { RemoteMediaPruning } from '../media/remote/remote-media-pruning.ts';
+import type { Rooms } from '../rooms/rooms.ts';
 import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
@@ -21,6 +22,7 @@ export interface TaskUses {
   readonly uia: Uia;
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
+  readonly rooms: Pick<Rooms, 'takeover'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability'>;
 }
@@ -42,7 +44,7 @@ const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
-  const { db, stores, sweep, clock, uia, e2ee, searchIndex, federation } = uses;
+  const { db, stores, sweep, clock, uia, e2ee, searchIndex, federation, rooms } = uses;
   return [
     {
       name: 'pack bodies',
@@ -67,6 +69,12 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
         db.write<void>(() => stores.tokens.removeExpiredLogin(clock.now()));
         return false;
       },
+    },
+    {
+      // What a crash has left of them; those that fail clear up after themselves.
+      name: 'remove joins that came to nothing',
+      every: millis(minute),
+      slice: () => rooms.takeover.clearLeftover(),
     },
     {
       name: 'give free pages back',

@@ -17,16 +17,24 @@ export interface KnownRoom {
 export class KnownRooms {
   readonly #interning: Interning;
   readonly #roomState: RoomStateStore;
+  /** Bounded by how many rooms are entered at a time. */
+  readonly #hidden = new Set<RoomNid>();
 
   constructor(stores: { readonly interning: Interning; readonly roomState: RoomStateStore }) {
     this.#interning = stores.interning;
     this.#roomState = stores.roomState;
   }
 
+  /** Nobody finds the room, whose state is being replaced, until the returned function is called. */
+  hide(room: RoomNid): () => void {
+    this.#hidden.add(room);
+    return () => void this.#hidden.delete(room);
+  }
+
   find(roomId: string): KnownRoom | undefined {
     const id = parseRoomId(roomId);
     const nid = id && this.#interning.findRoom(id);
-    const info = nid === undefined ? undefined : this.#roomState.info(nid);
+    const info = nid === undefined || this.#hidden.has(nid) ? undefined : this.#roomState.info(nid);
     if (id === undefined || nid === undefined || info === undefined) return undefined;
     return { nid, roomId: id, rules: this.#rules(info.version) };
   }

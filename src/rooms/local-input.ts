@@ -66,6 +66,34 @@ export class LocalInput {
     return input.commit({ ...room, room: room.nid, nid, event, outcome: 'accepted', before, ...cited(event) });
   }
 
+  /**
+   * Builds and authorises an event that somebody else has to see before it is committed. Throws like `append`, and
+   * leaves nothing behind.
+   */
+  prepare(room: KnownRoom, sender: UserId, draft: EventDraft): LocalEvent {
+    const { extremities, localEvents, events, stateEngine, interning } = this.#uses;
+    const forward = extremities.forward(room.nid);
+    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
+    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
+    const isAtTip = prevEvents.length === forward.length;
+    const before = isAtTip ? undefined : stateEngine.stateBefore(room, prevEvents);
+    const state = before === undefined ? currentState(this.#uses, room.nid) : stateAt(this.#uses, before);
+    const event = localEvents.build(sender, draft, { ...room, prevEvents, state });
+    this.#authorise(room.rules, event, interning.event(event.eventId), state);
+    return event;
+  }
+
+  /** Commits a prepared event. The room may have gone on meanwhile: throws 403 M_FORBIDDEN where it is refused now. */
+  commitPrepared(room: KnownRoom, event: LocalEvent): CommittedEvent {
+    const { interning, input, stateEngine } = this.#uses;
+    const before = stateEngine.stateBefore(room, event.prevEvents);
+    if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
+    const nid = interning.event(event.eventId);
+    this.#authorise(room.rules, event, nid, stateAt(this.#uses, before));
+    this.#authorise(room.rules, event, nid, currentState(this.#uses, room.nid));
+    return input.commit({ ...room, room: room.nid, nid, event, outcome: 'accepted', before, ...cited(event) });
+  }
+
   /** Authorises and commits the first event of a room that was just opened at `pos`. */
   begin(room: KnownRoom, event: LocalEvent, pos: StreamPos): CommittedEvent {
     return this.#commitAtTip(room, event, () => undefined, pos);

@@ -27,11 +27,19 @@ export class MemberRules {
   readonly #sources: StateSources;
   readonly #people: LocalPeople;
   readonly #serverName: ServerName;
+  readonly #mayTalkTo: (server: ServerName) => boolean;
 
-  constructor(uses: StateSources & { readonly people: LocalPeople; readonly serverName: ServerName }) {
+  constructor(
+    uses: StateSources & {
+      readonly people: LocalPeople;
+      readonly serverName: ServerName;
+      readonly mayTalkTo: (server: ServerName) => boolean;
+    },
+  ) {
     this.#sources = uses;
     this.#people = uses.people;
     this.#serverName = uses.serverName;
+    this.#mayTalkTo = uses.mayTalkTo;
   }
 
   /** The name and picture that member events of the user carry. */
@@ -62,12 +70,14 @@ export class MemberRules {
   }
 
   /**
-   * 403 M_FORBIDDEN for users of other servers, as there is no federation to reach them by · 404 M_NOT_FOUND nobody has
-   * this name here · 403 M_INVITE_BLOCKED
+   * 403 M_FORBIDDEN for users of servers that this one does not talk to · 404 M_NOT_FOUND nobody has this name here
+   * · 403 M_INVITE_BLOCKED
    */
   checkInvitee(target: UserId): void {
-    if (serverOf(target) !== this.#serverName) {
-      throw forbidden('This server does not federate: only its own users can be invited');
+    const server = serverOf(target);
+    if (server !== this.#serverName) {
+      if (this.#mayTalkTo(server)) return;
+      throw forbidden(`This server does not talk to ${server}`);
     }
     if (!this.#people.exists(target)) throw notFound('There is no user of this name');
     if (this.#people.blocksInvites(target)) {

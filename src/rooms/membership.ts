@@ -1,5 +1,5 @@
 import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
-import { parseRoomAlias } from '../protocol/ids/room-id.ts';
+import { parseRoomAlias, parseRoomId, serverOfAlias } from '../protocol/ids/room-id.ts';
 import type { RoomId, UserId } from '../protocol/ids/types.ts';
 import { parseUserId } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
@@ -11,6 +11,8 @@ import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Aliases } from './aliases.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { RemoteOptions, RemoteRooms } from './remote/remote-rooms.ts';
+import { NeedsVoucher } from './restricted-join.ts';
 import type { Sending } from './send.ts';
 
 export interface MembershipUses {
@@ -21,9 +23,16 @@ export interface MembershipUses {
   readonly rooms: KnownRooms;
   readonly sending: Sending;
   readonly aliases: Aliases;
+  readonly remote: RemoteRooms;
 }
 
 type WithReason = { readonly reason?: string | undefined };
+
+/** A room as a client names it, and servers that may be in it. */
+interface NamedRoom {
+  readonly roomId: RoomId;
+  readonly via: readonly string[];
+}
 
 /** Who is in which room. Every change is a member event; the auth rules have the last word. */
 export class Memberships {
@@ -34,32 +43,51 @@ export class Memberships {
   }
 
   /**
-   * Lets the requester into a room named by ID or alias. Whoever is in it already stays in it.
-   * 404 M_NOT_FOUND unknown room or alias · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN
+   * Lets the requester into a room named by ID or alias; with the help of other servers if nobody of ours is in it.
+   * Whoever is in it already stays in it.
+   * 404 M_NOT_FOUND unknown room or alias · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN · 400 M_INCOMPATIBLE_ROOM_VERSION
+   * · 502, 504 M_UNKNOWN no server answers that could help
    */
-  async join(requester: Requester, roomIdOrAlias: string, options: WithReason = {}): Promise<RoomId> {
-    const room = this.#resolve(roomIdOrAlias);
-    await this.#uses.db.durable<void>(() => {
-      if (this.#of(room, requester.userId) !== 'join') this.#set(requester, room, requester.userId, 'join', options);
-    });
-    return room.roomId;
+  async join(requester: Requester, roomIdOrAlias: string, options: RemoteOptions = {}): Promise<RoomId> {
+    const { roomId, via } = await this.#resolve(roomIdOrAlias, options);
+    const room = this.#inside(roomId);
+    if (room !== undefined) await this.#joinHere(requester, room, { ...options, via });
+    else if (!(await this.#uses.remote.join(requester, roomId, { ...options, via }))) {
+      await this.#joinHere(requester, this.#uses.rooms.get(roomId), { ...options, via });
+    }
+    return roomId;
   }
 
-  /** Asks to be let in. 404 M_NOT_FOUND · 403 M_FORBIDDEN where the join rules do not allow it */
-  async knock(requester: Requester, roomIdOrAlias: string, options: WithReason = {}): Promise<RoomId> {
-    const room = this.#resolve(roomIdOrAlias);
-    await this.#uses.db.durable<void>(() => this.#set(requester, room, requester.userId, 'knock', options));
-    return room.roomId;
+  async #joinHere(requester: Requester, room: KnownRoom, options: RemoteOptions): Promise<void> {
+    const { db, remote } = this.#uses;
+    try {
+      await db.durable<void>(() => {
+        if (this.#of(room, requester.userId) !== 'join') this.#set(requester, room, requester.userId, 'join', options);
+      });
+    } catch (error) {
+      if (!(error instanceof NeedsVoucher)) throw error;
+      if (!(await remote.joinByOthersWord(requester, room.roomId, options))) throw error;
+    }
+  }
+
+  /** Asks to be let in. Throws what `join` throws; 403 M_FORBIDDEN where the join rules do not allow it */
+  async knock(requester: Requester, roomIdOrAlias: string, options: RemoteOptions = {}): Promise<RoomId> {
+    const { roomId, via } = await this.#resolve(roomIdOrAlias, options);
+    const room = this.#inside(roomId);
+    if (room === undefined) await this.#uses.remote.knock(requester, roomId, { ...options, via });
+    else await this.#uses.db.durable<void>(() => this.#set(requester, room, requester.userId, 'knock', options));
+    return roomId;
   }
 
   /**
-   * 400 M_INVALID_PARAM no user ID · 403 M_FORBIDDEN, also for users of other servers · 403 M_INVITE_BLOCKED
-   * · 404 M_NOT_FOUND no such user
+   * 400 M_INVALID_PARAM no user ID · 403 M_FORBIDDEN, also by the user's server · 403 M_INVITE_BLOCKED
+   * · 404 M_NOT_FOUND no such user · 502, 504 M_UNKNOWN the user's server does not answer
    */
-  async invite(requester: Requester, roomId: string, userId: string, options: WithReason = {}): Promise<void> {
+  async invite(requester: Requester, roomId: string, userId: string, { reason }: WithReason = {}): Promise<void> {
     const room = this.#uses.rooms.getForMember(roomId);
-    const target = targetUser(userId);
-    await this.#uses.db.durable<void>(() => this.#set(requester, room, target, 'invite', options));
+    const stateKey = targetUser(userId);
+    const content: JsonObject = { membership: 'invite', ...(reason === undefined ? {} : { reason }) };
+    await this.#uses.sending.setState(requester, room, { type: 'm.room.member', stateKey, content });
   }
 
   /**
@@ -67,13 +95,22 @@ export class Memberships {
    * 404 M_NOT_FOUND unknown room · 403 M_FORBIDDEN banned, or never had to do with the room
    */
   async leave(requester: Requester, roomId: string, options: WithReason = {}): Promise<void> {
-    const room = this.#uses.rooms.get(roomId);
+    const room = this.#inside(roomId);
+    if (room === undefined) return this.#leaveElsewhere(requester, roomId, options);
     await this.#uses.db.durable<void>(() => {
-      const present = this.#of(room, requester.userId);
-      if (present === undefined) throw forbidden('You are not in this room');
-      if (present === 'ban') throw forbidden('You are banned from this room');
-      if (present !== 'leave') this.#set(requester, room, requester.userId, 'leave', options);
+      if (mayLeave(this.#of(room, requester.userId))) this.#set(requester, room, requester.userId, 'leave', options);
     });
+  }
+
+  /** A room that nobody of ours is in: what we know of its state may be wrong by now. */
+  async #leaveElsewhere(requester: Requester, text: string, options: WithReason): Promise<void> {
+    const { interning, roomState, remote } = this.#uses;
+    const roomId = parseRoomId(text);
+    const nid = roomId && interning.findRoom(roomId);
+    if (roomId === undefined || nid === undefined) throw notFound('This room is not known here');
+    const member = roomState.localMember(requester.user, nid);
+    if (member === undefined && roomState.info(nid) === undefined) throw notFound('This room is not known here');
+    if (mayLeave(member && membershipName(member.membership))) await remote.leave(requester, roomId, options);
   }
 
   /** Removes somebody who is in the room, invited or knocking. 403 M_FORBIDDEN */
@@ -131,14 +168,22 @@ export class Memberships {
     return roomState.localRooms(user, [memberships.join]).map(({ room }) => interning.roomId(room));
   }
 
-  #resolve(roomIdOrAlias: string): KnownRoom {
+  async #resolve(roomIdOrAlias: string, { via = [] }: RemoteOptions): Promise<NamedRoom> {
     if (!roomIdOrAlias.startsWith('#')) {
-      if (!roomIdOrAlias.startsWith('!')) throw invalidParam('This is neither a room ID nor a room alias');
-      return this.#uses.rooms.get(roomIdOrAlias);
+      const roomId = parseRoomId(roomIdOrAlias);
+      if (roomId === undefined) throw invalidParam('This is neither a room ID nor a room alias');
+      return { roomId, via };
     }
     const alias = parseRoomAlias(roomIdOrAlias);
     if (alias === undefined) throw invalidParam('This is not a room alias');
-    return this.#uses.rooms.get(this.#uses.aliases.resolve(alias).roomId);
+    const { roomId, servers } = await this.#uses.aliases.resolveAnywhere(alias);
+    return { roomId, via: [...via, serverOfAlias(alias), ...servers] };
+  }
+
+  /** The room, if somebody of ours is in it: then what we know of it is what there is. */
+  #inside(roomId: string): KnownRoom | undefined {
+    const room = this.#uses.rooms.find(roomId);
+    return room !== undefined && this.#uses.remote.isInside(room.nid) ? room : undefined;
   }
 
   #of(room: KnownRoom, userId: UserId): MembershipName | undefined {
@@ -161,6 +206,13 @@ export class Memberships {
     const content: JsonObject = reason === undefined ? { membership } : { membership, reason };
     this.#uses.sending.appendState(requester, room, { type: 'm.room.member', stateKey: target, content });
   }
+}
+
+/** Whether there is anything to leave. */
+function mayLeave(present: MembershipName | undefined): boolean {
+  if (present === undefined) throw forbidden('You are not in this room');
+  if (present === 'ban') throw forbidden('You are banned from this room');
+  return present !== 'leave';
 }
 
 function targetUser(text: string): UserId {

@@ -12,6 +12,13 @@ import { isJsonObject } from '../util/json.ts';
 import { currentState, type StateSources } from './current-state.ts';
 import type { KnownRoom } from './known-rooms.ts';
 
+/** Nobody here can let the user in; another server in the room may. To a client it is 403 M_FORBIDDEN. */
+export class NeedsVoucher extends MatrixError {
+  constructor(message: string) {
+    super(403, 'M_FORBIDDEN', message);
+  }
+}
+
 /**
  * The local user in whose name this server lets somebody into a room with a restricted join rule; `undefined` where
  * none is needed: another join rule, or a user who is invited or in the room already. Throws 403 M_FORBIDDEN if the
@@ -33,10 +40,10 @@ export function authoriserOfJoin(
     return undefined;
   }
   if (!meetsCondition(sources, rules, requester)) {
-    throw forbidden('You meet none of the conditions to join this room');
+    throw new NeedsVoucher('You meet none of the conditions to join this room');
   }
   const authoriser = findInviter(sources, room, state, serverName);
-  if (authoriser === undefined) throw forbidden('Nobody on this server may let you into this room');
+  if (authoriser === undefined) throw new NeedsVoucher('Nobody on this server may let you into this room');
   return authoriser;
 }
 

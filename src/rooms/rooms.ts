@@ -1,11 +1,15 @@
 import type { Config } from '../config/config.ts';
+import type { Federation } from '../federation/create-federation.ts';
 import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
+import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
+import type { SpoolFolder } from '../store/spool/spool-folder.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
 import type { Random } from '../util/random.ts';
 import { Aliases } from './aliases.ts';
 import { AuthEvents } from './auth-events.ts';
@@ -33,6 +37,9 @@ import { RelatedEvents } from './relations/related-events.ts';
 import { RelationChecks } from './relations/relation-checks.ts';
 import { RelationIndex } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
+import { createRemote, type RemoteUses } from './remote/create-remote.ts';
+import type { RemoteRooms } from './remote/remote-rooms.ts';
+import type { StateTakeover } from './remote/state-takeover.ts';
 import { Sending } from './send.ts';
 import { ServerAccess } from './server-access.ts';
 import { ownSignatures, verifiedSignatures } from './signatures.ts';
@@ -67,6 +74,9 @@ export interface Rooms {
   readonly serverAccess: ServerAccess;
   readonly outliers: Outliers;
   readonly authJudge: AuthJudge;
+  /** What our users do about rooms through other servers. */
+  readonly remote: RemoteRooms;
+  readonly takeover: StateTakeover;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
   readonly localInput: LocalInput;
 }
@@ -81,6 +91,12 @@ export interface RoomsUses {
   readonly signer: EventSigner;
   readonly people: LocalPeople;
   readonly settings: Config['rooms'];
+  readonly federation: Federation;
+  /** Where what comes from other servers lies until it is checked. */
+  readonly spools: SpoolFolder;
+  /** What takes in events of other servers; it is built on rooms, and so after them. */
+  readonly receiver: RemoteUses['receiver'];
+  readonly log: Log;
   /** Told of each accepted event inside its transaction; the list may grow until the first event. */
   readonly observers: readonly EventObserver[];
   readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
@@ -88,11 +104,13 @@ export interface RoomsUses {
 
 /** Builds the domain bottom-up. */
 export function createRooms(uses: RoomsUses): Rooms {
-  const { db, stores, streams, clock, random, signer, people, settings, observers, remoteDirectory } = uses;
+  const { db, stores, streams, clock, random, signer, people, settings, observers, federation, log } = uses;
+  const { remoteDirectory } = uses;
   const { serverName } = signer;
   const authEvents = new AuthEvents(stores);
   const signatures = ownSignatures(serverName);
-  const base = { ...stores, db, streams, clock, random, authEvents, signatures, serverName, settings, remoteDirectory };
+  const common = { db, streams, clock, random, authEvents, signatures, serverName, settings, remoteDirectory, log };
+  const base = { ...stores, ...common };
   const known = new KnownRooms(base);
   const visibility = new Visibility(base);
   const clientEvents = new ClientEvents(
@@ -106,42 +124,68 @@ export function createRooms(uses: RoomsUses): Rooms {
   const authJudge = new AuthJudge(base);
   const localEvents = new LocalEvents({ ...base, signer });
   const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
-  const memberRules = new MemberRules({ ...base, people });
+  const mayTalkTo = (server: ServerName) => federation.policy.mayTalkTo(server);
+  const memberRules = new MemberRules({ ...base, people, mayTalkTo });
+  const outliers = new Outliers({ ...base, input, judge: authJudge });
+  const foundation = { rooms: known, input, localInput, memberRules, authJudge, outliers };
+  const { remote, inviting, takeover } = createRemote({ ...uses, ...base, ...foundation });
   const canonicalAlias = new CanonicalAliasCheck(base);
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
-  const sending = new Sending({ ...base, rooms: known, localInput, memberRules, canonicalAlias, relationChecks });
+  const sendable = { rooms: known, localInput, memberRules, canonicalAlias, relationChecks, inviting };
+  const sending = new Sending({ ...base, ...sendable });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
-  const tokens = new RoomTokens(base);
-  const ignored = (user: UserNid) => people.ignored(user);
-  const bundles = new Bundles({ ...base, clientEvents, ignored });
-  const reading = new RoomReading({ ...base, rooms: known, visibility, clientEvents, bundles, tokens });
-  const edges = new Edges(base);
-  const history = new RoomHistory({ ...base, clientEvents, edges });
+  const seen = { ...base, known, visibility, clientEvents, ignored: (user: UserNid) => people.ignored(user) };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
-    membership: new Memberships({ ...base, rooms: known, sending, aliases }),
+    membership: new Memberships({ ...base, rooms: known, sending, aliases, remote }),
     aliases,
-    reading,
-    messages: new RoomMessages({ ...base, reading, history, edges, tokens, clientEvents, bundles }),
-    moments: new Moments({ ...base, reading }),
-    relatedEvents: new RelatedEvents({ ...base, reading, tokens, clientEvents, bundles, ignored }),
-    threadList: new ThreadList({ ...base, reading, tokens, clientEvents, bundles, ignored }),
-    bundles,
+    ...createReading(seen),
     known,
     visibility,
     clientEvents,
     authEvents,
-    history,
-    edges,
-    tokens,
     stateEngine,
     input,
     serverAccess: new ServerAccess(base),
-    outliers: new Outliers({ ...base, input, judge: authJudge }),
+    outliers,
+    remote,
+    takeover,
     authJudge,
     localInput,
+  };
+}
+
+interface SeenUses extends Stores {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly streams: Streams;
+  readonly serverName: ServerName;
+  readonly authEvents: AuthEvents;
+  readonly known: KnownRooms;
+  readonly visibility: Visibility;
+  readonly clientEvents: ClientEvents;
+  readonly ignored: (user: UserNid) => ReadonlySet<UserNid>;
+}
+
+/** What shows rooms to those who may see them. */
+function createReading(base: SeenUses) {
+  const tokens = new RoomTokens(base);
+  const bundles = new Bundles(base);
+  const reading = new RoomReading({ ...base, rooms: base.known, bundles, tokens });
+  const edges = new Edges(base);
+  const history = new RoomHistory({ ...base, edges });
+  return {
+    reading,
+    messages: new RoomMessages({ ...base, reading, history, edges, tokens, bundles }),
+    moments: new Moments({ ...base, reading }),
+    relatedEvents: new RelatedEvents({ ...base, reading, tokens, bundles }),
+    threadList: new ThreadList({ ...base, reading, tokens, bundles }),
+    bundles,
+    history,
+    edges,
+    tokens,
   };
 }

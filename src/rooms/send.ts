@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { forbidden, notFound, userSuspended } from '../protocol/errors.ts';
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { parseEventId } from '../protocol/ids/event-id.ts';
-import type { EventId, UserId } from '../protocol/ids/types.ts';
+import type { EventId, ServerName, UserId } from '../protocol/ids/types.ts';
 import { serverOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
 import type { EventStore } from '../store/events/event-store.ts';
@@ -19,6 +19,7 @@ import type { KnownRoom, KnownRooms } from './known-rooms.ts';
 import type { LocalInput } from './local-input.ts';
 import type { MemberRules } from './member-rules.ts';
 import type { RelationChecks } from './relations/relation-checks.ts';
+import { type Inviting, isInviteElsewhere } from './remote/inviting.ts';
 import { transactionKey } from './transactions.ts';
 
 export interface SendUses extends StateSources {
@@ -31,6 +32,8 @@ export interface SendUses extends StateSources {
   readonly memberRules: MemberRules;
   readonly canonicalAlias: CanonicalAliasCheck;
   readonly relationChecks: RelationChecks;
+  readonly inviting: Inviting;
+  readonly serverName: ServerName;
 }
 
 /**
@@ -86,14 +89,25 @@ export class Sending {
 
   /** Sends a state event. What the same user has set already is not set again: the answer is the present event. */
   async sendState(requester: Requester, roomId: string, draft: StateDraft): Promise<EventId> {
-    const { rooms, canonicalAlias, db } = this.#uses;
-    const room = rooms.getForMember(roomId);
+    return this.setState(requester, this.#uses.rooms.getForMember(roomId), draft);
+  }
+
+  /** The same for a room at hand. An invite of another server's user is first shown to that server. */
+  async setState(requester: Requester, room: KnownRoom, draft: StateDraft): Promise<EventId> {
+    const { db, canonicalAlias, inviting, serverName } = this.#uses;
+    if (isInviteElsewhere(draft, serverName)) {
+      const prepared = db.write(() => this.prepareState(requester, room, draft));
+      return inviting.invite(room, requester.userId, prepared);
+    }
     const elsewhere = namesAliases(draft) ? await canonicalAlias.lookUp(room, draft.content) : undefined;
     return db.durable<EventId>(() => this.appendState(requester, room, draft, elsewhere));
   }
 
-  /** The same inside a write. */
+  /** The same inside a write. 403 M_FORBIDDEN for an invite of another server's user: there is no time to ask it. */
   appendState(requester: Requester, room: KnownRoom, draft: StateDraft, elsewhere?: ElsewhereAliases): EventId {
+    if (isInviteElsewhere(draft, this.#uses.serverName)) {
+      throw forbidden('Users of other servers cannot be invited in this way');
+    }
     const prepared = this.prepareState(requester, room, draft, elsewhere);
     return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
   }

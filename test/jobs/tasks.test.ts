@@ -25,6 +25,7 @@ async function opened() {
     clock,
     uia: services.uia,
     e2ee: services.e2ee,
+    rooms: services.rooms,
   });
   /** A whole round of one task, as often as it says that there is more; answers in how many slices. */
   const round = async (name: string) => {

@@ -138,7 +138,7 @@ describe('own membership', () => {
     await assert.rejects(membership.join(bob, secret), { status: 403, errcode: 'M_FORBIDDEN' });
     await assert.rejects(membership.join(bob, '!nothing:localhost'), { status: 404, errcode: 'M_NOT_FOUND' });
     await assert.rejects(membership.join(bob, '#nothing:localhost'), { status: 404, errcode: 'M_NOT_FOUND' });
-    await assert.rejects(membership.join(bob, '#nothing:elsewhere.test'), { status: 404, errcode: 'M_NOT_FOUND' });
+    await assert.rejects(membership.join(bob, '#nothing:elsewhere.test'), { status: 502, errcode: 'M_UNKNOWN' });
     await assert.rejects(membership.join(bob, 'rubbish'), { status: 400, errcode: 'M_INVALID_PARAM' });
     await assert.rejects(membership.join(bob, '#rubbish'), { status: 400, errcode: 'M_INVALID_PARAM' });
     await membership.ban(alice, open, bob.userId);

@@ -12,6 +12,7 @@ import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import type { DeviceNid, UserNid } from '../../src/store/nids.ts';
 import type { Requester } from '../../src/users/requester.ts';
+import { alone } from '../support/alone.ts';
 import { nobodysDirectory } from '../support/nobody.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
@@ -66,6 +67,7 @@ export function openRoomWorld(
   const rooms = createRooms({
     ...store,
     remoteDirectory: nobodysDirectory,
+    ...alone({ ...store, key: worldKey }),
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
     settings,

@@ -64,6 +64,10 @@ export class World implements AsyncDisposable {
     return this.#config.serverName;
   }
 
+  get dataDir(): string {
+    return this.#config.dataDir;
+  }
+
   /** Opens the data folder, after `stop` again. */
   async start(): Promise<void> {
     this.#hs = await createHomeserver(this.#config, this.#externals);

@@ -26,6 +26,7 @@ import { AccountData } from '../../src/users/account-data.ts';
 import { Filters } from '../../src/users/filters.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { silentLog } from '../../src/util/log.ts';
+import { alone } from '../support/alone.ts';
 import { type Injected, type InjectOptions, inject } from '../support/inject.ts';
 import { noFederation } from '../support/no-federation.ts';
 import { nobodysDirectory } from '../support/nobody.ts';
@@ -128,13 +129,12 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const names = new Set<UserId>();
   const committed: CommittedEvent[] = [];
   const observers: EventObserver[] = [{ onEvent: (event) => committed.push(event) }];
+  const key = new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7));
   const rooms = createRooms({
     ...store,
     remoteDirectory: nobodysDirectory,
-    signer: {
-      serverName: asServerName('localhost'),
-      key: new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7)),
-    },
+    ...alone({ ...store, key }),
+    signer: { serverName: asServerName('localhost'), key },
     people: {
       exists: (user) => names.has(user),
       profile: () => ({}),

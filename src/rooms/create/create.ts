@@ -9,10 +9,13 @@ import type { AliasStore } from '../../store/rooms/aliases.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonValue } from '../../util/json.ts';
+import type { Log } from '../../util/log.ts';
 import type { Aliases } from '../aliases.ts';
 import type { StateDraft } from '../draft.ts';
+import type { KnownRoom } from '../known-rooms.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
+import { isInviteElsewhere } from '../remote/inviting.ts';
 import type { Sending } from '../send.ts';
 import type { RoomOpening } from './opening.ts';
 import type { CreateRoomOptions } from './options.ts';
@@ -29,6 +32,14 @@ export interface CreateUses {
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
   readonly directory: Pick<Aliases, 'checkPublishing'>;
+  readonly log: Log;
+}
+
+/** A room with all that this server can do alone. */
+interface Created {
+  readonly room: KnownRoom;
+  /** Invites that other servers have to be shown first. */
+  readonly elsewhere: readonly StateDraft[];
 }
 
 /** Makes rooms. */
@@ -47,6 +58,8 @@ export class RoomCreation {
   /**
    * Makes a room with all its first events in one transaction: it is there as a whole, or not at all.
    *
+   * Users of other servers are invited once it is there; an invite that fails does not make it go away.
+   *
    * 400 M_UNSUPPORTED_ROOM_VERSION · 400 M_INVALID_PARAM alias name or additional creator · 400 M_ROOM_IN_USE
    * · 400 M_INVALID_ROOM_STATE the events asked for are not allowed in it · 403 M_FORBIDDEN an invite to another
    * server, or the directory is closed · 403 M_INVITE_BLOCKED · 404 M_NOT_FOUND an invite to nobody · 413 M_TOO_LARGE
@@ -61,7 +74,21 @@ export class RoomCreation {
     const alias = this.#alias(options.aliasName);
     checkCreators(options.creationContent['additional_creators'], rules);
     if (options.visibility === 'public') this.#uses.directory.checkPublishing(requester);
-    return this.#uses.db.durable<RoomId>(() => this.#create(requester, options, rules, alias));
+    const { room, elsewhere } = await this.#uses.db.durable<Created>(() =>
+      this.#create(requester, options, rules, alias),
+    );
+    await this.#inviteElsewhere(requester, room, elsewhere);
+    return room.roomId;
+  }
+
+  /** The room is there, whoever of other servers can be reached: who could not be invited is not in its member list. */
+  async #inviteElsewhere(requester: Requester, room: KnownRoom, drafts: readonly StateDraft[]): Promise<void> {
+    const { sending, log } = this.#uses;
+    const invites = drafts.map((draft) => sending.setState(requester, room, draft));
+    for (const [index, result] of (await Promise.allSettled(invites)).entries()) {
+      if (result.status === 'fulfilled') continue;
+      log.warn('rooms.invite_failed', { roomId: room.roomId, user: drafts[index]?.stateKey, cause: result.reason });
+    }
   }
 
   #create(
@@ -69,8 +96,8 @@ export class RoomCreation {
     options: CreateRoomOptions,
     rules: RoomVersionRules,
     alias: RoomAlias | undefined,
-  ): RoomId {
-    const { aliases, memberRules } = this.#uses;
+  ): Created {
+    const { aliases, memberRules, serverName } = this.#uses;
     const { userId, user } = requester;
     for (const invitee of options.invite) memberRules.checkInvitee(invitee);
     const [create, ...others] = createRoomPlan(options, {
@@ -84,11 +111,13 @@ export class RoomCreation {
       throw new MatrixError(400, 'M_ROOM_IN_USE', `The room alias ${alias} exists already`);
     }
     if (options.visibility === 'public') this.#uses.roomState.publish(room.nid, true);
+    const elsewhere: StateDraft[] = [];
     for (const draft of others) {
       const prepared = this.#uses.sending.prepareState(requester, room, draft);
-      inNewRoom(() => this.#uses.localInput.append(room, userId, prepared));
+      if (isInviteElsewhere(draft, serverName)) elsewhere.push(draft);
+      else inNewRoom(() => this.#uses.localInput.append(room, userId, prepared));
     }
-    return room.roomId;
+    return { room, elsewhere };
   }
 
   #alias(name: string | undefined): RoomAlias | undefined {

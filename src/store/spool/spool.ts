@@ -105,7 +105,9 @@ export class Spool implements Disposable {
     this.#db.pragma(`cache_size = -${cacheKib}`);
     this.#db.exec(schema);
     const prepare = <P extends unknown[], R>(sql: string) => this.#db.prepare<P, R>(sql);
-    this.#find = prepare<[string], { nid: number; parts: number }>('SELECT nid, parts FROM event WHERE id = ?');
+    this.#find = prepare<[string], { nid: number; parts: number; type: string; skey: string }>(
+      'SELECT nid, parts, type, skey FROM event WHERE id = ?',
+    );
     this.#insert = prepare<[string, number, string, string, number, Uint8Array], never>(
       'INSERT INTO event (id, parts, type, skey, pending, body) VALUES (?, ?, ?, ?, ?, ?)',
     );
@@ -154,12 +156,13 @@ export class Spool implements Disposable {
 
   /** Keeps an event. False for a second event of the state under one key. */
   put(event: SpooledEvent): boolean {
-    const { eventId, part, type, stateKey } = event;
+    const { eventId, part } = event;
+    // In room versions 1 and 2 two events may claim one ID: the first is the one that is kept.
     const known = this.#find.get(eventId);
     const nid = known?.nid ?? this.#add(event);
     if (known !== undefined && (known.parts & part) === 0) this.#addPart.run(part, nid);
     if (part !== spoolParts.state || ((known?.parts ?? 0) & part) !== 0) return true;
-    return this.#entry.run(type, stateKey, nid).changes > 0;
+    return this.#entry.run(known?.type ?? event.type, known?.skey ?? event.stateKey, nid).changes > 0;
   }
 
   #add({ eventId, part, authEvents, type, stateKey, signers, ts, body }: SpooledEvent): number {

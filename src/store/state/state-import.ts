@@ -115,6 +115,11 @@ export class StateImports {
     this.#lower.run(event, room, event);
   }
 
+  find(room: RoomNid): RoomImport | undefined {
+    const [found] = this.#all.all(room - 1);
+    return found?.room === room ? { ...found, replaces: found.replaces === 1 } : undefined;
+  }
+
   /** Those that have neither been opened nor removed. */
   *pending(): Generator<RoomImport> {
     let after = 0;

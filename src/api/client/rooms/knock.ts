@@ -3,7 +3,7 @@ import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { reasonBody, withReason } from './schemas.ts';
+import { reasonBody, viaOf, withReason } from './schemas.ts';
 
 /**
  * `POST /_matrix/client/v3/knock/{roomIdOrAlias}`
@@ -19,8 +19,8 @@ export const knock = ({ rooms }: Services): Endpoint =>
     auth: 'user',
     body: 'optional-json',
     limit: 'joins',
-    async handler({ requester, params, body }) {
-      const reason = withReason(parse(reasonBody, body));
-      return json({ room_id: await rooms.membership.knock(requester, params.roomIdOrAlias, reason) });
+    async handler({ requester, params, query, body }) {
+      const options = { ...withReason(parse(reasonBody, body)), via: viaOf(query) };
+      return json({ room_id: await rooms.membership.knock(requester, params.roomIdOrAlias, options) });
     },
   });

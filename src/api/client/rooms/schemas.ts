@@ -26,3 +26,10 @@ export function roomEventFilter(query: Query): RoomEventFilter {
   if (!isJsonObject(json)) throw badJson('filter must be a JSON object');
   return new RoomEventFilter(json, 'filter.');
 }
+
+/** Servers that may be in the room, as the client names them. */
+export function viaOf(query: Query): readonly string[] {
+  const via = query.all('via');
+  // Clients from before version 1.12 of the specification.
+  return via.length > 0 ? via : query.all('server_name');
+}

@@ -1,0 +1,73 @@
+import type { Federation } from '../../federation/create-federation.ts';
+import type { EventSigner } from '../../protocol/events/build.ts';
+import type { ServerName } from '../../protocol/ids/types.ts';
+import type { Database } from '../../store/db.ts';
+import type { RoomNid } from '../../store/nids.ts';
+import type { SpoolFolder } from '../../store/spool/spool-folder.ts';
+import type { Stores } from '../../store/stores.ts';
+import type { Streams } from '../../streams/streams.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { Log } from '../../util/log.ts';
+import type { Random } from '../../util/random.ts';
+import type { AuthEvents } from '../auth-events.ts';
+import type { RoomInput } from '../input.ts';
+import type { KnownRooms } from '../known-rooms.ts';
+import type { LocalInput } from '../local-input.ts';
+import type { MemberRules } from '../member-rules.ts';
+import type { AuthJudge } from '../receive/auth-judge.ts';
+import type { Outliers } from '../receive/outliers.ts';
+import { EventVerifier } from '../receive/verify.ts';
+import { Candidates } from './candidates.ts';
+import { Doorstep } from './doorstep.ts';
+import { Handshakes } from './handshakes.ts';
+import { Inviting } from './inviting.ts';
+import { type EventReceiver, Joining } from './joining.ts';
+import { RemoteRooms } from './remote-rooms.ts';
+import { RoomEntry } from './room-entry.ts';
+import { StateTakeover } from './state-takeover.ts';
+
+export interface RemoteUses extends Stores {
+  readonly db: Database;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signer: EventSigner;
+  readonly serverName: ServerName;
+  readonly federation: Pick<Federation, 'client' | 'keyRing' | 'policy'>;
+  readonly spools: SpoolFolder;
+  readonly authEvents: AuthEvents;
+  readonly rooms: KnownRooms;
+  readonly input: RoomInput;
+  readonly localInput: LocalInput;
+  readonly memberRules: MemberRules;
+  readonly authJudge: AuthJudge;
+  readonly outliers: Outliers;
+  /** Built on rooms, and so after them. */
+  readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
+}
+
+export interface Remote {
+  readonly remote: RemoteRooms;
+  readonly inviting: Inviting;
+  readonly takeover: StateTakeover;
+}
+
+/** Builds what lets our users act on rooms through other servers. */
+export function createRemote(given: RemoteUses): Remote {
+  const { federation, receiver, authJudge: judge } = given;
+  const { client, keyRing: keys, policy } = federation;
+  const log = given.log.child('rooms');
+  const base = { ...given, log, client, keys, judge, verifier: new EventVerifier(keys) };
+  const handshakes = new Handshakes(base);
+  const takeover = new StateTakeover(base);
+  const joining = new Joining({ ...base, handshakes, entry: new RoomEntry({ ...base, takeover }), receiver });
+  const candidates = new Candidates({ ...base, mayTalkTo: (server) => policy.mayTalkTo(server) });
+  const doorstep = new Doorstep({ ...base, handshakes });
+  return {
+    remote: new RemoteRooms({ ...base, candidates, joining, doorstep }),
+    inviting: new Inviting(base),
+    takeover,
+  };
+}

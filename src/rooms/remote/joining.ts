@@ -1,0 +1,231 @@
+import type { RemoteFailure, RemoteStream } from '../../federation/client.ts';
+import { Slots } from '../../outbound/slots.ts';
+import { MatrixError } from '../../protocol/errors.ts';
+import type { RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
+import { JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
+import { parseExactJson } from '../../protocol/parse-json.ts';
+import type { Database } from '../../store/db.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { RoomNid } from '../../store/nids.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import { millis } from '../../util/brand.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { JsonObject } from '../../util/json.ts';
+import { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { Log } from '../../util/log.ts';
+import type { VersionedRoom } from '../receive/auth-judge.ts';
+import { askInTurn, badAnswer, type Handshakes, isFailure } from './handshakes.ts';
+import { isTheirFault, type RoomEntry } from './room-entry.ts';
+import type { SignedWish, Wish } from './template.ts';
+
+/** Takes in events of a room that we are in, whoever made them. */
+export interface EventReceiver {
+  receive(
+    origin: ServerName,
+    pdus: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, { readonly error?: string }>>;
+}
+
+export interface JoiningUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly roomState: RoomStateStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handshakes: Handshakes;
+  readonly entry: RoomEntry;
+  /** Whoever changes a room's history runs in its lane. */
+  readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
+}
+
+export interface JoinWish {
+  readonly roomId: RoomId;
+  readonly userId: UserId;
+  readonly servers: readonly ServerName[];
+  readonly said: Readonly<JsonObject>;
+}
+
+/** Rooms entered at a time: each has a spool and keeps the writer busy. */
+const roomsAtOnce = 2;
+/** Joins that wait for one of these. */
+const longestQueue = 50;
+/** Joins of our users to one room that wait for the first of them. */
+const waitingForOne = 100;
+/** All of a join: as many servers as there are, and a room of any size from a slow one. */
+const longestJoin = millis(30 * 60_000);
+/** For taking back what a join that failed here has begun there. */
+const leaveTimeout = millis(20_000);
+/** Of an answer of which only the event is wanted. */
+const maxEventBytes = 256 * 1024;
+
+const busy = () => new MatrixError(503, 'M_UNKNOWN', 'Too many rooms are being joined at the moment: try again later');
+
+/** Lets our users into rooms through servers that are in them. */
+export class Joining {
+  readonly #uses: JoiningUses;
+  readonly #joins = new KeyedQueue<RoomNid>(waitingForOne);
+  readonly #slots = new Slots(roomsAtOnce, longestQueue);
+  readonly #running = new Map<AbortController, Promise<unknown>>();
+
+  constructor(uses: JoiningUses) {
+    this.#uses = uses;
+  }
+
+  /** Whether one of our users is in the room, so that its state is here. */
+  isInside(room: RoomNid): boolean {
+    return this.#uses.roomState.localJoined(room).length > 0;
+  }
+
+  /**
+   * Enters a room that none of our users is in. False if somebody else of ours has entered it meanwhile: then it takes
+   * no other server any more. Throws what the client is told.
+   */
+  async enter(wish: JoinWish): Promise<boolean> {
+    const { db, interning } = this.#uses;
+    const nid = db.write(() => interning.room(wish.roomId));
+    const entered = this.#joins.run(nid, async () => {
+      if (this.isInside(nid)) return false;
+      if (!(await this.#slots.take())) throw busy();
+      try {
+        await this.#bounded((signal) => this.#enterBy(nid, wish, signal));
+        return true;
+      } finally {
+        this.#slots.giveBack();
+      }
+    });
+    if (entered === undefined) throw busy();
+    return entered;
+  }
+
+  /**
+   * Lets a user into a room that others of ours are in, with the word of another server: for a restricted room that
+   * nobody of ours may let anybody into.
+   */
+  async vouchedFor(wish: JoinWish): Promise<void> {
+    await this.#bounded((signal) =>
+      askInTurn(
+        wish.servers,
+        (server) =>
+          this.#handshake(server, wish, signal, (made, answer) => this.#receive(server, made, answer, signal)),
+        signal,
+      ),
+    );
+  }
+
+  /** Calls off what is under way, and resolves when nothing of it is left. */
+  async stop(): Promise<void> {
+    for (const abort of this.#running.keys()) abort.abort();
+    await Promise.allSettled(this.#running.values());
+  }
+
+  #bounded<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const cancel = this.#uses.clock.after(longestJoin, () => abort.abort());
+    const done = work(abort.signal).finally(() => {
+      this.#running.delete(abort);
+      cancel();
+    });
+    this.#running.set(abort, done);
+    return done;
+  }
+
+  async #enterBy(nid: RoomNid, wish: JoinWish, signal: AbortSignal): Promise<void> {
+    const { lanes } = this.#uses.receiver();
+    let half: ServerName | undefined;
+    const attempt = (server: ServerName) =>
+      this.#handshake(server, wish, signal, async (made, answer) => {
+        const room = { nid, roomId: wish.roomId, rules: made.rules };
+        const result = await lanes.run(nid, () => this.#import(server, room, made, answer, signal));
+        if (result === undefined) return badAnswer(server, 'too much waits for the room');
+        if (isFailure(result)) half = server;
+        return result;
+      });
+    try {
+      await askInTurn(wish.servers, attempt, signal);
+    } catch (error) {
+      if (half !== undefined) await this.#leaveAgain(half, wish);
+      throw error;
+    }
+  }
+
+  async #handshake<T extends object>(
+    server: ServerName,
+    wish: JoinWish,
+    signal: AbortSignal,
+    finish: (made: SignedWish, answer: RemoteStream) => Promise<T | RemoteFailure>,
+  ): Promise<T | RemoteFailure> {
+    const { handshakes } = this.#uses;
+    const join: Wish = { ...wish, kind: 'join' };
+    const made = await handshakes.make(server, join, signal);
+    if (isFailure(made)) return made;
+    const answer = await handshakes.sendJoin(server, join, made, signal);
+    return answer.ok ? finish(made, answer) : answer;
+  }
+
+  async #import(
+    server: ServerName,
+    room: VersionedRoom,
+    made: SignedWish,
+    answer: RemoteStream,
+    signal: AbortSignal,
+  ): Promise<SignedWish | RemoteFailure> {
+    const { entry, log, clock } = this.#uses;
+    const { roomId } = room;
+    const start = clock.monotonic();
+    try {
+      await entry.enter(room, made.event, answer.body, signal);
+    } catch (error) {
+      if (!isTheirFault(error) && !signal.aborted) throw error;
+      log.warn('rooms.join_failed', { server, roomId, cause: error });
+      return badAnswer(server, error instanceof Error ? error.message : 'the join was called off');
+    }
+    log.info('rooms.joined', { server, roomId, ms: Math.round(clock.monotonic() - start) });
+    return made;
+  }
+
+  /** Of the answer only the join itself is news: it comes back with the other server's signature. */
+  async #receive(
+    server: ServerName,
+    made: SignedWish,
+    { body }: RemoteStream,
+    signal: AbortSignal,
+  ): Promise<SignedWish | RemoteFailure> {
+    let event: unknown;
+    try {
+      event = await memberOf(body, 'event');
+    } catch (error) {
+      if (!isTheirFault(error) && !signal.aborted) throw error;
+    }
+    if (event === undefined) return badAnswer(server, 'the join does not come back');
+    const { eventId } = made.event;
+    const results = await this.#uses.receiver().receive(server, [event], signal);
+    const result = results.get(eventId);
+    if (result === undefined) return badAnswer(server, 'another event comes back than the join');
+    return result.error === undefined ? made : badAnswer(server, result.error);
+  }
+
+  /** There the user is in the room, and here not: that must not stay so. */
+  async #leaveAgain(server: ServerName, { roomId, userId }: JoinWish): Promise<void> {
+    const { handshakes, clock } = this.#uses;
+    const abort = new AbortController();
+    const cancel = clock.after(leaveTimeout, () => abort.abort());
+    const leave: Wish = { kind: 'leave', roomId, userId, said: {} };
+    try {
+      const made = await handshakes.make(server, leave, abort.signal);
+      if (!isFailure(made)) await handshakes.send(server, leave, made, abort.signal);
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** One member of a JSON object of any size. */
+async function memberOf(body: AsyncIterable<Buffer>, key: string): Promise<unknown> {
+  const members = new Set([key]);
+  const cutter = new JsonCutter({ arrays: new Set(), members, maxBytes: maxEventBytes, maxDepth: 1000 });
+  for await (const chunk of body) {
+    for (const { bytes } of cutter.push(chunk)) return parseExactJson(bytes);
+  }
+  return undefined;
+}

@@ -1,0 +1,182 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { canonicalJson } from '../../protocol/canonical-json.ts';
+import type { BuiltEvent } from '../../protocol/events/build.ts';
+import { refIds } from '../../protocol/events/pdu.ts';
+import { canonicalForm } from '../../protocol/events/texts.ts';
+import { JsonCutError } from '../../protocol/json-stream/json-cutter.ts';
+import type { Database } from '../../store/db.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import type { Extremities } from '../../store/events/extremities.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { EventNid } from '../../store/nids.ts';
+import type { Spool } from '../../store/spool/spool.ts';
+import type { SpoolFolder } from '../../store/spool/spool-folder.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
+import type { Timeline } from '../../store/timeline.ts';
+import type { Streams } from '../../streams/streams.ts';
+import type { JsonObject } from '../../util/json.ts';
+import type { RoomInput } from '../input.ts';
+import type { KnownRooms } from '../known-rooms.ts';
+import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
+import type { EventVerifier } from '../receive/verify.ts';
+import { BadAnswer, joinParts, spoolAnswer } from './answer-spool.ts';
+import type { StateTakeover } from './state-takeover.ts';
+
+export interface RoomEntryUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly extremities: Extremities;
+  readonly timeline: Timeline;
+  readonly roomState: RoomStateStore;
+  readonly stateImports: StateImports;
+  readonly spools: SpoolFolder;
+  readonly streams: Streams;
+  readonly rooms: KnownRooms;
+  readonly input: RoomInput;
+  readonly judge: AuthJudge;
+  readonly verifier: EventVerifier;
+  readonly takeover: StateTakeover;
+}
+
+/** Events of one answer. The largest rooms there are have a third of a million in state and auth chains. */
+const maxEvents = 1_000_000;
+
+/**
+ * Enters a room with the answer to a join: reads it as it comes, checks it, and opens the room with one last write that
+ * holds the join. Up to then nobody sees anything of it, and what fails leaves nothing behind.
+ */
+export class RoomEntry {
+  readonly #uses: RoomEntryUses;
+
+  constructor(uses: RoomEntryUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * In the room's lane, while none of our users is in the room. Throws `BadAnswer` or `JsonCutError` for an answer by
+   * which the room cannot be entered.
+   * @see https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+   */
+  async enter(room: VersionedRoom, own: BuiltEvent, body: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+    const { db, spools, takeover } = this.#uses;
+    using spool = spools.create();
+    const { members } = await spoolAnswer(body, spool, {
+      roomId: room.roomId,
+      rules: room.rules,
+      parts: joinParts,
+      members: ['event', 'members_omitted'],
+      maxEvents,
+      without: own.eventId,
+    });
+    if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
+    const join = await this.#signedByAll(own, members.get('event'), room, signal);
+    const { begun, ended } = takeover.begin(room.nid);
+    try {
+      await takeover.store(room, begun, spool, signal);
+      db.write<void>(() => this.#authorise(room, join, spool));
+      await this.#open(room, begun, join, spool);
+    } catch (error) {
+      await takeover.discard(room.nid);
+      throw error;
+    } finally {
+      ended();
+    }
+  }
+
+  /**
+   * The join as it will be sent on. If a server vouches for it, its signature is what the answer brings; else what we
+   * have signed is all that is needed.
+   */
+  async #signedByAll(
+    own: BuiltEvent,
+    returned: unknown,
+    { rules }: VersionedRoom,
+    signal: AbortSignal,
+  ): Promise<BuiltEvent> {
+    if (own.pdu.content['join_authorised_via_users_server'] === undefined) return own;
+    const { events } = await this.#uses.verifier.verify([returned], rules, signal);
+    const [event] = events;
+    const bare = ({ pdu }: BuiltEvent) => {
+      const { signatures: _signatures, unsigned: _unsigned, ...rest } = pdu as JsonObject;
+      return canonicalJson(rest, canonicalForm(rules));
+    };
+    if (event === undefined || bare(event) !== bare(own)) {
+      throw new BadAnswer('nobody has vouched for the join with a signature');
+    }
+    return event;
+  }
+
+  /** By its own auth events and by the state, both as they came. */
+  #authorise(room: VersionedRoom, join: BuiltEvent, spool: Spool): void {
+    const { interning, judge, takeover } = this.#uses;
+    if (judge.missing(room, join).length > 0) throw new BadAnswer('what authorises the join is not in it');
+    const event = judge.asAuthEvent(join, interning.event(join.eventId));
+    const byOwn = judge.byAuthEvents(room, event);
+    if (!byOwn.allowed) throw new BadAnswer(`its auth events do not allow the join: ${byOwn.reason}`);
+    const byState = judge.inState(room.rules, event, takeover.lookup(spool));
+    if (!byState.allowed) throw new BadAnswer(`its state does not allow the join: ${byState.reason}`);
+  }
+
+  async #open(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, spool: Spool): Promise<void> {
+    const { db, rooms, roomState, takeover } = this.#uses;
+    const wasKnown = roomState.info(room.nid) !== undefined;
+    const show = rooms.hide(room.nid);
+    try {
+      if (wasKnown) await this.#clearOld(begun);
+      const counts = await takeover.write(begun, spool);
+      await db.durable<void>(() => this.#commit(room, begun, join, counts));
+    } finally {
+      show();
+    }
+  }
+
+  /** What was the room's state when we left it; none of it is taken for granted. */
+  async #clearOld(begun: RoomImport): Promise<void> {
+    const { db, stateImports } = this.#uses;
+    db.write<void>(() => void stateImports.replace(begun));
+    while (db.write(() => stateImports.clearSome(begun))) await nextTurn();
+  }
+
+  #commit(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, counts: ImportCounts): void {
+    const { interning, stateImports, streams, input, judge, roomState, extremities } = this.#uses;
+    const pos = streams.next();
+    const before = roomState.info(room.nid)?.segment;
+    for (const user of stateImports.open(begun, room.rules.version, pos, counts)) streams.touchUser(user);
+    const nid = interning.event(join.eventId);
+    const prevEvents = refIds(join.pdu.prev_events).map((id) => interning.event(id));
+    const missing = prevEvents.filter((parent) => this.#segmentOf(parent) === undefined);
+    input.commit({
+      room: room.nid,
+      rules: room.rules,
+      event: join,
+      nid,
+      outcome: 'accepted',
+      before: roomState.tip(room.nid),
+      prevEvents,
+      authEvents: judge.cited(room, join),
+      changes: [{ key: interning.stateKey(join.pdu.type, join.pdu.state_key ?? ''), event: nid }],
+      pos,
+    });
+    for (const parent of missing) extremities.addBackward(room.nid, parent, nid);
+    if (missing.length === 0) this.#linkTo(room, prevEvents, before);
+  }
+
+  /** Nothing has happened since we left: the new segment goes on where the old one ends. */
+  #linkTo({ nid }: VersionedRoom, prevEvents: readonly EventNid[], before: number | undefined): void {
+    const { timeline, roomState } = this.#uses;
+    const segment = roomState.info(nid)?.segment;
+    const isEnd = prevEvents.every((parent) => this.#segmentOf(parent) === before);
+    if (before !== undefined && segment !== undefined && isEnd) timeline.link(segment, before);
+  }
+
+  #segmentOf(event: EventNid): number | undefined {
+    return this.#uses.events.row(event)?.segment ?? undefined;
+  }
+}
+
+/** Whether it was the other server that made it fail. */
+export function isTheirFault(error: unknown): error is Error {
+  return error instanceof BadAnswer || error instanceof JsonCutError;
+}

@@ -1,0 +1,44 @@
+import { createFederation } from '../../src/federation/create-federation.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import type { SigningKey } from '../../src/protocol/signing/keys.ts';
+import type { RoomsUses } from '../../src/rooms/rooms.ts';
+import type { Database } from '../../src/store/db.ts';
+import { SpoolFolder } from '../../src/store/spool/spool-folder.ts';
+import type { Stores } from '../../src/store/stores.ts';
+import { millis } from '../../src/util/brand.ts';
+import type { Clock } from '../../src/util/clock.ts';
+import { KeyedQueue } from '../../src/util/keyed-queue.ts';
+import { silentLog } from '../../src/util/log.ts';
+import type { Random } from '../../src/util/random.ts';
+
+/** What rooms need of other servers where there are none. */
+export function alone(uses: {
+  readonly db: Database;
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly folder: string;
+  readonly key: SigningKey;
+}): Pick<RoomsUses, 'federation' | 'spools' | 'receiver' | 'log'> {
+  const federation = createFederation({
+    ...uses,
+    log: silentLog,
+    signer: { serverName: asServerName('localhost'), key: uses.key },
+    config: {
+      federation: {
+        enabled: false,
+        verifyCertificates: true,
+        customCaFiles: [],
+        notaries: [],
+        allow: [],
+        deny: [],
+        resolve: new Map(),
+        retryMin: millis(60_000),
+        retryMax: millis(60_000),
+      },
+    },
+    transport: { send: () => Promise.reject(new Error('there are no other servers')) },
+  });
+  const receiver = { lanes: new KeyedQueue<never>(1), receive: () => Promise.resolve(new Map()) };
+  return { federation, spools: new SpoolFolder(uses.folder), receiver: () => receiver, log: silentLog };
+}
