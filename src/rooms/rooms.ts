@@ -38,6 +38,7 @@ import { RelationChecks } from './relations/relation-checks.ts';
 import { RelationIndex } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
 import { createRemote, type RemoteUses } from './remote/create-remote.ts';
+import type { Inviting } from './remote/inviting.ts';
 import type { RemoteRooms } from './remote/remote-rooms.ts';
 import type { StateTakeover } from './remote/state-takeover.ts';
 import { Sending } from './send.ts';
@@ -79,6 +80,8 @@ export interface Rooms {
   readonly takeover: StateTakeover;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
   readonly localInput: LocalInput;
+  /** Invites users of other servers. */
+  readonly inviting: Inviting;
 }
 
 export interface RoomsUses {
@@ -155,6 +158,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     takeover,
     authJudge,
     localInput,
+    inviting,
   };
 }
 

@@ -8,6 +8,7 @@ import { makeLeave, sendLeave, sendLeaveInList } from './leave.ts';
 import { makeJoin } from './make-join.ts';
 import { sendJoin, sendJoinInList } from './send-join.ts';
 import { roomState, roomStateIds } from './state.ts';
+import { exchangeThirdPartyInvite, thirdPartyBound } from './third-party-invite.ts';
 
 /** Rooms, for other servers. */
 export function roomEndpoints(services: Services): Endpoint[] {
@@ -22,6 +23,8 @@ export function roomEndpoints(services: Services): Endpoint[] {
     sendKnock(services),
     invite(services),
     inviteInList(services),
+    exchangeThirdPartyInvite(services),
+    thirdPartyBound(services),
     roomState(services),
     roomStateIds(services),
     event(services),

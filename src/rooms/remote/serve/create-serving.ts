@@ -1,9 +1,11 @@
+import type { Federation } from '../../../federation/create-federation.ts';
 import type { EventSigner } from '../../../protocol/events/build.ts';
 import type { Database } from '../../../store/db.ts';
 import type { UserNid } from '../../../store/nids.ts';
 import type { Stores } from '../../../store/stores.ts';
 import type { Streams } from '../../../streams/streams.ts';
 import type { Clock } from '../../../util/clock.ts';
+import type { Log } from '../../../util/log.ts';
 import type { Random } from '../../../util/random.ts';
 import { LocalEvents } from '../../local-events.ts';
 import type { LocalPeople } from '../../member-rules.ts';
@@ -18,6 +20,7 @@ import { Handshakes } from './handshakes.ts';
 import { HistoryAnswers } from './history-answers.ts';
 import { IncomingInvites } from './incoming-invites.ts';
 import { Templates } from './templates.ts';
+import { ThirdPartyInvites } from './third-party-invites.ts';
 
 /** What other servers ask of us about rooms. */
 export interface Serving {
@@ -25,6 +28,7 @@ export interface Serving {
   readonly templates: Templates;
   readonly handshakes: Handshakes;
   readonly invites: IncomingInvites;
+  readonly thirdPartyInvites: ThirdPartyInvites;
   readonly history: HistoryAnswers;
   readonly stateAnswers: StateAnswers;
 }
@@ -37,6 +41,8 @@ export interface ServingUses {
   readonly random: Random;
   readonly signer: EventSigner;
   readonly people: LocalPeople;
+  readonly federation: Federation;
+  readonly log: Log;
   readonly rooms: Rooms;
   readonly receiving: Receiving;
   /** Told of an invite to a room that is not known here. */
@@ -46,7 +52,7 @@ export interface ServingUses {
 /** Builds it bottom-up. */
 export function createServing(uses: ServingUses): Serving {
   const { stores, rooms, signer, people, inviteObservers } = uses;
-  const { authEvents, stateEngine, input, moments, serverAccess: access, known } = rooms;
+  const { authEvents, stateEngine, input, moments, serverAccess: access, known, localInput, inviting } = rooms;
   const { serverName } = signer;
   const base = { ...uses, ...stores, authEvents, stateEngine, input, moments, access, serverName, rooms: known };
   const asked = new AskedRooms(base);
@@ -59,6 +65,7 @@ export function createServing(uses: ServingUses): Serving {
     templates: new Templates({ ...base, localEvents, signatures: verifiedSignatures, asked }),
     handshakes: new Handshakes({ ...base, asked, verifier, receiver, stateAnswers }),
     invites: new IncomingInvites({ ...base, asked, verifier, inviteObservers }),
+    thirdPartyInvites: new ThirdPartyInvites({ ...base, asked, localInput, inviting, client: uses.federation.client }),
     history: new HistoryAnswers({ ...base, asked, visibility, stateAnswers }),
     stateAnswers,
   };
