@@ -133,7 +133,11 @@ export class Receiver {
     const { events, problems } = await this.#uses.verifier.verify(values, room.rules, signal);
     for (const { eventId, reason } of problems) if (eventId !== undefined) results.set(eventId, { error: reason });
     const fates = await this.#process(origin, room, events, {}, true);
-    for (const [id, fate] of fates) results.set(id, errorOf(fate));
+    // Of what was fetched besides, the sender need not hear.
+    for (const { eventId } of events) {
+      const fate = fates.get(eventId);
+      if (fate !== undefined) results.set(eventId, errorOf(fate));
+    }
   }
 
   /** Judges what can be judged, and fetches what the rest lacks. */

@@ -121,7 +121,7 @@ export class ScriptedServer {
   async #answer(call: HttpCall, from: string): Promise<Reply> {
     const [path = '', query = ''] = call.url.split('?', 2);
     for (const { method, pattern, script } of this.#scripts) {
-      const match = method === call.method ? pattern.exec(path) : null;
+      const match = method === call.method ? pattern.exec(plainPath(path)) : null;
       if (match === null) continue;
       const body = await text(call.stream);
       const params = match.slice(1).map(decodeURIComponent);
@@ -154,4 +154,9 @@ export function rulesOf(version: string): RoomVersionRules {
   const rules = roomVersionRules(version);
   if (rules === undefined) throw new Error(`there is no room version ${version}`);
   return rules;
+}
+
+/** Sigils and colons may be percent-encoded or not; what would change the segments stays as it is. */
+function plainPath(path: string): string {
+  return path.replaceAll(/%(?:21|24|3A|40)/gi, decodeURIComponent);
 }
