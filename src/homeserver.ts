@@ -20,6 +20,8 @@ import { Presence } from './ephemeral/presence.ts';
 import { PresenceEdus } from './ephemeral/presence-edus.ts';
 import { ReceiptEdus } from './ephemeral/receipt-edus.ts';
 import { Receipts } from './ephemeral/receipts.ts';
+import { ephemeralEdus } from './ephemeral/remote-edus.ts';
+import { RemoteReceipts } from './ephemeral/remote-receipts.ts';
 import { Typing } from './ephemeral/typing.ts';
 import { sendTyping } from './ephemeral/typing-edus.ts';
 import { TypingService } from './ephemeral/typing-service.ts';
@@ -196,6 +198,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const typingService = new TypingService({ ...shared, typing });
   const pushCounts = new PushCounts({ ...shared, rules: pushRules });
   observers.push(pushCounts, typingService, presence);
+  const remoteReceipts = new RemoteReceipts(shared);
+  for (const [type, handler] of ephemeralEdus({ ...shared, typing, presence, remoteReceipts })) {
+    eduHandlers.set(type, handler);
+  }
   const outbox = createOutbox({ ...base, config });
   observers.push(outbox.events);
   outbox.addSource(new ReceiptEdus(shared));

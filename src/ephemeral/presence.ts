@@ -1,8 +1,9 @@
 import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
-import type { UserId } from '../protocol/ids/types.ts';
-import { parseUserId } from '../protocol/ids/user-id.ts';
+import type { ServerName, UserId } from '../protocol/ids/types.ts';
+import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { Database } from '../store/db.ts';
+import type { RemoteListStore } from '../store/e2ee/remote-lists.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
@@ -21,10 +22,19 @@ const grace = 60_000;
 
 /** People remembered, some 300 bytes each: more than a small server has accounts. Beyond it somebody is just not seen. */
 const maxPeople = 2000;
+/** Users of other servers among them: the last of whom something was heard. */
+const maxRemote = 1000;
+
+/** Other servers say again what holds within half an hour; what is not said again for longer holds no more. */
+const remoteLasts = 60 * 60_000;
+/** Rooms whose members are told of a change of a user of another server. */
+const maxSharedRooms = 200;
 
 const maxStatusLength = 1000;
 
 interface Person {
+  /** Of another server. */
+  readonly remote: boolean;
   state: PresenceState;
   status: string | undefined;
   /** Wall clock. */
@@ -39,8 +49,10 @@ export interface PresenceUses {
   readonly db: Database;
   readonly interning: Interning;
   readonly roomState: RoomStateStore;
+  readonly remoteLists: RemoteListStore;
   readonly streams: Streams;
   readonly clock: Clock;
+  readonly serverName: ServerName;
   /** Whether a user of this server exists. */
   readonly exists: (userId: UserId) => boolean;
 }
@@ -75,6 +87,20 @@ export class Presence implements EventObserver {
     this.#put(user, state, this.#people.get(user)?.status, timeout + grace);
   }
 
+  /** What another server says of its user; ignored unless we share a room with them. */
+  takeRemote(
+    userId: UserId,
+    told: { readonly state: PresenceState; readonly status: string | undefined; readonly lastActiveAgo: number },
+  ): void {
+    const { enabled, interning, clock } = this.#uses;
+    const user = interning.findUser(userId);
+    if (!enabled || user === undefined || (told.status?.length ?? 0) > maxStatusLength) return;
+    if (this.#remoteRooms(user).length === 0) return;
+    this.#put(user, told.state, told.status, remoteLasts, true);
+    const person = this.#people.get(user);
+    if (person !== undefined) person.lastActive = clock.now() - Math.max(0, told.lastActiveAgo);
+  }
+
   /** 400 M_INVALID_PARAM no user ID · 403 M_FORBIDDEN no room in common · 404 M_NOT_FOUND no such user */
   status(requester: Requester, text: string): JsonObject {
     const { interning, exists } = this.#uses;
@@ -84,7 +110,8 @@ export class Presence implements EventObserver {
     if (user !== undefined && user !== requester.user && !this.#shareRoom(user, this.#roomsOf(requester.user))) {
       throw forbidden('You have no room in common with this user');
     }
-    if (user === undefined || !exists(userId)) throw notFound('There is no presence of this user here');
+    const isOurs = serverOf(userId) === this.#uses.serverName;
+    if (user === undefined || (isOurs && !exists(userId))) throw notFound('There is no presence of this user here');
     const person = this.#people.get(user);
     return person === undefined ? { presence: 'offline' } : this.#content(person);
   }
@@ -135,11 +162,13 @@ export class Presence implements EventObserver {
     this.#uses.db.afterCommit(() => this.#changed(user, person));
   }
 
-  #put(user: UserNid, state: PresenceState, status: string | undefined, lasts: number): void {
+  #put(user: UserNid, state: PresenceState, status: string | undefined, lasts: number, remote = false): void {
     const { clock, streams } = this.#uses;
     const known = this.#people.get(user);
+    if (known === undefined && remote) this.#forgetRemote();
     if (known === undefined && !this.#makeRoom()) return;
     const person = known ?? {
+      remote,
       state: 'offline',
       status: undefined,
       lastActive: clock.now(),
@@ -175,12 +204,36 @@ export class Presence implements EventObserver {
     return false;
   }
 
+  /** Forgets the users of other servers of whom nothing was heard for longest, if there are too many. */
+  #forgetRemote(): void {
+    let remote = 0;
+    for (const person of this.#people.values()) if (person.remote) remote++;
+    for (const [user, person] of this.#people) {
+      if (remote < maxRemote) return;
+      if (!person.remote) continue;
+      this.#people.delete(user);
+      remote--;
+    }
+  }
+
   #roomsOf(user: UserNid): Set<RoomNid> {
-    return new Set(this.#uses.roomState.localRooms(user, [memberships.join]).map(({ room }) => room));
+    const { interning, serverName, roomState } = this.#uses;
+    const isOurs = interning.serverName(interning.userServer(user)) === serverName;
+    if (!isOurs) return new Set(this.#remoteRooms(user));
+    return new Set(roomState.localRooms(user, [memberships.join]).map(({ room }) => room));
+  }
+
+  /** Rooms in which a user of another server is with some of ours. */
+  #remoteRooms(user: UserNid): RoomNid[] {
+    const { interning, serverName, remoteLists } = this.#uses;
+    const own = interning.findServer(serverName);
+    if (own === undefined) return [];
+    return remoteLists.sharedRooms(user, { server: interning.userServer(user), own, limit: maxSharedRooms });
   }
 
   #shareRoom(user: UserNid, rooms: ReadonlySet<RoomNid>): boolean {
-    return this.#uses.roomState.localRooms(user, [memberships.join]).some(({ room }) => rooms.has(room));
+    for (const room of this.#roomsOf(user)) if (rooms.has(room)) return true;
+    return false;
   }
 
   #content({ state, status, lastActive }: Person): JsonObject {

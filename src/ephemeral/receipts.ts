@@ -16,16 +16,17 @@ import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { EventNid, RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
 import { mainTimeline } from '../store/push/push-actions.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
 import type { Segments } from '../store/segments.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import { justBefore, streamStart } from '../store/sync/positions.ts';
+import { justBefore } from '../store/sync/positions.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { AccountData } from '../users/account-data.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Clock } from '../util/clock.ts';
+import { beginOf, isAfter } from './event-order.ts';
 
 export interface ReceiptsUses {
   readonly db: Database;
@@ -98,7 +99,7 @@ export class Receipts {
     const { receipts, streams, clock, pushCounts } = this.#uses;
     const thread = this.#thread(threadId);
     const before = receipts.find(room, user, kind, thread);
-    if (before !== undefined && !this.#isAfter(row, before)) return;
+    if (before !== undefined && !isAfter(this.#uses, row, before)) return;
     const pos = streams.next();
     receipts.put(room, { user, kind: receiptKinds[kind], thread, event: row.nid, ts: clock.now(), pos });
     const scope = thread === unthreaded ? 'all' : thread === mainThread ? mainTimeline : thread;
@@ -121,24 +122,12 @@ export class Receipts {
     const { accountData, interning } = this.#uses;
     const before = accountData.ofRoom(user, room, 'm.fully_read')?.['event_id'];
     const nid = typeof before === 'string' ? interning.findEvent(before) : undefined;
-    if (nid !== undefined && !this.#isAfter(row, nid)) return;
+    if (nid !== undefined && !isAfter(this.#uses, row, nid)) return;
     accountData.put(user, room, 'm.fully_read', { event_id: interning.eventId(row.nid) });
-  }
-
-  /** Whether an event stands later in the room than another; anything is later than what has no place. */
-  #isAfter(row: EventRow, other: EventNid): boolean {
-    const than = this.#uses.events.row(other);
-    if (than === undefined || than.segment === null || than.idx === null) return true;
-    if (row.segment === than.segment) return (row.idx as number) > than.idx;
-    return this.#begin(row.segment as number) > this.#begin(than.segment);
   }
 
   /** The position up to which everything is read: a backfilled event comes before all live ones of its segment. */
   #readUpTo(row: EventRow): StreamPos {
-    return row.pos ?? justBefore(this.#begin(row.segment as number));
-  }
-
-  #begin(segment: number): StreamPos {
-    return this.#uses.segments.get(segment)?.fromPos ?? streamStart;
+    return row.pos ?? justBefore(beginOf(this.#uses, row.segment as number));
   }
 }

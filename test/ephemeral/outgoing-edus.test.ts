@@ -118,7 +118,16 @@ describe('presence', () => {
     let presence: Presence | undefined;
     await using rig = OutboxRig.open((store) => {
       const { interning, roomState } = store.stores;
-      presence = new Presence({ ...store, interning, roomState, enabled: true, exists: () => true });
+      const { remoteLists } = store.stores;
+      presence = new Presence({
+        ...store,
+        interning,
+        roomState,
+        remoteLists,
+        serverName,
+        enabled: true,
+        exists: () => true,
+      });
       return [new PresenceEdus({ ...store.stores, presence, serverName })];
     });
     rig.room('room', ['a.test', 'b.test']);

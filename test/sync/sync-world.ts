@@ -150,7 +150,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const pushRules = new PushRules({ ...base, accountData });
   accountData.observe(pushRules);
   const memoryTyping = new Typing(streams, clock);
-  const presence = new Presence({ ...base, enabled: false, exists: () => true });
+  const presence = new Presence({ ...base, serverName: asServerName('localhost'), enabled: false, exists: () => true });
   const typing = new TypingService({ ...base, typing: memoryTyping });
   observers.push(new PushCounts({ ...base, authEvents: rooms.authEvents, rules: pushRules }), typing);
   const services = {
