@@ -5,6 +5,7 @@ import { SigningKeys } from './admin/signing-keys.ts';
 import { type App, createApp } from './api/app.ts';
 import { clientEndpoints } from './api/client/index.ts';
 import { federationEndpoints } from './api/federation/index.ts';
+import { BodyBudget } from './api/http/body-budget.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
 import type { Gate } from './api/http/types.ts';
@@ -287,6 +288,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     authenticate: (token, sighting) => users.tokens.authenticate(token, sighting),
     admit: (action, ip, requester) => limits.admit(action, ip, requester),
     servers: {
+      bodies: new BodyBudget(clock),
       begin: (header, admit) => federation.requestAuth.begin(header, admit),
       verify: (header, request) => federation.requestAuth.verify(header, request),
       admit: (action, origin) => limits.admitServer(action, origin),

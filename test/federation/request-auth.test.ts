@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { createApp } from '../../src/api/app.ts';
+import { BodyBudget, bodyPatience } from '../../src/api/http/body-budget.ts';
 import { endpoint } from '../../src/api/http/endpoint.ts';
 import { json } from '../../src/api/http/reply.ts';
-import { limitExceeded } from '../../src/protocol/errors.ts';
+import { limitExceeded, MatrixError } from '../../src/protocol/errors.ts';
 import { asKeyId } from '../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { RawNumber } from '../../src/protocol/parse-json.ts';
@@ -24,6 +26,7 @@ async function world(settings: Readonly<Record<string, unknown>> = {}) {
   const b = universe.script('b.test');
   const seen: unknown[] = [];
   const counted: string[] = [];
+  const bodies = new BodyBudget(universe.clock);
   const app = createApp(
     [
       endpoint({
@@ -51,6 +54,7 @@ async function world(settings: Readonly<Record<string, unknown>> = {}) {
         authenticate: () => assert.fail('no user calls here'),
         admit: (action, ip) => void counted.push(`${action} ${ip}`),
         servers: {
+          bodies,
           begin: (header, admit) => requestAuth.begin(header, admit),
           verify: (header, request) => requestAuth.verify(header, request),
           admit(action, origin) {
@@ -69,6 +73,7 @@ async function world(settings: Readonly<Record<string, unknown>> = {}) {
     b,
     seen,
     counted,
+    bodies,
     reachability,
     [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose](),
   };
@@ -252,6 +257,41 @@ describe('a request of another server', () => {
     assert.equal(w.reachability.isDown(w.b.name), true);
     assert.equal((await send(w.app, good(w.b))).status, 200);
     assert.equal(w.reachability.isDown(w.b.name), false);
+  });
+
+  it('with a large body finds room for it, or is told to come again', async () => {
+    await using w = await world();
+    const mib = 1024 * 1024;
+    const shares = [1, 2].map((i) => w.bodies.share(`192.0.2.${i}`, () => {}));
+    shares[0]?.grow(16 * mib);
+    const tooMuch = (error: unknown) => error instanceof MatrixError && error.status === 429;
+    assert.throws(() => shares[0]?.grow(mib), tooMuch);
+    shares[1]?.grow(16 * mib);
+    assert.throws(() => w.bodies.share('192.0.2.3', () => {}).grow(mib), tooMuch);
+    assert.equal((await send(w.app, good(w.b))).status, 200);
+    for (const share of shares) share.release();
+    for (const share of shares) share.release();
+    assert.equal(w.bodies.held, 0);
+  });
+
+  it('is hung up on if its body does not come', async () => {
+    await using w = await world();
+    const stream = new Readable({ read() {} });
+    const { authorization } = good(w.b);
+    const call = {
+      method: 'PUT',
+      url: uri,
+      headers: { authorization, 'content-length': '7' },
+      stream,
+      ip: '192.0.2.1',
+    };
+    const answer = w.app.handle({ ...call, signal: new AbortController().signal });
+    stream.push('{"x"');
+    await w.universe.until(() => w.bodies.held > 0);
+    w.universe.clock.advance(bodyPatience);
+    assert.equal((await answer).status, 400);
+    assert.equal(stream.destroyed, true);
+    assert.equal(w.bodies.held, 0);
   });
 
   it('may be signed with a new key at once, but not with one that is no longer valid', async () => {

@@ -3,16 +3,23 @@ import type { HttpCall } from './types.ts';
 
 const nothing = Buffer.alloc(0);
 
-/** The whole body, at most `limit` bytes; 413 M_TOO_LARGE beyond that. */
-export function readBody(call: Pick<HttpCall, 'headers' | 'stream'>, limit: number): Promise<Buffer> | Buffer {
+/**
+ * The whole body, at most `limit` bytes; 413 M_TOO_LARGE beyond that. `grow` is told of each piece before it is kept,
+ * and may throw.
+ */
+export function readBody(
+  call: Pick<HttpCall, 'headers' | 'stream'>,
+  limit: number,
+  grow: (bytes: number) => void = () => {},
+): Promise<Buffer> | Buffer {
   const declared = call.headers['content-length'];
   if (declared === undefined && call.headers['transfer-encoding'] === undefined) return nothing;
   if (declared === '0') return nothing;
   if (declared !== undefined && Number(declared) > limit) throw bodyTooLarge(limit);
-  return collect(call, limit);
+  return collect(call, limit, grow);
 }
 
-function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number): Promise<Buffer> {
+function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number, grow: (bytes: number) => void): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let size = 0;
@@ -25,8 +32,13 @@ function collect({ stream }: Pick<HttpCall, 'stream'>, limit: number): Promise<B
     };
     const onData = (piece: Buffer) => {
       size += piece.length;
-      if (size > limit) stop(bodyTooLarge(limit));
-      else pieces.push(piece);
+      if (size > limit) return stop(bodyTooLarge(limit));
+      try {
+        grow(piece.length);
+      } catch (error) {
+        return stop(error as Error);
+      }
+      pieces.push(piece);
     };
     const onEnd = () => {
       release();

@@ -87,20 +87,24 @@ async function runForServer<Auth extends AuthKind, Body extends BodyKind, Path e
   if (servers === undefined) throw unrecognized();
   const stranger = () => gate.admit?.('federation', call.ip, undefined);
   const header = await servers.begin(call.headers.authorization, stranger);
-  const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody);
-  const content = bytes.length === 0 ? undefined : parseExactJson(bytes);
-  if (bytes.length > 0 && content === undefined) throw notJson();
-  const uri = call.url.slice(call.url.indexOf(target.path));
-  const origin = servers.verify(header, { method: call.method, uri, content });
-  if (definition.limit !== undefined) servers.admit(definition.limit, origin);
-  const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
-  const body = content ?? (definition.body === 'optional-json' ? {} : undefined);
-  if (wantsJson && !isJsonObject(body)) throw badJson('The request body must be a JSON object');
-  const request: unknown = new Incoming(definition.method, call, target, {
-    origin,
-    body: wantsJson ? (body as JsonObject) : undefined,
-  });
-  return definition.handler(request as ApiRequest<Auth, Body, Path>);
+  const share = servers.bodies.share(call.ip, () => call.stream.destroy());
+  try {
+    const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody, (size) => share.grow(size));
+    share.arrived();
+    const content = bytes.length === 0 ? undefined : parseExactJson(bytes);
+    if (bytes.length > 0 && content === undefined) throw notJson();
+    const uri = call.url.slice(call.url.indexOf(target.path));
+    const origin = servers.verify(header, { method: call.method, uri, content });
+    if (definition.limit !== undefined) servers.admit(definition.limit, origin);
+    const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
+    const value = content ?? (definition.body === 'optional-json' ? {} : undefined);
+    if (wantsJson && !isJsonObject(value)) throw badJson('The request body must be a JSON object');
+    const body = wantsJson ? (value as JsonObject) : undefined;
+    const request: unknown = new Incoming(definition.method, call, target, { origin, body });
+    return await definition.handler(request as ApiRequest<Auth, Body, Path>);
+  } finally {
+    share.release();
+  }
 }
 
 function authenticate(definition: AnyDefinition, call: HttpCall, target: Target, gate: Gate) {

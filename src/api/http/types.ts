@@ -4,6 +4,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import type { XMatrix } from '../../protocol/signing/request.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { Query } from './query.ts';
 import type { LimitedAction } from './rate-limits.ts';
 
@@ -113,6 +114,7 @@ export interface Gate {
 
 /** Tells which other server has sent a request. */
 export interface ServerGate {
+  readonly bodies: BodyBudget;
   /**
    * Reads the `Authorization` header and gets the key that it names. `admit` is called before another server is asked
    * for it. Throws 401 M_UNAUTHORIZED, and 403 M_FORBIDDEN for a server that the admin does not want.
