@@ -50,7 +50,8 @@ export function systemDns(servers?: readonly string[]): Dns {
     },
     async srv(name) {
       try {
-        return await resolver().resolveSrv(name);
+        const records = await resolver().resolveSrv(name);
+        return records.map(({ name, port, priority, weight }) => ({ name, port, priority, weight }));
       } catch (error) {
         if (error instanceof Error && 'code' in error && absent.has(error.code)) return [];
         throw error;

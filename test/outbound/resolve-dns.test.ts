@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { describe, it } from 'node:test';
 import { systemDns } from '../../src/outbound/resolve-dns.ts';
 
-const types: Readonly<Record<number, string>> = { 1: 'A', 28: 'AAAA' };
+const types: Readonly<Record<number, string>> = { 1: 'A', 28: 'AAAA', 33: 'SRV' };
 
 /** A name server that knows what the table says: a record's data by name and type. */
 async function nameServer(table: Readonly<Record<string, readonly number[]>>) {
@@ -32,7 +32,7 @@ async function nameServer(table: Readonly<Record<string, readonly number[]>>) {
   });
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   return {
-    resolve: systemDns([`127.0.0.1:${socket.address().port}`]).addresses,
+    dns: systemDns([`127.0.0.1:${socket.address().port}`]),
     [Symbol.dispose]: () => void socket.close(),
   };
 }
@@ -47,13 +47,24 @@ describe('looking up a name', () => {
       'old.test A': [192, 0, 2, 2],
       'new.test AAAA': ipv6,
     });
-    assert.deepEqual(await server.resolve('both.test'), ['192.0.2.1', '2001:db8::7']);
-    assert.deepEqual(await server.resolve('old.test'), ['192.0.2.2']);
-    assert.deepEqual(await server.resolve('new.test'), ['2001:db8::7']);
+    assert.deepEqual(await server.dns.addresses('both.test'), ['192.0.2.1', '2001:db8::7']);
+    assert.deepEqual(await server.dns.addresses('old.test'), ['192.0.2.2']);
+    assert.deepEqual(await server.dns.addresses('new.test'), ['2001:db8::7']);
   });
 
   it('fails for one that there is not', async () => {
     using server = await nameServer({ 'some.test A': [192, 0, 2, 1] });
-    await assert.rejects(server.resolve('other.test'), /ENOTFOUND/);
+    await assert.rejects(server.dns.addresses('other.test'), /ENOTFOUND/);
+  });
+
+  it('finds where a service is offered, and nothing where there is none', async () => {
+    // Priority 10, weight 5, port 8448, a.test.
+    const place = [0, 10, 0, 5, 0x21, 0x00, 1, 0x61, 4, 0x74, 0x65, 0x73, 0x74, 0];
+    using server = await nameServer({ '_matrix-fed._tcp.a.test SRV': place, 'b.test A': [192, 0, 2, 1] });
+    assert.deepEqual(await server.dns.srv('_matrix-fed._tcp.a.test'), [
+      { name: 'a.test', port: 8448, priority: 10, weight: 5 },
+    ]);
+    assert.deepEqual(await server.dns.srv('_matrix-fed._tcp.other.test'), []);
+    assert.deepEqual(await server.dns.srv('b.test'), []);
   });
 });
