@@ -34,6 +34,7 @@ import type { Transport } from './federation/transport.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
 import { AfterRestore } from './lifecycle/after-restore.ts';
+import { CatchUpRooms } from './lifecycle/catch-up-rooms.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
@@ -46,6 +47,7 @@ import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
 import type { EventObserver } from './rooms/observer.ts';
+import { CatchUp } from './rooms/receive/catch-up.ts';
 import { createReceiving, type Receiving } from './rooms/receive/create-receiving.ts';
 import type { EduHandler } from './rooms/receive/transactions.ts';
 import { createServing } from './rooms/remote/serve/create-serving.ts';
@@ -224,6 +226,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     keyRing: federation.keyRing,
     observers: searchIndex === undefined ? [] : [searchIndex],
   });
+  const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
   const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
@@ -305,6 +308,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
   const background = new Background(
     backgroundTasks({
+      catchUpRooms: new CatchUpRooms({ ...shared, catchUp }),
       db,
       stores,
       sweep,

@@ -1,5 +1,6 @@
 import type { E2ee } from '../e2ee/create-e2ee.ts';
 import type { Federation } from '../federation/create-federation.ts';
+import type { CatchUpRooms } from '../lifecycle/catch-up-rooms.ts';
 import type { Media } from '../media/media.ts';
 import type { RemoteMediaPruning } from '../media/remote/remote-media-pruning.ts';
 import type { Rooms } from '../rooms/rooms.ts';
@@ -22,6 +23,7 @@ export interface TaskUses {
   readonly uia: Uia;
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
+  readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
   readonly rooms: Pick<Rooms, 'takeover'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability'>;
@@ -52,6 +54,11 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
       slice: () => stores.bodyPacker.packSome(bodiesPerSlice) === bodiesPerSlice,
     },
     ...searchTasks(searchIndex),
+    {
+      name: 'catch up rooms after a restore',
+      every: millis(10 * second),
+      slice: () => uses.catchUpRooms.slice(),
+    },
     ...transactionTasks(uses),
     ...e2eeTasks(e2ee),
     ...federationTasks(federation),

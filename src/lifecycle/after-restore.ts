@@ -44,7 +44,7 @@ export class AfterRestore {
         const deviceIds = deviceKeys.list(user).map(({ deviceId }) => deviceId);
         lists.announce(user, [...deviceIds, crossSigningKeys]);
       }
-      restoreNote.done();
+      restoreNote.begun();
     });
     db.syncNow();
     log.warn('server.restored', { when, devices });

@@ -22,6 +22,7 @@ async function opened() {
     sweep,
     media: services.media,
     mediaPruning: { slice: async () => false },
+    catchUpRooms: { slice: async () => false },
     clock,
     uia: services.uia,
     e2ee: services.e2ee,

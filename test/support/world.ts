@@ -60,6 +60,11 @@ export class World implements AsyncDisposable {
     return this.#hs;
   }
 
+  /** Where its data are. */
+  get folder(): string {
+    return this.#folder.path;
+  }
+
   get name(): ServerName {
     return this.#config.serverName;
   }

@@ -26,6 +26,7 @@ export interface BackfillServices {
   readonly historyReach: HistoryReach;
   readonly distantEvents: DistantEvents;
   readonly distantMoments: DistantMoments;
+  readonly historyServers: HistoryServers;
 }
 
 export interface CreateBackfillUses {
@@ -58,6 +59,7 @@ export function createBackfill({ rooms, client, keyRing, ...uses }: CreateBackfi
   const backfill = new Backfill({ ...fetching, states, placement, lost: new LostEvents(clock) });
   const distantEvents = new DistantEvents({ ...fetching, backfill, lost: new LostEvents(clock) });
   return {
+    historyServers: servers,
     backfill,
     historyReach: new HistoryReach({ ...base, backfill }),
     distantEvents,

@@ -34,6 +34,7 @@ export interface Receiving {
   readonly verifier: EventVerifier;
   readonly receiver: Receiver;
   readonly transactions: Transactions;
+  readonly questions: RoomQuestions;
 }
 
 export function createReceiving(uses: ReceivingUses): Receiving {
@@ -53,5 +54,5 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     deferred: new Deferred(base),
     outsideRooms: new OutsideRooms({ ...base, input }),
   });
-  return { verifier, receiver, transactions: new Transactions({ ...base, receiver }) };
+  return { verifier, questions, receiver, transactions: new Transactions({ ...base, receiver }) };
 }

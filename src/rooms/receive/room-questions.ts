@@ -1,6 +1,7 @@
 import { parseEventId } from '../../protocol/ids/event-id.ts';
-import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
-import type { JsonObject, JsonValue } from '../../util/json.ts';
+import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
+import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.ts';
 
 /** What is asked of other servers here; `FederationClient` answers it. */
 export interface RemoteCalls {
@@ -57,6 +58,30 @@ export class RoomQuestions {
       signal,
     });
     return answer.ok ? arrayIn(answer.value, 'events')?.slice(0, limit) : undefined;
+  }
+
+  /** What a server takes for the ends of a room's event graph: what it would have a join of that member cite. */
+  async newest(
+    server: ServerName,
+    { roomId, rules }: { readonly roomId: RoomId; readonly rules: RoomVersionRules },
+    member: UserId,
+    signal: AbortSignal,
+  ): Promise<EventId[] | undefined> {
+    const answer = await this.#remote.call({
+      server,
+      method: 'GET',
+      path: `/_matrix/federation/v1/make_join/${encodeURIComponent(roomId)}/${encodeURIComponent(member)}`,
+      query: { ver: rules.version },
+      maxBytes: eventBytes,
+      signal,
+    });
+    const template = answer.ok ? answer.value['event'] : undefined;
+    const cited = isJsonObject(template) ? arrayIn(template, 'prev_events') : undefined;
+    return cited?.flatMap((ref) => {
+      const text = Array.isArray(ref) ? ref[0] : ref;
+      const id = typeof text === 'string' ? parseEventId(text) : undefined;
+      return id === undefined ? [] : [id];
+    });
   }
 
   async event(server: ServerName, eventId: EventId, signal: AbortSignal): Promise<unknown> {
