@@ -10,6 +10,7 @@ import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
+import type { JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
 import { Backups } from './backups.ts';
 import { CrossSigning } from './cross-signing.ts';
@@ -55,6 +56,8 @@ export interface E2ee {
     readonly resyncs: Resyncs;
     readonly served: ServedKeys;
     readonly incoming: IncomingToDevice;
+    /** What other servers tell, by `edu_type`. */
+    readonly eduHandlers: ReadonlyMap<string, (origin: ServerName, content: JsonObject) => void>;
     /** What other servers must hear of. */
     readonly sources: readonly [OutgoingToDevice, DeviceUpdateSource];
   };
@@ -72,6 +75,7 @@ export function createE2ee({ stores, federation, ...base }: CreateE2eeUses): E2e
   const asking = new RemoteAsking(shared);
   const outgoing = new OutgoingToDevice({ ...shared, mayTalkTo: (server) => policy.mayTalkTo(server) });
   const toDevice = new ToDevice({ ...shared, outgoing });
+  const incoming = new IncomingToDevice({ ...shared, toDevice });
   return {
     lists,
     toDevice,
@@ -89,7 +93,12 @@ export function createE2ee({ stores, federation, ...base }: CreateE2eeUses): E2e
       lists: tracked,
       resyncs: new Resyncs({ ...shared, tracked }),
       served: new ServedKeys({ ...shared, ownKeys }),
-      incoming: new IncomingToDevice({ ...shared, toDevice }),
+      incoming,
+      eduHandlers: new Map([
+        ['m.direct_to_device', (origin, content) => incoming.receive(origin, content)],
+        ['m.device_list_update', (origin, content) => tracked.deviceListUpdate(origin, content)],
+        ['m.signing_key_update', (origin, content) => tracked.signingKeyUpdate(origin, content)],
+      ]),
       sources: [outgoing, new DeviceUpdateSource({ ...shared, ownKeys })],
     },
   };
