@@ -178,7 +178,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     spools: new SpoolFolder(dataDir),
     receiver: () => receiving.receiver,
   });
-  const eduHandlers = new Map<string, EduHandler>();
+  const eduHandlers = new Map<string, EduHandler>(e2ee.remote.eduHandlers);
   const receiving: Receiving = createReceiving({ ...base, rooms, eduHandlers });
   const shared = {
     ...base,
@@ -207,6 +207,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   }
   const outbox = createOutbox({ ...base, config });
   observers.push(outbox.events);
+  for (const source of e2ee.remote.sources) outbox.addSource(source);
   outbox.addSource(new ReceiptEdus(shared));
   outbox.addSource(new PresenceEdus({ ...shared, presence }));
   sendTyping({ ...base, typing, send: (room, edu) => outbox.ephemeral(room, edu) });

@@ -4,6 +4,7 @@ import { OutgoingToDevice } from '../devices/outgoing-to-device.ts';
 import { ToDevice } from '../devices/to-device.ts';
 import type { FederationClient } from '../federation/client.ts';
 import type { FederationPolicy } from '../federation/policy.ts';
+import type { EduSource } from '../federation/queue/edu-source.ts';
 import type { Reachability } from '../federation/reachability.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
@@ -59,7 +60,7 @@ export interface E2ee {
     /** What other servers tell, by `edu_type`. */
     readonly eduHandlers: ReadonlyMap<string, (origin: ServerName, content: JsonObject) => void>;
     /** What other servers must hear of. */
-    readonly sources: readonly [OutgoingToDevice, DeviceUpdateSource];
+    readonly sources: readonly EduSource[];
   };
 }
 
@@ -99,7 +100,8 @@ export function createE2ee({ stores, federation, ...base }: CreateE2eeUses): E2e
         ['m.device_list_update', (origin, content) => tracked.deviceListUpdate(origin, content)],
         ['m.signing_key_update', (origin, content) => tracked.signingKeyUpdate(origin, content)],
       ]),
-      sources: [outgoing, new DeviceUpdateSource({ ...shared, ownKeys })],
+      // Whose message it is should be known before it comes.
+      sources: [new DeviceUpdateSource({ ...shared, ownKeys }), outgoing],
     },
   };
 }

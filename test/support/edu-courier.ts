@@ -1,4 +1,4 @@
-import type { Edu, EduSource } from '../../src/federation/queue/edu-source.ts';
+import type { Edu } from '../../src/federation/queue/edu-source.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { StreamPos } from '../../src/store/nids.ts';
 import type { World } from './world.ts';
@@ -44,8 +44,7 @@ export class EduCourier {
       }
     }
     hs.db.write<void>(() => {
-      const sources: readonly EduSource[] = hs.services.e2ee.remote.sources;
-      for (const source of sources) source.delivered?.(server, upTo);
+      for (const source of hs.services.e2ee.remote.sources) source.delivered?.(server, upTo);
     });
     if (upTo <= this.#cursor) throw new Error('a source does not go on');
     this.#cursor = upTo;

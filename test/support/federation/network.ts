@@ -25,6 +25,8 @@ export class Network {
   readonly calls: RecordedCall[] = [];
   readonly #nodes = new Map<string, Node>();
   readonly #cut = new Set<string>();
+  /** Calls that never arrive, whatever the connection is like. */
+  swallows: ((call: RecordedCall) => boolean) | undefined;
 
   join(name: string, node: Node): void {
     this.#nodes.set(name, node);
@@ -56,7 +58,7 @@ export class Network {
     // Real calls are never answered at once.
     await new Promise(setImmediate);
     const node = this.#nodes.get(to);
-    const unreachable = () => this.#cut.has(`${from} ${to}`);
+    const unreachable = () => this.#cut.has(`${from} ${to}`) || this.swallows?.(call) === true;
     if (node === undefined || unreachable()) return failure('connection', `${to} cannot be reached from ${from}`);
     const controller = new AbortController();
     request.signal?.addEventListener('abort', () => controller.abort(), { once: true });
