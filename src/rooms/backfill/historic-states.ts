@@ -64,6 +64,8 @@ export class HistoricStates {
   follow(row: EventRow, segment: Segment, authEvents: readonly EventNid[]): void {
     const { historyState } = this.#uses;
     const { stateKey: key, idx } = row;
+    // Before everything there was no visibility either.
+    if (key === wellKnown.stateKeys.create) this.learnVisibility(segment.nid, 0);
     if (key === null || idx === null || !this.#isFollowed(key)) return;
     const newer = historyState.oldest(segment.nid, key);
     if (newer === undefined) historyState.set({ segment: segment.nid, idx: segment.fromPos - 1 }, key, row.nid);

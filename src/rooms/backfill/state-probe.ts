@@ -53,19 +53,22 @@ export class StateProbe {
       const unknown: EventId[] = [];
       let visibility: EventNid | undefined;
       let strangers = 0;
+      let hasCreate = false;
       const isWhole = await this.#uses.remote.stateIds(server, room, eventId, (id) => {
         const row = this.#row(room, id);
         if (row === undefined) {
           strangers++;
           if (unknown.length < maxUnknown) unknown.push(id);
-        } else if (row.stateKey === wellKnown.stateKeys.historyVisibility) visibility = row.nid;
+        } else if (row.stateKey === wellKnown.stateKeys.create) hasCreate = true;
+        else if (row.stateKey === wellKnown.stateKeys.historyVisibility) visibility = row.nid;
         else if (row.stateKey !== null && memberKeys.has(row.stateKey)) members.set(row.stateKey, row.nid);
         return visibility === undefined || memberKeys.size > 0;
       });
       if (!isWhole) continue;
       visibility ??= await this.#among(room, unknown, server);
       if (visibility !== undefined) return { visibility, members };
-      if (strangers === 0) return { visibility: 0, members };
+      // A state without a create event is none.
+      if (hasCreate && strangers === 0) return { visibility: 0, members };
     }
     return undefined;
   }

@@ -97,6 +97,7 @@ export function enter(world: World, room: ScriptedRoom, localpart: string): Even
       return { key: events.row(event)?.stateKey as never, event };
     });
     roomState.applyCurrent(roomNid, pos, changes);
+    const joinPos = streams.next();
     const missing = refIds(join.pdu.prev_events).map((id) => interning.event(id));
     const event = interning.event(join.eventId);
     services.rooms.input.commit({
@@ -109,7 +110,7 @@ export function enter(world: World, room: ScriptedRoom, localpart: string): Even
       prevEvents: missing,
       authEvents: services.rooms.authJudge.cited(known, join),
       changes: [{ key: interning.stateKey('m.room.member', user), event }],
-      pos,
+      pos: joinPos,
     });
     for (const parent of missing) {
       if (typeof events.row(parent)?.segment !== 'number') extremities.addBackward(roomNid, parent, event);
@@ -161,7 +162,7 @@ export function arrive(world: World, room: ScriptedRoom, eventId: EventId): void
       gap,
       authEvents: services.rooms.authJudge.cited(known, event),
       changes,
-      pos,
+      pos: world.hs.streams.next(),
     });
   });
 }

@@ -26,7 +26,7 @@ async function lied(
 describe('a server that lies about history', () => {
   it('may give events of another room: they are dropped', async () => {
     await using entered = await openEntered();
-    const other = ScriptedRoom.create(entered.server, '12');
+    const other = ScriptedRoom.create(entered.universe.script('d.test'), '12');
     talk(other, 20);
     const { token, room, asked } = await lied(entered, () => [...other.entries.values()].map(({ pdu }) => pdu));
     assert.equal(ids(await walk(entered.world, token, room)).length, 1);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { World } from '../../support/world.ts';
@@ -13,6 +14,9 @@ const path = (room: ScriptedRoom, rest: string) =>
 
 async function leave(world: World, token: string, room: ScriptedRoom): Promise<void> {
   await world.ok('POST', path(room, 'leave'), token, {});
+  const { interning, extremities, events } = world.hs.stores;
+  const nid = interning.findRoom(room.roomId);
+  for (const end of nid === undefined ? [] : extremities.forward(nid)) room.take(events.pdu(end) as Pdu);
 }
 
 describe('who may see history that came from elsewhere', () => {
@@ -175,12 +179,12 @@ describe('GET /timestamp_to_event', () => {
     const { world, server, universe } = entered;
     const token = await world.register('alice');
     const room = ScriptedRoom.create(server, '12').serve();
-    const start = entered.universe.clock.now() - 3_600_000;
+    const start = Date.UTC(2026, 10, 19);
     const said = Array.from({ length: 40 }, (_, index) => {
       const draft = { type: 'm.room.message', content: { body: `${index}` }, ts: start + index * 1000 };
       return room.add(draft).eventId;
     });
-    const other = ScriptedRoom.create(server, '12');
+    const other = ScriptedRoom.create(universe.script('d.test'), '12');
     const [foreign] = talk(other, 1);
     let answer: EventId = said[10] as EventId;
     server.on('GET', `/_matrix/federation/v1/timestamp_to_event/${room.roomId}`, () => ({
