@@ -53,6 +53,7 @@ export function createFederation(uses: FederationUses): Federation {
   const client = new FederationClient({ transport, policy, reachability, signer, clock, log });
   const known = new KnownKeys({ ...stores, db, clock });
   const fetcher = new KeyFetcher({ client, known, notaries: settings.notaries, clock, log });
+  reachability.onUp((server) => fetcher.cameBack(server));
   const keyRing = new KeyRing({ ...stores, serverName, known, fetcher, policy, clock });
   const ownKeys = new OwnKeys({ ...stores, signer, clock });
   const notary = new Notary({ serverName, keyRing, ownKeys });

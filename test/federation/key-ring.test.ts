@@ -182,6 +182,21 @@ describe('the keys of another server', () => {
     assert.ok((w.asked()['b.test'] ?? 0) <= 6);
   });
 
+  it('are asked for as soon as their server answers again', async () => {
+    await using w = await world();
+    const { reachability } = w.universe.world('a.test').hs.services.federation;
+    reachability.succeeded(w.b.name);
+    w.universe.network.cut('a.test', 'b.test');
+    for (let i = 0; i < 3; i++) await w.ensure();
+    assert.equal(w.has(w.now()), false);
+    w.universe.network.heal('a.test', 'b.test');
+    await w.ensure();
+    assert.equal(w.has(w.now()), false);
+    reachability.heardFrom(w.b.name);
+    await w.ensure();
+    assert.equal(w.has(w.now()), true);
+  });
+
   it('are not asked for again and again because something claims to be of the future', async () => {
     await using w = await world();
     await w.ensure();

@@ -69,6 +69,11 @@ export class KeyFetcher {
     if (this.#memory.mayAsk(server, false)) void this.#askDirectly(server, false);
   }
 
+  /** The server answers again: it is not passed over for what it did not answer before. */
+  cameBack(server: ServerName): void {
+    this.#memory.answered(server);
+  }
+
   /** Whether all that is wanted of a server is known and valid; without key IDs, whatever it signs with. */
   isMet(server: ServerName, { keyIds, validAt }: WantedKeys): boolean {
     if (keyIds.size === 0) return (this.#uses.known.answer(server)?.validUntil ?? 0) >= validAt;
@@ -108,6 +113,8 @@ export class KeyFetcher {
       timeout,
       maxBytes,
     });
+    // Not asked, because it does not answer anybody: `cameBack` is told when it does.
+    if (!answer.ok && answer.kind === 'down') return;
     const isGood = answer.ok && this.#take(answer.value, server, true);
     if (isGood) this.#memory.answered(server);
     else this.#memory.failed(server);
