@@ -10,6 +10,7 @@ import { Person } from '../../test/support/person.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
+import { fanOut } from './fan-out.ts';
 import { giantJoin } from './giant-join.ts';
 import { initialSync } from './initial-sync.ts';
 import { dropFromCache } from './page-cache.ts';
@@ -141,6 +142,18 @@ async function giants(): Promise<void> {
   }
 }
 
+async function fanOuts(): Promise<void> {
+  const messages = Math.ceil(300 * scale);
+  const figures = await fanOut({ servers: 200, messages, executable: values.executable, prefix: pinned(0) });
+  row(
+    `${messages} messages to 200 servers`,
+    `${figures.messagesPerSecond.toFixed(1)} msg/s`,
+    `${figures.cpuSecondsPerThousandDeliveries.toFixed(2)} CPU-s/1,000 deliveries`,
+    `${figures.eventsPerTransaction.toFixed(1)} events a transaction, ${figures.connections} connections`,
+    `peak RSS ${mib(figures.peakRssMib)}, then ${mib(figures.rssMib)}, unreclaimable ${mib(figures.anonymousMib)}`,
+  );
+}
+
 async function register(server: ServerProcess, count: number): Promise<Person[]> {
   const people: Person[] = [];
   for (let i = 0; i < count; i++) people.push(await Person.register(server.port, `user${i}`));
@@ -169,5 +182,6 @@ const parts: Record<string, () => Promise<void>> = {
   disk,
   search: searches,
   giant: giants,
+  'fan-out': fanOuts,
 };
 for (const name of values.only) await parts[name]?.();
