@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { signEvent } from '../../../src/protocol/events/build.ts';
 import { eventIdOf } from '../../../src/protocol/events/hashes.ts';
+import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import { readEvent } from '../../../src/protocol/events/read.ts';
 import type { RoomId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
@@ -334,6 +336,22 @@ describe('the leave handshake', () => {
         assert.equal(await membershipOf(universe, room, carol), 'leave');
       }));
   }
+
+  it('lets a user decline an invite', () =>
+    scene(async (universe, server) => {
+      const room = await host(universe, '12', { preset: 'private_chat' });
+      const carol = server.user('carol');
+      server.on('PUT', '/_matrix/federation/v2/invite/{}/{}', ({ body }) => {
+        const signer = { serverName: server.name, key: server.key };
+        return { event: signEvent(body.event as Pdu, rulesOf('12'), signer) as unknown as JsonObject };
+      });
+      const invite = `/_matrix/client/v3/rooms/${enc(room.roomId)}/invite`;
+      await universe.world(own).ok('POST', invite, room.token, { user_id: carol });
+      const made = await make(server, 'leave', room, carol, '');
+      const event = complete(server, made.json.event as JsonObject, '12');
+      assert.equal((await handIn(server, 'v2/send_leave', room, event)).status, 200);
+      assert.equal(await membershipOf(universe, room, carol), 'leave');
+    }));
 
   it('is for who is invited, in the room or knocking', () =>
     scene(async (universe, server) => {

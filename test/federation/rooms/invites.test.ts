@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type BuiltEvent, completeEvent } from '../../../src/protocol/events/build.ts';
+import { type BuiltEvent, completeEvent, signEvent } from '../../../src/protocol/events/build.ts';
+import { contentHash, eventIdOf } from '../../../src/protocol/events/hashes.ts';
 import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import { readEvent } from '../../../src/protocol/events/read.ts';
 import { verifyEventSignatures } from '../../../src/protocol/events/verify.ts';
@@ -311,6 +312,25 @@ describe('an invite to a room', () => {
       const twin = completeEvent(draft, rules, { serverName: server.name, key: server.key });
       const answer = await send(here, other, twin);
       assert.deepEqual([answer.status, answer.json.errcode], [400, 'M_INVALID_PARAM']);
+    }));
+});
+
+describe('an event of an old room version', () => {
+  it('may hold numbers that have no canonical form, and comes back with them', () =>
+    scene(async (here) => {
+      const { server } = here;
+      const room = ScriptedRoom.create(server, '5');
+      const rules = rulesOf('5');
+      const { hashes: _hashes, signatures: _signatures, ...bare } = inviteOf(room).pdu;
+      const odd = { ...bare, content: { membership: 'invite', odd: 1.5 } };
+      const hashed = { ...odd, hashes: { sha256: contentHash(odd, rules) }, signatures: {} };
+      const pdu = signEvent(hashed, rules, { serverName: server.name, key: server.key });
+      const event = { pdu, eventId: eventIdOf(pdu, rules), canonical: '' };
+      const { status, json } = await send(here, room, event);
+      assert.equal(status, 200, JSON.stringify(json));
+      assert.equal(json.event.content.odd, 1.5);
+      assert.equal(eventIdOf(json.event, rules), event.eventId);
+      assert.ok(room.roomId in (await invitedRooms(here)));
     }));
 });
 

@@ -7,8 +7,9 @@ import { AuthEvents } from '../../../src/rooms/auth-events.ts';
 import { GraphWalks } from '../../../src/rooms/remote/serve/graph-walks.ts';
 import { ServerVisibility } from '../../../src/rooms/remote/server-visibility.ts';
 import { eventFlags } from '../../../src/store/events/flags.ts';
+import { wellKnown } from '../../../src/store/interning/well-known.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
-import { openTestStore } from '../../support/store.ts';
+import { openTestStore, type TestStore } from '../../support/store.ts';
 import { type StoredEvent, StoreRoom } from '../../support/store-room.ts';
 
 const alice = '@alice:localhost';
@@ -69,6 +70,97 @@ describe('what a server sees of the history', () => {
 
   it('of users who were erased is what was sent while it was there', async () => {
     assert.equal(await journey('shared', true), 'joined back');
+  });
+});
+
+/** A room with `joined` history that nobody of b.test is in, with what makes a view of it. */
+function quietRoom(store: TestStore) {
+  const { stores } = store;
+  const room = store.db.write(() => {
+    const made = new StoreRoom(store, '11');
+    made.create(alice);
+    made.join(alice);
+    made.add(alice, 'm.room.history_visibility', { history_visibility: 'joined' }, '');
+    return made;
+  });
+  const rules = roomVersionRules('11');
+  assert.ok(rules);
+  const known = { nid: room.nid, roomId: room.roomId as RoomId, rules };
+  const uses = { ...stores, authEvents: new AuthEvents(stores), isErased: () => false };
+  const view = () => new ServerVisibility(uses).forServer(known, asServerName('b.test'));
+  const row = (event: StoredEvent) => {
+    const found = stores.events.row(event.nid);
+    assert.ok(found);
+    return found;
+  };
+  return { room, view, row };
+}
+
+describe('what a server sees on a fork', () => {
+  it('is what its users could have seen there', async () => {
+    await using store = openTestStore();
+    const { room, view, row } = quietRoom(store);
+    const { stateLog, roomState, interning } = store.stores;
+    const [early, join, leave, late] = store.db.write(() => [
+      room.message(alice, 'early'),
+      room.join(bob),
+      room.member(bob, 'leave'),
+      room.message(alice, 'late'),
+    ]);
+    assert.ok(early && join && leave && late);
+    const key = interning.stateKey('m.room.member', bob);
+    const fork = (from: StoredEvent, event: EventNid) =>
+      store.db.write(() => {
+        const { line, linePos } = row(from);
+        assert.ok(line && linePos);
+        const pos = store.streams.next();
+        const made = stateLog.createLine(room.nid, 'fork', { line, pos: linePos });
+        stateLog.append(made, pos, [[key, event]]);
+        return { line: made, linePos: pos };
+      });
+    assert.equal(view().mayRead(row(early)), false);
+    assert.equal(view().mayRead(row(late)), false);
+    // A fork on which bob is in the room, from where he was not; and the other way round.
+    assert.equal(view().mayRead({ ...row(early), ...fork(early, join.nid) }), true);
+    assert.equal(view().mayRead({ ...row(early), ...fork(leave, leave.nid) }), false);
+    // A fork that says nothing of b.test, from where bob was in the room.
+    const creator = interning.stateKey('m.room.member', alice);
+    const other = store.db.write(() => {
+      const { line, linePos } = row(leave);
+      assert.ok(line && linePos);
+      const pos = store.streams.next();
+      const made = stateLog.createLine(room.nid, 'fork', { line, pos: linePos });
+      stateLog.append(made, pos, [[creator, 0]]);
+      return { line: made, linePos: pos };
+    });
+    assert.equal(view().mayRead({ ...row(early), ...other }), true);
+    assert.ok(roomState.tip(room.nid));
+  });
+
+  it('of events without a known state is by what is known of their visibility', async () => {
+    await using store = openTestStore();
+    const { room, view, row } = quietRoom(store);
+    const { historyState, stateLog, roomState } = store.stores;
+    const said = store.db.write(() => room.message(alice, 'said'));
+    const place = { ...row(said), line: null, linePos: null };
+    const { segment, idx } = place;
+    assert.ok(segment !== null && idx !== null);
+    const key = wellKnown.stateKeys.historyVisibility;
+    assert.equal(view().mayRead(place), false, 'not known');
+    const joined = stateLog.at(roomState.tip(room.nid), key);
+    assert.ok(joined);
+    const expected: [event: EventNid | 0 | null, seen: boolean][] = [
+      [0, true],
+      [null, false],
+      [joined, false],
+    ];
+    for (const [event, seen] of expected) {
+      store.db.write<void>(() => historyState.set({ segment, idx }, key, event));
+      assert.equal(view().mayRead(place), seen, `${event}`);
+    }
+    // State is handed to servers in the room anyhow.
+    const state = store.db.write(() => room.add(alice, 'm.room.topic', { topic: 'x' }, ''));
+    assert.equal(view().mayRead({ ...row(state), line: null, linePos: null }), true);
   });
 });
 
