@@ -188,7 +188,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     knownRooms: rooms.known,
     memberships: rooms.membership,
   };
-  const directory = createDirectory({ ...shared, userDirectory });
+  const directory = createDirectory({ ...shared, userDirectory, crawlSettings: config.federationDirectory });
   const pushRules = new PushRules(shared);
   users.accountData.observe(pushRules);
   users.accountData.provideDefault('m.push_rules', (user) => pushRules.content(user));
@@ -339,6 +339,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   backups.start();
   receiving.receiver.start();
   push.delivery.start();
+  if (federation.enabled) directory.crawl.start();
   e2ee.remote.resyncs.start();
   outbox.start();
   return {
@@ -364,6 +365,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       await push.delivery.stop(() => outbound.close());
       await e2ee.remote.resyncs.stop();
       await delayedEvents.stop();
+      await directory.crawl.stop();
       await background.stop();
       await backups.stop();
       sweep.stop();

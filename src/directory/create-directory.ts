@@ -4,9 +4,13 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import type { AuthEvents } from '../rooms/auth-events.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';
+import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import { type CrawlSettings, DirectoryCrawl } from './directory-crawl.ts';
 import { SpaceHierarchy } from './hierarchy.ts';
+import { KnownDirectory } from './known-directory.ts';
 import { MutualRooms } from './mutual-rooms.ts';
 import { OpenRooms } from './open-rooms.ts';
 import { PublicRooms } from './public-rooms.ts';
@@ -20,8 +24,11 @@ import type { UserDirectory } from './user-directory.ts';
 /** Finding rooms and people. */
 export interface Directory {
   readonly publicRooms: PublicRooms;
-  /** Those of all servers. */
+  /** Those of any server. */
   readonly remotePublicRooms: RemotePublicRooms;
+  /** Those of all servers that we know; nothing unless the admin wants it. */
+  readonly knownDirectory: KnownDirectory | undefined;
+  readonly crawl: DirectoryCrawl;
   readonly userDirectory: UserDirectory;
   readonly hierarchy: SpaceHierarchy;
   /** What other servers are told. */
@@ -42,6 +49,9 @@ export interface DirectoryUses {
   readonly federation: Pick<Federation, 'client'>;
   readonly remoteDirectory: RemoteDirectory;
   readonly clock: Clock;
+  readonly db: Database;
+  readonly log: Log;
+  readonly crawlSettings: CrawlSettings;
 }
 
 export function createDirectory(given: DirectoryUses): Directory {
@@ -51,9 +61,20 @@ export function createDirectory(given: DirectoryUses): Directory {
   // The stores last: services may have the name of one.
   const uses = { ...given, ...stores, remoteRooms };
   const publicRooms = new PublicRooms(uses);
+  const remotePublicRooms = new RemotePublicRooms({ client, serverName, publicRooms });
+  const settings = given.crawlSettings;
   return {
     publicRooms,
-    remotePublicRooms: new RemotePublicRooms({ client, serverName, publicRooms }),
+    remotePublicRooms,
+    knownDirectory: settings.enabled ? new KnownDirectory({ ...stores, publicRooms }) : undefined,
+    crawl: new DirectoryCrawl({
+      ...stores,
+      db: given.db,
+      clock,
+      log: given.log.child('directory'),
+      remotePublicRooms,
+      settings,
+    }),
     userDirectory,
     hierarchy: new SpaceHierarchy(uses),
     serverHierarchy: new ServerHierarchy(uses),

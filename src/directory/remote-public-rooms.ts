@@ -59,7 +59,7 @@ export class RemotePublicRooms {
   }
 
   /** Asks another server for a page. Never rejects. */
-  async ask(server: ServerName, query: PublicRoomsQuery) {
+  async ask(server: ServerName, query: PublicRoomsQuery, signal?: AbortSignal) {
     const limit = query.limit === undefined || query.limit === 0 ? defaultLimit : Math.min(query.limit, maxLimit);
     const answer = await this.#uses.client.call({
       server,
@@ -67,6 +67,7 @@ export class RemotePublicRooms {
       timeout,
       maxBytes: maxAnswerBytes,
       isHearsay: true,
+      ...(signal === undefined ? {} : { signal }),
       ...(isPlain(query) ? getOf(query, limit) : postOf(query, limit)),
     });
     return answer.ok ? pageOf(answer.value, limit) : answer;

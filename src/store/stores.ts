@@ -2,6 +2,7 @@ import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraph } from './auth/auth-graph.ts';
 import { BodyPacker } from './bodies/body-packer.ts';
 import type { Database } from './db.ts';
+import { ListedRoomStore } from './directory/listed-rooms.ts';
 import { RoomDirectoryStore } from './directory/rooms.ts';
 import { UserDirectoryStore } from './directory/users.ts';
 import { BackupStore } from './e2ee/backups.ts';
@@ -92,6 +93,7 @@ export interface Stores extends FederationStores {
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
   readonly roomDirectory: RoomDirectoryStore;
+  readonly listedRooms: ListedRoomStore;
   readonly messageText: MessageTextStore;
   readonly userDirectory: UserDirectoryStore;
   readonly deviceLists: DeviceListStore;
@@ -150,6 +152,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
     roomDirectory: new RoomDirectoryStore(db),
+    listedRooms: new ListedRoomStore(db),
     messageText: new MessageTextStore(db),
     userDirectory: new UserDirectoryStore(db),
     deviceLists: new DeviceListStore(db),

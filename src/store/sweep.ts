@@ -53,6 +53,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'user.server',
     'room_server.server',
     'media.server',
+    'listed_room.server',
+    'listed_server.server',
     'destination.server',
     'addressed_event.server',
     'outgoing.server',

@@ -70,6 +70,12 @@ export const laterTables = {
     },
     later,
   ),
+  federation_directory: table('One room directory over all servers that this one knows: see docs/room-directory.md.', {
+    enabled: preset(flag, false, 'Whether the room directories of other servers are read and shown together.'),
+    max_servers: preset(whole(1, 10_000), 50, 'How many servers are read, those heard of last.'),
+    max_rooms: preset(whole(1, 10_000), 500, 'How many rooms of each server are kept, about 500 bytes each.'),
+    interval: preset(duration, '1d', 'How often each server is read.'),
+  }),
   presence: table('Who is online.', { enabled: preset(flag, false, 'Whether presence is kept and shared.') }),
   search: table('Searching messages.', {
     enabled: preset(
