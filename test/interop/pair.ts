@@ -26,8 +26,8 @@ export class Pair implements AsyncDisposable {
     const ca = await ThrowAwayCa.create();
     const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
     const port = await freePort();
-    const hearthName = `localhost:${port}`;
-    const { cert, key } = await ca.issue('localhost');
+    const hearthName = `127.0.0.1:${port}`;
+    const { cert, key } = await ca.issue('127.0.0.1');
     const files = { ca: join(dir, 'ca.pem'), cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') };
     writeFileSync(files.ca, ca.cert);
     writeFileSync(files.cert, cert);

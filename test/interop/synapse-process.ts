@@ -42,8 +42,8 @@ export class SynapseProcess {
     if (environment === undefined) throw new Error('run this by `npm run test:interop`');
     const dir = mkdtempSync(join(tmpdir(), 'synapse-'));
     const [port, federationPort] = [await freePort(), await freePort()];
-    const name = `localhost:${federationPort}`;
-    const { cert, key } = await ca.issue('localhost');
+    const name = `127.0.0.1:${federationPort}`;
+    const { cert, key } = await ca.issue('127.0.0.1');
     mkdirSync(join(dir, 'media'));
     for (const [file, text] of [
       ['ca.pem', ca.cert],
