@@ -272,6 +272,8 @@ describe('an invite to a room', () => {
       const nid = interning.findEvent(event.eventId);
       assert.equal(nid && events.row(nid), undefined);
 
+      const other = await server.request(own, 'PUT', uri, { ...content, room_version: '10' });
+      assert.deepEqual([other.status, other.json.errcode], [400, 'M_INVALID_PARAM']);
       await setState(universe, room, 'm.room.server_acl', { allow: ['*'], deny: ['b.test'] });
       const refused = await server.request(own, 'PUT', uri, content);
       assert.deepEqual([refused.status, refused.json.errcode], [403, 'M_FORBIDDEN']);
