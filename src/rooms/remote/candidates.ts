@@ -1,11 +1,13 @@
 import { serverOfRoomId } from '../../protocol/ids/room-id.ts';
 import { parseServerName } from '../../protocol/ids/server-name.ts';
 import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
-import { serverOf } from '../../protocol/ids/user-id.ts';
+import { parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
+import { tryParseJson } from '../../protocol/parse-json.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { UserNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import { isJsonObject } from '../../util/json.ts';
 
 /** Servers asked for one handshake: who names more does not know where the room is. */
 const maxCandidates = 20;
@@ -29,8 +31,8 @@ export class Candidates {
   }
 
   /**
-   * In the order in which they are asked, each once: those that are named, the inviter's, those that were in the room
-   * when we knew it, and the one that made its ID.
+   * In the order in which they are asked, each once: those that are named, the inviter's, those of whom the invite or the
+   * answer to a knock tells, those that were in the room when we knew it, and the one that made its ID.
    */
   of(roomId: RoomId, user: UserNid, named: readonly string[] = []): ServerName[] {
     const found = new Set<ServerName>();
@@ -40,6 +42,7 @@ export class Candidates {
     };
     for (const server of named) add(server);
     add(this.inviter(roomId, user));
+    for (const server of this.#shown(roomId, user)) add(server);
     for (const server of this.#residents(roomId)) add(server);
     add(serverOfRoomId(roomId));
     return [...found];
@@ -53,6 +56,20 @@ export class Candidates {
     const row = member === undefined ? undefined : events.row(member.event);
     const server = row === undefined ? undefined : serverOf(interning.userId(row.sender));
     return server === serverName ? undefined : server;
+  }
+
+  /** The servers of those who made the stripped state that came with an invite or a knock. */
+  #shown(roomId: RoomId, user: UserNid): ServerName[] {
+    const { interning, roomState } = this.#uses;
+    const room = interning.findRoom(roomId);
+    const stripped = room === undefined ? undefined : roomState.stripped(user, room);
+    const events: unknown = stripped === undefined ? undefined : tryParseJson(stripped);
+    if (!Array.isArray(events)) return [];
+    return events.flatMap((event) => {
+      const sender = isJsonObject(event) ? event['sender'] : undefined;
+      const userId = typeof sender === 'string' ? parseUserId(sender) : undefined;
+      return userId === undefined ? [] : [serverOf(userId)];
+    });
   }
 
   #residents(roomId: RoomId): ServerName[] {

@@ -1,6 +1,7 @@
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../db.ts';
+import { eventFlags } from '../events/flags.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
@@ -237,8 +238,9 @@ export class StateImports {
   #removeEvents(room: RoomNid, after: number, upTo: number): void {
     const kept = new Set(this.#locals.inRoom(room).map(({ event }) => event));
     for (const { nid } of this.#clears.events.all(after, upTo, room)) {
-      if (kept.has(nid)) continue;
-      for (const statement of this.#clears.ofEvent) statement.run(nid);
+      const { whole, judged } = this.#clears.ofEvent;
+      // Without what authorises it nothing is known of it again, but that it is there.
+      for (const statement of kept.has(nid) ? judged : whole) statement.run(nid);
     }
   }
 
@@ -253,14 +255,14 @@ export class StateImports {
 
 /** Statements that remove. */
 function clearsOf(db: Database) {
-  const ofEvent = [
+  const inGraph = ['DELETE FROM auth_node WHERE event = ?', 'DELETE FROM auth_child WHERE parent = ?'];
+  const event = [
     'DELETE FROM event WHERE nid = ?',
     'DELETE FROM event_raw WHERE nid = ?',
     'DELETE FROM event_body WHERE nid = ?',
     'DELETE FROM event_edge WHERE child = ?',
-    'DELETE FROM auth_node WHERE event = ?',
-    'DELETE FROM auth_child WHERE parent = ?',
   ];
+  const prepare = (texts: readonly string[]) => texts.map((sql) => db.prepare<[number], never>(sql));
   return {
     current: db.prepare<[number, number, number], never>(
       'DELETE FROM current_state WHERE room = ? AND key IN' +
@@ -278,6 +280,9 @@ function clearsOf(db: Database) {
     events: db.prepare<[number, number, number], { nid: EventNid }>(
       'SELECT nid FROM event WHERE nid > ? AND nid <= ? AND room = ?',
     ),
-    ofEvent: ofEvent.map((sql) => db.prepare<[number], never>(sql)),
+    ofEvent: {
+      whole: prepare([...event, ...inGraph]),
+      judged: prepare([`UPDATE event SET flags = flags | ${eventFlags.REJECTED} WHERE nid = ?`, ...inGraph]),
+    },
   };
 }

@@ -8,10 +8,10 @@ import { targetBody, withReason } from './schemas.ts';
 
 /**
  * `POST /_matrix/client/v3/rooms/{roomId}/invite`
- * Invites a user of this server.
+ * Invites a user; one of another server by way of that server.
  * 200 `{}` · 400 M_INVALID_PARAM no user ID; M_SERVER_NOT_TRUSTED for an invite by e-mail or phone: this server uses no
- * identity server · 403 M_FORBIDDEN too little power, not in the room, the user is in it or banned, or belongs to another
- * server; M_INVITE_BLOCKED · 404 M_NOT_FOUND no such user
+ * identity server · 403 M_FORBIDDEN too little power, not in the room, the user is in it or banned, or the user's server
+ * refuses; M_INVITE_BLOCKED · 404 M_NOT_FOUND no such user · 502, 504 M_UNKNOWN the user's server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
  */
 export const invite = ({ rooms }: Services): Endpoint =>

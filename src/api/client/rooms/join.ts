@@ -7,9 +7,10 @@ import { reasonBody, viaOf, withReason } from './schemas.ts';
 
 /**
  * `POST /_matrix/client/v3/join/{roomIdOrAlias}`
- * Lets the requester into a room named by ID or alias.
- * 200 `{ room_id }` · 400 M_INVALID_PARAM neither of the two · 403 M_FORBIDDEN not invited, banned, or no condition of a
- * restricted room met; M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND no such room or alias
+ * Lets the requester into a room named by ID or alias; `via` (or `server_name`) names servers that are in it.
+ * 200 `{ room_id }` · 400 M_INVALID_PARAM neither of the two; M_INCOMPATIBLE_ROOM_VERSION · 403 M_FORBIDDEN not invited,
+ * banned, or no condition of a restricted room met; M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND no such room or alias, or
+ * no server is known to be in it · 502, 504 M_UNKNOWN no server that is in it answers
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias
  */
 export const join = ({ rooms }: Services): Endpoint =>
@@ -28,7 +29,8 @@ export const join = ({ rooms }: Services): Endpoint =>
 /**
  * `POST /_matrix/client/v3/rooms/{roomId}/join`
  * The same for a room named by its ID.
- * 200 `{ room_id }` · 400 M_INVALID_PARAM · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND
+ * 200 `{ room_id }` · 400 M_INVALID_PARAM, M_INCOMPATIBLE_ROOM_VERSION · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN
+ * · 404 M_NOT_FOUND · 502, 504 M_UNKNOWN
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin
  */
 export const joinById = ({ rooms }: Services): Endpoint =>
