@@ -100,7 +100,7 @@ export const definition = {
     custom_ca_files: preset(
       list(path),
       [],
-      "PEM files with certificate authorities that are trusted in addition to the system's.",
+      'PEM files with certificate authorities that are trusted besides those that come with Hearth (the list of Mozilla).',
     ),
     notaries: preset(
       list(serverName),
