@@ -19,6 +19,11 @@ export interface CourierUses {
   readonly retryMax: number;
 }
 
+/**
+ * The longest wait for a server that answers, but with errors: it may have been mended, and nothing else would tell,
+ * as it was never out of reach.
+ */
+const longestRefusal = 60 * 60 * 1000;
 /** Refused events named in the log, of one transaction. */
 const maxNamed = 5;
 
@@ -59,7 +64,7 @@ export class Courier {
     const name = this.name(server);
     const known = reach.isDown(name) ? reach.retryAt(name) : undefined;
     if (known === undefined && asked !== undefined) return clock.now() + Math.min(retryMax, asked);
-    return known ?? clock.now() + Math.min(retryMax, retryMin * 2 ** Math.min(failures - 1, 30));
+    return known ?? clock.now() + Math.min(retryMax, longestRefusal, retryMin * 2 ** Math.min(failures - 1, 30));
   }
 
   #logRefused(server: ServerName, txnId: string, pdus: unknown): void {
