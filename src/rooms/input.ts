@@ -68,6 +68,9 @@ const outcomeFlags: Readonly<Record<Outcome, number>> = {
 /** What may change: an outlier gets its place, a rejected event is judged anew with what it lacked. */
 const passing = eventFlags.OUTLIER | eventFlags.REJECTED;
 
+/** Who cites an event is not kept. One is judged anew soon if ever, so what cites it is not far from the ends. */
+const mostAncestors = 2000;
+
 export interface InputUses {
   readonly db: Database;
   readonly interning: Interning;
@@ -115,7 +118,7 @@ export class RoomInput {
     });
     if (known === undefined) this.#insert(input, row);
     else this.#promote(input, known, row);
-    this.#link(input, row);
+    this.#link(input, row, known !== undefined && (known.flags & passing) === eventFlags.REJECTED);
     const changes = input.changes ?? this.#advance(input, row);
     if (pos !== undefined) this.#applyCurrent(input, row, pos, changes);
     // Another copy of it was redacted meanwhile.
@@ -214,18 +217,35 @@ export class RoomInput {
   }
 
   /** The event's place among the events it cites. */
-  #link({ room, prevEvents, authEvents, outcome, rejected, gap = [] }: EventInput, row: EventRow): void {
+  #link(input: EventInput, row: EventRow, wasRejected: boolean): void {
+    const { room, prevEvents, authEvents, outcome, rejected, gap = [] } = input;
     const { extremities, authGraph } = this.#uses;
     if (outcome !== 'outlier') {
       const children = extremities.resolveBackward(room, row.nid);
       // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
       // What is cited already ends nothing.
-      if (outcome === 'accepted') extremities.replace(room, prevEvents, children.length > 0 ? [] : [row.nid]);
+      const isCited = children.length > 0 || (wasRejected && this.#isCited(room, row.nid));
+      if (outcome === 'accepted') extremities.replace(room, prevEvents, isCited ? [] : [row.nid]);
       for (const parent of gap) extremities.addBackward(room, parent, row.nid);
     }
     // What was rejected is nobody's auth event.
     const isRejected = outcome === 'rejected' || rejected === true;
     if (row.stateKey !== null && !isRejected) authGraph.add(row.nid, room, authEvents, row.stateKey);
+  }
+
+  /** Whether an event that was rejected until now is among the ancestors of the room's ends, as far as that is looked. */
+  #isCited(room: RoomNid, nid: EventNid): boolean {
+    const { events, extremities } = this.#uses;
+    const queue = extremities.forward(room);
+    const seen = new Set(queue);
+    for (const child of queue) {
+      for (const parent of events.parents(child)) {
+        if (parent === nid) return true;
+        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
+        seen.add(parent);
+      }
+    }
+    return false;
   }
 
   #touch({ row }: CommittedEvent): void {
