@@ -47,6 +47,8 @@ export class Reachability {
   readonly #failedInARow = new Set<ServerName>();
   /** When the first of them did. */
   #failingSince = millis(0);
+  /** When an outage was over last. Who began to fail before that is not let go a second time. */
+  #released = 0;
 
   constructor(uses: ReachabilityUses) {
     this.#uses = uses;
@@ -94,7 +96,7 @@ export class Reachability {
   failed(server: ServerName): void {
     const { db, clock, random, remoteServers, interning, retry, log } = this.#uses;
     if (this.isDown(server)) return;
-    if (this.#failedInARow.size === 0) this.#failingSince = clock.now();
+    if (this.#failedInARow.size === 0) this.#failingSince = millis(Math.max(clock.now(), this.#released + 1));
     if (this.#failedInARow.size < outage) this.#failedInARow.add(server);
     const before = this.#row(server);
     const isFirst = (before?.failing ?? undefined) === undefined;
@@ -126,6 +128,7 @@ export class Reachability {
     const wasOutage = this.#failedInARow.size >= outage;
     this.#failedInARow.clear();
     if (!wasOutage) return;
+    this.#released = clock.now();
     const released = db.write(() => remoteServers.endWaits(this.#failingSince, clock.now(), mostReleased));
     log.info('federation.line_is_back', { servers: released.length });
     for (const nid of released) for (const tell of this.#onUp) tell(interning.serverName(nid));

@@ -97,6 +97,24 @@ describe('back-off of a server that does not answer', () => {
     assert.equal(w.reach.isDown(dead), true);
   });
 
+  it('is not ended again and again for servers that are gone while others answer', async () => {
+    await using w = world();
+    const gone = ['c.test', 'd.test', 'e.test', 'f.test'].map((name) => asServerName(name));
+    let tries = 0;
+    // As a queue does it: what is worth another try is tried.
+    w.reach.onUp((server) => {
+      tries++;
+      w.reach.failed(server);
+    });
+    for (let i = 0; i < 20; i++) {
+      for (const server of gone) w.reach.failed(server);
+      w.reach.succeeded(b);
+      w.clock.advance(1000);
+    }
+    assert.equal(tries, gone.length);
+    assert.ok(gone.every((server) => w.reach.isDown(server)));
+  });
+
   it('stays when only one or two fail while others have nothing to say', async () => {
     await using w = world();
     const [c, d] = [asServerName('c.test'), asServerName('d.test')];

@@ -38,8 +38,8 @@ export class RemoteServerStore {
     );
     this.#endWaits = db
       .prepare<{ since: Millis; now: Millis; limit: number }, ServerNid>(
-        `UPDATE remote_server SET retry_at = NULL, wait = 0, failing = NULL, seen = :now WHERE server IN
-           (SELECT server FROM remote_server WHERE failing >= :since ORDER BY failing LIMIT :limit)
+        `UPDATE remote_server SET retry_at = NULL, seen = :now WHERE server IN
+           (SELECT server FROM remote_server WHERE failing >= :since AND retry_at > :now ORDER BY failing LIMIT :limit)
          RETURNING server`,
       )
       .pluck();
@@ -64,7 +64,10 @@ export class RemoteServerStore {
     this.#failed.run({ server, now, wait, retryAt });
   }
 
-  /** Takes failures since a time as if they had not been; answers whose. */
+  /**
+   * Lets servers that began to fail since a time be tried at once; answers which. They still count as failing: one that
+   * fails again waits as it would have.
+   */
   endWaits(since: Millis, now: Millis, limit: number): ServerNid[] {
     return this.#endWaits.all({ since, now, limit });
   }
