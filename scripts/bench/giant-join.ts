@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { giantRoom, giantServer, readGiant } from '../../test/support/giant/giant-room.ts';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { Person } from '../../test/support/person.ts';
-import { freePort, ServerProcess } from '../../test/support/server-process.ts';
+import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
+import { startBeside, startGiant } from './giant-process.ts';
 import { usageOf } from './process-tree.ts';
 
 export interface GiantJoinOptions {
@@ -42,7 +41,7 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
   const port = await freePort();
   const issued = await ca.issue('giant.test', '*.giant.test');
   const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
-  const server = await startServer(options, port, ca.cert);
+  const server = await startBeside({ ...options, port, trusted: ca.cert });
   try {
     const alice = await Person.register(server.port, 'alice');
     const talk = await Talk.begin(server);
@@ -74,31 +73,6 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
     giant.kill();
     await server.remove();
   }
-}
-
-function startGiant(options: object): Promise<ChildProcess> {
-  const program = resolve(import.meta.dirname, '../../test/support/giant/giant-main.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, JSON.stringify(options)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  return new Promise((done, failed) => {
-    child.stdout.once('data', () => done(child));
-    child.once('exit', (code) => failed(new Error(`the giant ended with ${code}`)));
-  });
-}
-
-function startServer(options: GiantJoinOptions, port: number, trusted: string): Promise<ServerProcess> {
-  const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
-  const ca = join(dir, 'ca.pem');
-  writeFileSync(ca, trusted);
-  const places = Array.from({ length: options.servers }, (_, index) => `"${giantServer(index)}" = "127.0.0.1:${port}"`);
-  const toml = `[federation]
-custom_ca_files = [${JSON.stringify(ca)}]
-notaries = ["giant.test"]
-resolve = { ${places.join(', ')} }
-`;
-  const { executable, prefix } = options;
-  return ServerProcess.start({ dir, toml, prefix, ...(executable === undefined ? {} : { executable }) });
 }
 
 /** Asks until the room has so many joined members. */

@@ -12,6 +12,7 @@ import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { fanOut } from './fan-out.ts';
 import { giantJoin } from './giant-join.ts';
+import { inbound } from './inbound.ts';
 import { initialSync } from './initial-sync.ts';
 import { dropFromCache } from './page-cache.ts';
 import { usageOf } from './process-tree.ts';
@@ -123,6 +124,17 @@ async function searches(): Promise<void> {
   await server.remove();
 }
 
+async function incoming(): Promise<void> {
+  const messages = Math.ceil(10_000 * scale);
+  const figures = await inbound({ messages, executable: values.executable, prefix: pinned(0) });
+  row(
+    `${messages} events from one server in one room`,
+    `${figures.pdusPerSecond.toFixed(0)} PDUs/s`,
+    `${figures.cpuSecondsPerThousand.toFixed(2)} CPU-s/1,000`,
+    `RSS ${mib(figures.rssMib)}, unreclaimable ${mib(figures.anonymousMib)}`,
+  );
+}
+
 async function giants(): Promise<void> {
   const shape = { servers: 500, version: '10', executable: values.executable, prefix: pinned(0) };
   for (const [members, canOmitMembers] of [
@@ -181,6 +193,7 @@ const parts: Record<string, () => Promise<void>> = {
   sync: syncs,
   disk,
   search: searches,
+  inbound: incoming,
   giant: giants,
   'fan-out': fanOuts,
 };

@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { giantServer } from '../../test/support/giant/giant-room.ts';
+import type { GiantServerOptions } from '../../test/support/giant/giant-server.ts';
+import { ServerProcess } from '../../test/support/server-process.ts';
+
+/** All servers of a giant room, in one process of their own. */
+export function startGiant(options: GiantServerOptions): Promise<ChildProcess> {
+  const program = resolve(import.meta.dirname, '../../test/support/giant/giant-main.ts');
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  return new Promise((done, failed) => {
+    child.stdout.once('data', () => done(child));
+    child.once('exit', (code) => failed(new Error(`the giant ended with ${code}`)));
+  });
+}
+
+export interface BesideOptions {
+  /** How many servers the giant has, and where they all are. */
+  readonly servers: number;
+  readonly port: number;
+  /** The authority behind their certificate, PEM. */
+  readonly trusted: string;
+  readonly executable?: string;
+  readonly prefix: readonly string[];
+  /** More TOML. */
+  readonly toml?: string;
+}
+
+/** A Hearth that finds the giant's servers. */
+export function startBeside(options: BesideOptions): Promise<ServerProcess> {
+  const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
+  const ca = join(dir, 'ca.pem');
+  writeFileSync(ca, options.trusted);
+  const places = Array.from(
+    { length: options.servers },
+    (_, index) => `"${giantServer(index)}" = "127.0.0.1:${options.port}"`,
+  );
+  const toml = `${options.toml ?? ''}
+[federation]
+custom_ca_files = [${JSON.stringify(ca)}]
+notaries = ["giant.test"]
+resolve = { ${places.join(', ')} }
+`;
+  const { executable, prefix } = options;
+  return ServerProcess.start({ dir, toml, prefix, ...(executable === undefined ? {} : { executable }) });
+}
