@@ -224,7 +224,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     ...base,
     rooms,
     client: federation.client,
-    keyRing: federation.keyRing,
+    verifier: receiving.verifier,
     observers: searchIndex === undefined ? [] : [searchIndex],
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });

@@ -1,12 +1,11 @@
 import type { FederationClient } from '../../federation/client.ts';
-import type { KeyRing } from '../../federation/key-ring.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Stores } from '../../store/stores.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
 import type { EventObserver } from '../observer.ts';
-import { EventVerifier } from '../receive/verify.ts';
+import type { EventVerifier } from '../receive/verify.ts';
 import type { Rooms } from '../rooms.ts';
 import { AuthCompletion } from './auth-completion.ts';
 import { Backfill } from './backfill.ts';
@@ -37,25 +36,24 @@ export interface CreateBackfillUses {
   readonly serverName: ServerName;
   readonly rooms: Rooms;
   readonly client: Pick<FederationClient, 'call' | 'stream'>;
-  readonly keyRing: Pick<KeyRing, 'ensure' | 'key'>;
+  readonly verifier: EventVerifier;
   /** Told of each event that gets its place in the past, inside its transaction. */
   readonly observers: readonly EventObserver[];
 }
 
 /** History from elsewhere: builds what fetches it, bottom-up. */
-export function createBackfill({ rooms, client, keyRing, ...uses }: CreateBackfillUses): BackfillServices {
+export function createBackfill({ rooms, client, ...uses }: CreateBackfillUses): BackfillServices {
   const { stores, clock } = uses;
   const log = uses.log.child('backfill');
   const base = { ...stores, ...uses, ...rooms, rooms: rooms.known, judge: rooms.authJudge, log };
-  const verifier = new EventVerifier(keyRing);
   const remote = new RemoteHistory(client);
   const servers = new HistoryServers(base);
   const authCompletion = new AuthCompletion({ ...base, remote });
   const keeping = new OutlierKeeping(base);
-  const probe = new StateProbe({ ...base, verifier, remote, authCompletion, keeping });
+  const probe = new StateProbe({ ...base, remote, authCompletion, keeping });
   const states = new HistoricStates(base);
   const placement = new Placement({ ...base, states });
-  const fetching = { ...base, verifier, remote, servers, authCompletion, keeping, probe };
+  const fetching = { ...base, remote, servers, authCompletion, keeping, probe };
   const backfill = new Backfill({ ...fetching, states, placement, lost: new LostEvents(clock) });
   const distantEvents = new DistantEvents({ ...fetching, backfill, lost: new LostEvents(clock) });
   return {

@@ -1,7 +1,8 @@
 import { type FederationClient, type RemoteFailure, remotePath } from '../../federation/client.ts';
 import { isEventIdOf } from '../../protocol/ids/event-id.ts';
 import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
-import { JsonCutError, JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
+import { JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
+import { tryParseJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { Direction } from '../../store/timeline.ts';
 import { millis } from '../../util/brand.ts';
@@ -105,34 +106,36 @@ export class RemoteHistory {
       maxBytes: maxStateBytes,
     });
     if (!answer.ok) return false;
-    const cutter = new JsonCutter({
-      arrays: new Set(['pdu_ids']),
-      members: new Set(),
-      maxBytes: 1024,
-      maxDepth: 1,
-    });
-    try {
-      for await (const chunk of answer.body) {
-        for (const piece of cutter.push(chunk)) {
-          const id: unknown = JSON.parse(piece.bytes.toString());
-          if (typeof id === 'string' && isEventIdOf(id, room.rules) && !take(id)) return true;
-        }
-      }
-      cutter.end();
-      return true;
-    } catch (error) {
-      // The server's own fault, or the connection's.
-      if (error instanceof JsonCutError || error instanceof SyntaxError || isBroken(error)) return false;
-      throw error;
+    for await (const ids of idsIn(answer.body, room.rules)) {
+      if (ids === undefined) return false;
+      for (const id of ids) if (!take(id)) return true;
     }
+    return true;
+  }
+}
+
+/** The IDs of a state as they come in; `undefined` where the answer is wrong or breaks off. */
+async function* idsIn(
+  body: AsyncIterable<Buffer>,
+  rules: RoomVersionRules,
+): AsyncGenerator<readonly EventId[] | undefined> {
+  const cutter = new JsonCutter({ arrays: new Set(['pdu_ids']), members: new Set(), maxBytes: 1024, maxDepth: 1 });
+  try {
+    for await (const chunk of body) {
+      const ids: EventId[] = [];
+      for (const { bytes } of cutter.push(chunk)) {
+        const id = tryParseJson(bytes);
+        if (typeof id === 'string' && isEventIdOf(id, rules)) ids.push(id);
+      }
+      yield ids;
+    }
+    cutter.end();
+  } catch {
+    // The other server's fault, or the connection's: nothing of ours runs in here.
+    yield undefined;
   }
 }
 
 function listOf(value: JsonValue | undefined, limit: number): unknown[] {
   return Array.isArray(value) ? value.slice(0, limit) : [];
-}
-
-/** A body that breaks off throws what the connection threw. */
-function isBroken(error: unknown): boolean {
-  return error instanceof Error && !(error instanceof TypeError || error instanceof RangeError);
 }

@@ -5,6 +5,7 @@ import type { RemoteCall, RemoteFailure } from '../../../src/federation/client.t
 import { MatrixError } from '../../../src/protocol/errors.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { createBackfill } from '../../../src/rooms/backfill/create-backfill.ts';
+import { EventVerifier } from '../../../src/rooms/receive/verify.ts';
 import { silentLog } from '../../../src/util/log.ts';
 import { openRoomWorld, type RoomWorld } from '../../rooms/room-world.ts';
 import { type Injected, inject } from '../../support/inject.ts';
@@ -27,7 +28,7 @@ export function openRoomApp(): RoomApp {
     serverName: asServerName('localhost'),
     log: silentLog,
     client: { call: (call) => alone(call), stream: (call) => alone(call) },
-    keyRing: { ensure: async () => {}, key: () => undefined },
+    verifier: new EventVerifier({ ensure: async () => {}, key: () => undefined }),
     observers: [],
   });
   const app = createApp(roomEndpoints({ rooms: world.rooms, ...history } as Services), {

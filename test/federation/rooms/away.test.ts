@@ -51,6 +51,28 @@ describe('history between two servers', () => {
     assert.deepEqual(idsOf(await walk(alice, room, 'f')), idsOf(await walk(bob, room, 'f')));
   });
 
+  it('that came by backfill is passed on to a third, as far as it was open to all', async () => {
+    for (const visibility of ['shared', 'joined']) {
+      await using universe = await Universe.open(['a.test', 'b.test', 'c.test']);
+      const alice = await Guest.register(universe.world('a.test'), 'alice');
+      const bob = await Guest.register(universe.world('b.test'), 'bob');
+      const carol = await Guest.register(universe.world('c.test'), 'carol');
+      const room = await bob.createRoom({
+        preset: 'public_chat',
+        initial_state: [
+          { type: 'm.room.history_visibility', state_key: '', content: { history_visibility: visibility } },
+        ],
+      });
+      for (const body of numbers(0, 20)) await say(bob, room, body);
+      await alice.join(room, ['b.test']);
+      const mine = bodiesOf(await walk(alice, room));
+      assert.equal((await carol.join(room, ['a.test'])).status, 200);
+      universe.cut('b.test', 'c.test');
+      assert.deepEqual(bodiesOf(await walk(carol, room)), mine);
+      assert.equal(mine.length, visibility === 'shared' ? 20 : 0);
+    }
+  });
+
   it('that one of them slept through comes once and in order when it is back', async () => {
     await using universe = await Universe.open(['a.test', 'b.test']);
     const alice = await Guest.register(universe.world('a.test'), 'alice');
