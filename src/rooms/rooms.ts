@@ -28,6 +28,7 @@ import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
+import { PolicyCheck } from './policy-check.ts';
 import { RoomReading } from './reading.ts';
 import { AuthJudge } from './receive/auth-judge.ts';
 import { Outliers } from './receive/outliers.ts';
@@ -73,6 +74,7 @@ export interface Rooms {
   readonly stateEngine: StateEngine;
   readonly input: RoomInput;
   readonly serverAccess: ServerAccess;
+  readonly policy: PolicyCheck;
   readonly outliers: Outliers;
   readonly authJudge: AuthJudge;
   /** What our users do about rooms through other servers. */
@@ -130,13 +132,13 @@ export function createRooms(uses: RoomsUses): Rooms {
   const mayTalkTo = (server: ServerName) => federation.policy.mayTalkTo(server);
   const memberRules = new MemberRules({ ...base, people, mayTalkTo });
   const outliers = new Outliers({ ...base, input, judge: authJudge });
-  const foundation = { rooms: known, input, localInput, memberRules, authJudge, outliers };
+  const policy = new PolicyCheck({ ...base, client: federation.client });
+  const foundation = { rooms: known, input, localInput, memberRules, authJudge, outliers, policy };
   const { remote, inviting, takeover } = createRemote({ ...uses, ...base, ...foundation });
   const canonicalAlias = new CanonicalAliasCheck(base);
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
-  const sendable = { rooms: known, localInput, memberRules, canonicalAlias, relationChecks, inviting };
-  const sending = new Sending({ ...base, ...sendable });
+  const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, inviting });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
   const seen = { ...base, known, visibility, clientEvents, ignored: (user: UserNid) => people.ignored(user) };
   return {
@@ -159,6 +161,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     authJudge,
     localInput,
     inviting,
+    policy,
   };
 }
 

@@ -16,8 +16,10 @@ import type { CanonicalAliasCheck, ElsewhereAliases } from './canonical-alias.ts
 import { currentState, type StateSources } from './current-state.ts';
 import type { EventDraft, StateDraft } from './draft.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { LocalEvent } from './local-events.ts';
 import type { LocalInput } from './local-input.ts';
 import type { MemberRules } from './member-rules.ts';
+import type { PolicyCheck } from './policy-check.ts';
 import type { RelationChecks } from './relations/relation-checks.ts';
 import { type Inviting, isInviteElsewhere } from './remote/inviting.ts';
 import { transactionKey } from './transactions.ts';
@@ -32,6 +34,7 @@ export interface SendUses extends StateSources {
   readonly memberRules: MemberRules;
   readonly canonicalAlias: CanonicalAliasCheck;
   readonly relationChecks: RelationChecks;
+  readonly policy: PolicyCheck;
   readonly inviting: Inviting;
   readonly serverName: ServerName;
 }
@@ -60,9 +63,10 @@ export class Sending {
   ): Promise<EventId> {
     const { interning } = this.#uses;
     const room = this.#uses.rooms.getForMember(roomId);
+    const signed = await this.#signed(requester, room, draft);
     return this.#once(requester, options.txnId, {
       key: (txnId) => transactionKey('send', room.nid, interning.type(draft.type), txnId),
-      send: () => this.append(requester, room, draft),
+      send: () => this.append(requester, room, draft, signed),
     });
   }
 
@@ -81,9 +85,11 @@ export class Sending {
     const room = this.#uses.rooms.getForMember(roomId);
     const redacts = parseEventId(target);
     if (redacts === undefined) throw notFound('There is no such event in this room');
+    const draft = { type: 'm.room.redaction', content, redacts };
+    const signed = await this.#signed(requester, room, draft);
     return this.#once(requester, options.txnId, {
       key: (txnId) => transactionKey('redact', room.nid, interning.event(redacts), txnId),
-      send: () => this.append(requester, room, { type: 'm.room.redaction', content, redacts }),
+      send: () => this.append(requester, room, draft, signed),
     });
   }
 
@@ -94,13 +100,45 @@ export class Sending {
 
   /** The same for a room at hand. An invite of another server's user is first shown to that server. */
   async setState(requester: Requester, room: KnownRoom, draft: StateDraft): Promise<EventId> {
-    const { db, canonicalAlias, inviting, serverName } = this.#uses;
+    const { db, canonicalAlias, inviting, serverName, policy } = this.#uses;
     if (isInviteElsewhere(draft, serverName)) {
       const prepared = db.write(() => this.prepareState(requester, room, draft));
       return inviting.invite(room, requester.userId, prepared);
     }
     const elsewhere = namesAliases(draft) ? await canonicalAlias.lookUp(room, draft.content) : undefined;
+    if (policy.isNeeded(room.nid, draft)) return this.#setPoliced(requester, room, draft, elsewhere);
     return db.durable<EventId>(() => this.appendState(requester, room, draft, elsewhere));
+  }
+
+  /** The same in a room whose policy server is asked first. */
+  async #setPoliced(
+    requester: Requester,
+    room: KnownRoom,
+    draft: StateDraft,
+    elsewhere: ElsewhereAliases | undefined,
+  ): Promise<EventId> {
+    const { db } = this.#uses;
+    const { prepared, present } = db.write(() => {
+      const prepared = this.prepareState(requester, room, draft, elsewhere);
+      return { prepared, present: this.#presentEvent(room, requester.userId, prepared) };
+    });
+    if (present !== undefined) return present;
+    const signed = await this.#signed(requester, room, prepared);
+    return db.durable<EventId>(() => this.append(requester, room, prepared, signed));
+  }
+
+  /**
+   * The event with the signature of the room's policy server; nothing where the room has none. Throws what `append`
+   * throws, and what the policy server says against it.
+   */
+  async #signed(requester: Requester, room: KnownRoom, draft: EventDraft): Promise<LocalEvent | undefined> {
+    const { db, localInput, policy } = this.#uses;
+    if (!policy.isNeeded(room.nid, draft)) return undefined;
+    const event = db.write(() => {
+      this.#checkOwn(requester, room, draft);
+      return localInput.prepare(room, requester.userId, draft);
+    });
+    return policy.signed(room, event);
   }
 
   /** The same inside a write. 403 M_FORBIDDEN for an invite of another server's user: there is no time to ask it. */
@@ -112,12 +150,18 @@ export class Sending {
     return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
   }
 
-  /** Inside a write: checks what only concerns our own users, and commits. */
-  append(requester: Requester, room: KnownRoom, draft: EventDraft): EventId {
+  /** Inside a write: checks what only concerns our own users, and commits. `signed`: the draft as an event already. */
+  append(requester: Requester, room: KnownRoom, draft: EventDraft, signed?: LocalEvent): EventId {
+    const { localInput } = this.#uses;
+    this.#checkOwn(requester, room, draft);
+    if (signed !== undefined) return localInput.commitPrepared(room, signed).eventId;
+    return localInput.append(room, requester.userId, draft).eventId;
+  }
+
+  #checkOwn(requester: Requester, room: KnownRoom, draft: EventDraft): void {
     checkNotSuspended(requester, draft);
     if (draft.type === 'm.room.redaction') this.#checkRedaction(requester, room, draft);
     if (draft.stateKey === undefined) this.#uses.relationChecks.check(requester, room, draft);
-    return this.#uses.localInput.append(room, requester.userId, draft).eventId;
   }
 
   #once(

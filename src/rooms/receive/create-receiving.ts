@@ -49,6 +49,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     ...base,
     knownRooms: rooms.known,
     serverAccess,
+    policy: rooms.policy,
     judging: new Judging({ ...base, authEvents, stateEngine, input, judge: rooms.authJudge }),
     completion: new Completion({ ...base, fetching, remoteState }),
     deferred: new Deferred(base),

@@ -23,6 +23,8 @@ export interface JudgingUses extends StateSources {
 export interface Circumstances {
   /** More bits of `eventFlags`. */
   readonly flags?: number;
+  /** Events that the room's policy server does not recommend. */
+  readonly notRecommended?: ReadonlySet<EventId>;
   /** The states after events that are not here, as other servers told them. */
   readonly statesAfter?: ReadonlyMap<EventId, StatePoint>;
 }
@@ -128,11 +130,15 @@ export class Judging {
     return undefined;
   }
 
-  /** 6. Passes authorisation rules based on the current state of the room. */
+  /** 6. Passes authorisation rules based on the current state of the room. 7. Is recommended by its policy server. */
   #softFail(course: Case): Verdict {
     const { room, asAuth, before } = course;
     if (course.rejection !== undefined || before === undefined) return undefined;
     const { stateEngine, judge } = this.#uses;
+    if (course.notRecommended?.has(course.event.eventId) === true) {
+      course.softFailure = "The room's policy server does not recommend it";
+      return undefined;
+    }
     if (stateEngine.isTip(room.nid, before)) return undefined;
     const verdict = judge.inState(room.rules, asAuth, currentState(this.#uses, room.nid));
     if (!verdict.allowed) course.softFailure = `By the current state: ${verdict.reason}`;

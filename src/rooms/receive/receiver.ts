@@ -14,6 +14,7 @@ import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import { Lru } from '../../util/lru.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
+import type { PolicyCheck } from '../policy-check.ts';
 import type { ServerAccess } from '../server-access.ts';
 import { type Completion, serversToAsk } from './completion.ts';
 import type { Deferred } from './deferred.ts';
@@ -32,6 +33,7 @@ export interface ReceiverUses {
   readonly serverAccess: ServerAccess;
   readonly verifier: EventVerifier;
   readonly judging: Judging;
+  readonly policy: PolicyCheck;
   readonly completion: Completion;
   readonly deferred: Deferred;
   readonly outsideRooms: OutsideRooms;
@@ -228,10 +230,12 @@ export class Receiver {
   async #inLane(room: KnownRoom, events: readonly VerifiedEvent[], circumstances: Circumstances): Promise<Judged> {
     const judged: Judged = { fates: new Map(), lacking: new Map() };
     const ordered = byCitation(events);
+    const notRecommended = await this.#uses.policy.notRecommended(room, ordered);
+    const known = { ...circumstances, notRecommended };
     const work = async () => {
       for (let at = 0; at < ordered.length; at += judgedAtOnce) {
         if (at > 0) await nextTurn();
-        this.#judge(room, ordered.slice(at, at + judgedAtOnce), circumstances, judged);
+        this.#judge(room, ordered.slice(at, at + judgedAtOnce), known, judged);
       }
     };
     const running = this.lanes.run(room.nid, work);

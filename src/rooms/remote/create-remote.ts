@@ -15,6 +15,7 @@ import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
+import type { PolicyCheck } from '../policy-check.ts';
 import type { AuthJudge } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
 import { EventVerifier } from '../receive/verify.ts';
@@ -44,6 +45,7 @@ export interface RemoteUses extends Stores {
   readonly memberRules: MemberRules;
   readonly authJudge: AuthJudge;
   readonly outliers: Outliers;
+  readonly policy: PolicyCheck;
   /** Built on rooms, and so after them. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }

@@ -16,6 +16,7 @@ import type { StateDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { LocalEvent } from '../local-events.ts';
 import type { LocalInput } from '../local-input.ts';
+import type { PolicyCheck } from '../policy-check.ts';
 import type { EventVerifier, KeySource, VerifiedEvent } from '../receive/verify.ts';
 import { badAnswer, isFailure } from './handshakes.ts';
 import { doorState } from './serve/door-state.ts';
@@ -28,6 +29,7 @@ export interface InvitingUses {
   readonly client: FederationClient;
   readonly verifier: EventVerifier;
   readonly keys: KeySource;
+  readonly policy: PolicyCheck;
 }
 
 /** A person waits. */
@@ -55,10 +57,11 @@ export class Inviting {
 
   /** `draft` as it will be sent. 403 M_FORBIDDEN by the room or the user's server · 502, 504 M_UNKNOWN no answer of it */
   async invite(room: KnownRoom, sender: UserId, draft: StateDraft): Promise<EventId> {
-    const { db, localInput } = this.#uses;
+    const { db, localInput, policy } = this.#uses;
     const server = serverOf(asUserId(draft.stateKey));
     const event = db.write(() => localInput.prepare(room, sender, draft));
-    const signed = await this.#signedBy(server, room, event);
+    const recommended = await policy.signed(room, event);
+    const signed = await this.#signedBy(server, room, recommended);
     return db.durable<EventId>(() => localInput.commitPrepared(room, { ...event, ...signed }).eventId);
   }
 
