@@ -1,5 +1,6 @@
 import { crossSigningKeys, type DeviceLists } from '../devices/device-lists.ts';
 import type { DeviceKeys } from '../e2ee/device-keys.ts';
+import type { RemoteLists } from '../e2ee/remote/remote-lists.ts';
 import type { Database } from '../store/db.ts';
 import type { DeviceKeyStore } from '../store/e2ee/device-keys.ts';
 import type { OneTimeKeyStore } from '../store/e2ee/one-time-keys.ts';
@@ -13,6 +14,7 @@ export interface AfterRestoreUses {
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly lists: DeviceLists;
   readonly keys: DeviceKeys;
+  readonly remote: { readonly lists: RemoteLists };
   readonly log: Log;
 }
 
@@ -30,7 +32,7 @@ export class AfterRestore {
 
   /** Does nothing but once after a restore. */
   run(): void {
-    const { db, restoreNote, oneTimeKeys, deviceKeys, keys, lists, log } = this.#uses;
+    const { db, restoreNote, oneTimeKeys, deviceKeys, keys, lists, remote, log } = this.#uses;
     const when = restoreNote.pending();
     if (when === undefined) return;
     let devices = 0;
@@ -44,6 +46,8 @@ export class AfterRestore {
         const deviceIds = deviceKeys.list(user).map(({ deviceId }) => deviceId);
         lists.announce(user, [...deviceIds, crossSigningKeys]);
       }
+      // What we know of others' lists may be older than what they have told us since.
+      remote.lists.doubtAll();
       restoreNote.begun();
     });
     db.syncNow();

@@ -25,6 +25,7 @@ export interface RemoteListsUses {
 
 /** A list is fetched again no sooner: what changed while it was fetched changes on, mostly. */
 const pause = 5_000;
+const listsAtOnce = 500;
 
 /**
  * Devices and cross-signing keys of other servers' users who share a room with ours: fetched when somebody asks, kept up
@@ -116,6 +117,16 @@ export class RemoteLists {
     const gone = page.filter((user) => !lists.isShared(user));
     if (gone.length > 0) db.write<void>(() => gone.forEach((user) => remoteLists.remove(user)));
     return page.length < limit ? undefined : page.at(-1);
+  }
+
+  /** Inside a write: every list is to be fetched again. */
+  doubtAll(): void {
+    const { remoteLists, clock } = this.#uses;
+    let page = remoteLists.page(0, listsAtOnce);
+    while (page.length > 0) {
+      for (const user of page) this.#markStale(user, clock.now());
+      page = remoteLists.page(page.at(-1) ?? 0, listsAtOnce);
+    }
   }
 
   #news(userId: string, apply: (row: RemoteListRow) => 'known' | 'applied' | 'gap'): void {
