@@ -228,7 +228,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     observers: searchIndex === undefined ? [] : [searchIndex],
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
-  const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms: new UserRooms(shared) });
+  const lifecycle = createLifecycle({ db, streams, clock, stores, users, e2ee, rooms: new UserRooms(shared) });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
   const mediaServices = createMedia({ ...base, workers, config, outbound, client: federation.client });

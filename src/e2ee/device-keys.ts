@@ -4,6 +4,7 @@ import { algorithmOf, isKeyId, keyNameOf } from '../protocol/ids/key-id.ts';
 import type { DeviceId, KeyId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { CrossSigningStore } from '../store/e2ee/cross-signing.ts';
+import type { DehydratedDeviceStore } from '../store/e2ee/dehydrated-devices.ts';
 import type { DeviceKeyStore } from '../store/e2ee/device-keys.ts';
 import type { OneTimeKeyStore } from '../store/e2ee/one-time-keys.ts';
 import type { ToDeviceStore } from '../store/e2ee/to-device.ts';
@@ -24,6 +25,7 @@ export interface DeviceKeysUses {
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly crossSigning: CrossSigningStore;
   readonly toDevice: ToDeviceStore;
+  readonly dehydratedDevices: DehydratedDeviceStore;
   readonly lists: DeviceLists;
 }
 
@@ -41,6 +43,15 @@ const maxDeviceKeysSize = 32 * 1024;
 /** Unclaimed keys of a device; clients keep fifty or a hundred. */
 const maxOneTimeKeys = 1000;
 const maxAlgorithms = 16;
+
+/** Whose keys they are. */
+export type KeyOwner = Pick<Requester, 'user' | 'userId' | 'device' | 'deviceId'>;
+
+interface PlainUpload {
+  readonly identity: string | undefined;
+  readonly oneTime: readonly PlainKey[];
+  readonly fallback: readonly PlainKey[];
+}
 
 interface PlainKey {
   readonly id: KeyId;
@@ -63,22 +74,17 @@ export class DeviceKeys implements DeviceObserver {
    * device, a key ID with another key, no key ID · 401 M_UNKNOWN_TOKEN logged out meanwhile · 413 M_TOO_LARGE.
    */
   async upload(requester: Requester, upload: KeyUpload): Promise<Record<string, number>> {
-    const identity = upload.deviceKeys === undefined ? undefined : identityText(requester, upload.deviceKeys);
-    const oneTime = plainKeys(upload.oneTimeKeys);
-    const fallback = plainKeys(upload.fallbackKeys);
-    const { device, user } = requester;
-    const { db, devices, oneTimeKeys } = this.#uses;
-    if (identity === undefined && oneTime.length === 0 && fallback.length === 0) {
-      return Object.fromEntries(oneTimeKeys.tally(device));
+    const { db, oneTimeKeys } = this.#uses;
+    const given = read(requester, upload);
+    if (given.identity === undefined && given.oneTime.length === 0 && given.fallback.length === 0) {
+      return Object.fromEntries(oneTimeKeys.tally(requester.device));
     }
-    return db.durable(() => {
-      // It may have logged out since the request began.
-      if (devices.row(device) === undefined) throw unknownToken();
-      if (identity !== undefined) this.#putIdentity(user, device, requester.deviceId, identity);
-      for (const key of oneTime) this.#putOneTime(device, key);
-      for (const key of fallback) this.#putFallback(device, key);
-      return Object.fromEntries(this.#count(device, 'own'));
-    });
+    return db.durable(() => Object.fromEntries(this.#keep(requester, given)));
+  }
+
+  /** Inside a write: the same for a device that somebody else brings. */
+  bring(owner: KeyOwner, upload: KeyUpload): void {
+    this.#keep(owner, read(owner, upload));
   }
 
   /** Inside a write: brings what /sync says of a device's keys up to date; `other`: somebody took one. */
@@ -94,17 +100,27 @@ export class DeviceKeys implements DeviceObserver {
   }
 
   onDeviceRemoved(user: UserNid, device: DeviceNid, deviceId: DeviceId): void {
-    const { deviceKeys, oneTimeKeys, crossSigning, toDevice, lists } = this.#uses;
+    const { deviceKeys, oneTimeKeys, crossSigning, toDevice, dehydratedDevices, lists } = this.#uses;
     const hadKeys = deviceKeys.remove(device);
     oneTimeKeys.removeAll(device);
     crossSigning.removeSignatures(user, deviceId);
     toDevice.removeAll(device);
+    dehydratedDevices.remove(device);
     if (hadKeys) lists.announce(user, [deviceId]);
   }
 
   onDeviceRenamed(user: UserNid, device: DeviceNid, deviceId: DeviceId): void {
     const { deviceKeys, lists } = this.#uses;
     if (deviceKeys.find(device) !== undefined) lists.announce(user, [deviceId]);
+  }
+
+  #keep({ user, device, deviceId }: KeyOwner, { identity, oneTime, fallback }: PlainUpload): Map<string, number> {
+    // It may have logged out since the request began.
+    if (this.#uses.devices.row(device) === undefined) throw unknownToken();
+    if (identity !== undefined) this.#putIdentity(user, device, deviceId, identity);
+    for (const key of oneTime) this.#putOneTime(device, key);
+    for (const key of fallback) this.#putFallback(device, key);
+    return this.#count(device, 'own');
   }
 
   #putIdentity(user: UserNid, device: DeviceNid, deviceId: DeviceId, text: string): void {
@@ -156,7 +172,15 @@ export class DeviceKeys implements DeviceObserver {
 
 const noKeys = '{"signed_curve25519":0}';
 
-function identityText(requester: Requester, keys: JsonObject): string {
+function read(owner: KeyOwner, upload: KeyUpload): PlainUpload {
+  return {
+    identity: upload.deviceKeys === undefined ? undefined : identityText(owner, upload.deviceKeys),
+    oneTime: plainKeys(upload.oneTimeKeys),
+    fallback: plainKeys(upload.fallbackKeys),
+  };
+}
+
+function identityText(requester: KeyOwner, keys: JsonObject): string {
   if (keys['user_id'] !== requester.userId || keys['device_id'] !== requester.deviceId) {
     throw invalidParam('device_keys must be those of the device that uploads them');
   }

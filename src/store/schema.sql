@@ -127,6 +127,12 @@ CREATE INDEX deferred_pdu_retry ON deferred_pdu (retry_at);
 
 CREATE INDEX deferred_pdu_room ON deferred_pdu (room);
 
+CREATE TABLE dehydrated_device (
+  user   INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL UNIQUE,
+  data   TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE delayed_event (
   id      TEXT PRIMARY KEY,     -- the secret by which it is managed
   user    INTEGER NOT NULL,

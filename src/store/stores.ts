@@ -7,6 +7,7 @@ import { RoomDirectoryStore } from './directory/rooms.ts';
 import { UserDirectoryStore } from './directory/users.ts';
 import { BackupStore } from './e2ee/backups.ts';
 import { CrossSigningStore } from './e2ee/cross-signing.ts';
+import { DehydratedDeviceStore } from './e2ee/dehydrated-devices.ts';
 import { DeviceKeyStore } from './e2ee/device-keys.ts';
 import { DeviceListStore } from './e2ee/device-lists.ts';
 import { DeviceUpdateStore } from './e2ee/device-updates.ts';
@@ -97,6 +98,7 @@ export interface Stores extends FederationStores {
   readonly messageText: MessageTextStore;
   readonly userDirectory: UserDirectoryStore;
   readonly deviceLists: DeviceListStore;
+  readonly dehydratedDevices: DehydratedDeviceStore;
   readonly deviceUpdates: DeviceUpdateStore;
   readonly remoteLists: RemoteListStore;
   readonly remoteToDevice: RemoteToDeviceStore;
@@ -156,6 +158,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     messageText: new MessageTextStore(db),
     userDirectory: new UserDirectoryStore(db),
     deviceLists: new DeviceListStore(db),
+    dehydratedDevices: new DehydratedDeviceStore(db),
     deviceUpdates: new DeviceUpdateStore(db),
     remoteLists: new RemoteListStore(db),
     remoteToDevice: new RemoteToDeviceStore(db),

@@ -45,6 +45,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'to_device.sender',
     'device_update.user',
     'remote_list.user',
+    'dehydrated_device.user',
     'remote_device.user',
     'to_device_out.sender',
     'key_backup.user',

@@ -63,7 +63,7 @@ export class AccountServer implements AsyncDisposable {
       leaveAll: (user) => note('leave', user),
       copyProfile: (user) => note('profile', user),
     };
-    const lifecycle = createLifecycle({ db, stores, users, e2ee, rooms });
+    const lifecycle = createLifecycle({ db, streams, clock, stores, users, e2ee, rooms });
     const remoteProfiles = new RemoteProfiles({ client: nobodyClient, clock });
     const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12' };
     this.services = { ...users, ...lifecycle, server, remoteProfiles };

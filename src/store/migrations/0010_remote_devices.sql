@@ -59,3 +59,10 @@ CREATE TABLE to_device_seen (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX to_device_seen_order ON to_device_seen (server, n);
 CREATE INDEX to_device_seen_ts ON to_device_seen (ts);
+
+-- A device that waits, asleep, for its user's next login, and what wakes it up.
+CREATE TABLE dehydrated_device (
+  user   INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL UNIQUE,
+  data   TEXT NOT NULL
+) STRICT;

@@ -3,6 +3,7 @@ import type { Services } from '../../services.ts';
 import { backupKeyEndpoints } from './backup-keys.ts';
 import { backupVersionEndpoints } from './backup-versions.ts';
 import { crossSigningEndpoints } from './cross-signing.ts';
+import { dehydratedDeviceEndpoints } from './dehydrated-device.ts';
 import { keyEndpoints } from './keys.ts';
 import { toDeviceEndpoints } from './to-device.ts';
 
@@ -13,4 +14,5 @@ export const e2eeEndpoints = (services: Services): Endpoint[] => [
   ...crossSigningEndpoints(services),
   ...backupVersionEndpoints(services),
   ...backupKeyEndpoints(services),
+  ...dehydratedDeviceEndpoints(services),
 ];

@@ -6,25 +6,15 @@ import { parse } from '../../http/parse.ts';
 import { json, streamedJson } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { objectSchema, recordOf } from './schemas.ts';
+import { deviceKeysSchema, keysSchema, objectSchema, recordOf } from './schemas.ts';
 
 /** Fifty one-time keys have some 15 kB; there may be more of them. */
 const maxUpload = 1024 * 1024;
-
-const keysSchema = recordOf(v.union([v.string(), objectSchema]));
 
 const uploadBody = v.looseObject({
   device_keys: v.optional(objectSchema),
   one_time_keys: v.optional(keysSchema),
   fallback_keys: v.optional(keysSchema),
-});
-
-const deviceKeysSchema = v.looseObject({
-  user_id: v.string(),
-  device_id: v.string(),
-  algorithms: v.array(v.string()),
-  keys: recordOf(v.string()),
-  signatures: recordOf(recordOf(v.string())),
 });
 
 /**

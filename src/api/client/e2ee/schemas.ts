@@ -15,3 +15,15 @@ export function recordOf<Value extends v.GenericSchema>(value: Value) {
     >,
   );
 }
+
+/** One-time or fallback keys by their IDs. */
+export const keysSchema = recordOf(v.union([v.string(), objectSchema]));
+
+/** The identity keys of a device. */
+export const deviceKeysSchema = v.looseObject({
+  user_id: v.string(),
+  device_id: v.string(),
+  algorithms: v.array(v.string()),
+  keys: recordOf(v.string()),
+  signatures: recordOf(recordOf(v.string())),
+});
