@@ -5,6 +5,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
+import { Lru } from '../util/lru.ts';
 import type { Random } from '../util/random.ts';
 
 interface ReachabilityUses {
@@ -32,6 +33,11 @@ const outage = 3;
 /** Servers that are let go when the line is there again; what is still left alone then waits as it would have. */
 const mostReleased = 1000;
 
+/** Back-offs of one server that its calls end within the time of the first back-off. */
+const mostEnds = 3;
+/** Servers whose calls have ended a back-off lately, some 100 bytes each. */
+const remembered = 512;
+
 /** After so long without a word a server is forgotten; one that has never answered, much earlier. */
 const forgetAfter = { known: 90 * day, never: day };
 
@@ -43,6 +49,7 @@ const forgetAfter = { known: 90 * day, never: day };
 export class Reachability {
   readonly #uses: ReachabilityUses;
   readonly #onUp: ((server: ServerName) => void)[] = [];
+  readonly #ended = new Lru<ServerName, { readonly since: number; count: number }>(remembered);
   /** Failed since somebody answered last: as many as make an outage. */
   readonly #failedInARow = new Set<ServerName>();
   /** When the first of them did. */
@@ -87,9 +94,13 @@ export class Reachability {
     for (const tell of this.#onUp) tell(server);
   }
 
-  /** It has sent a request with a good signature. */
+  /**
+   * It has sent a request with a good signature. One that calls and cannot be called is tried a few times in the first
+   * back-off's time, not at each of its calls.
+   */
   heardFrom(server: ServerName): void {
-    this.succeeded(server);
+    const isFailing = (this.#row(server)?.failing ?? undefined) !== undefined;
+    if (!isFailing || this.#mayEnd(server)) this.succeeded(server);
   }
 
   /** It has not answered. Several failures at once count as one. */
@@ -120,6 +131,17 @@ export class Reachability {
     const now = clock.now();
     const before = { known: millis(now - forgetAfter.known), never: millis(now - forgetAfter.never) };
     return db.write(() => remoteServers.forget(before, limit)) >= limit;
+  }
+
+  /** Counts one end of a back-off that is not an answer; false if there were enough lately. */
+  #mayEnd(server: ServerName): boolean {
+    const now = this.#uses.clock.monotonic();
+    const before = this.#ended.get(server);
+    const ended =
+      before === undefined || now - before.since >= this.#uses.retry.min ? { since: now, count: 0 } : before;
+    ended.count++;
+    this.#ended.set(server, ended);
+    return ended.count <= mostEnds;
   }
 
   /** Somebody answers: if nobody did before, it was not the others' fault, and they need not be left alone for it. */

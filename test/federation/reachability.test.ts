@@ -73,6 +73,22 @@ describe('back-off of a server that does not answer', () => {
     });
   }
 
+  it('does not end at every call of a server that cannot be called', async () => {
+    await using w = world();
+    let tries = 0;
+    w.reach.onUp(() => {
+      tries++;
+      w.reach.failed(b);
+    });
+    w.reach.failed(b);
+    for (let i = 0; i < 100; i++) w.reach.heardFrom(b);
+    assert.equal(tries, 3);
+    assert.equal(w.reach.isDown(b), true);
+    w.clock.advance(minute);
+    w.reach.heardFrom(b);
+    assert.equal(tries, 4);
+  });
+
   it('is not the fault of those that failed while our own line was cut', async () => {
     await using w = world();
     const servers = Array.from({ length: 10 }, (_, i) => asServerName(`s${i}.test`));
