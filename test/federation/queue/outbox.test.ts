@@ -243,6 +243,37 @@ describe('a server that does not take what it is told', () => {
   });
 });
 
+describe('what is kept of events', () => {
+  const kept = (rig: OutboxRig) => rig.store.stores.outgoing.span(0 as StreamPos, 1e12 as StreamPos, 10_000).length;
+
+  it('is forgotten once everybody has them', async () => {
+    await using rig = OutboxRig.open();
+    const room = rig.room('room', ['a.test', 'b.test']);
+    for (let round = 0; round < 120; round++) {
+      room.say('1', '2');
+      await rig.settle();
+    }
+    assert.ok(kept(rig) <= 100, String(kept(rig)));
+    assert.equal(rig.heard('a.test').length, 240);
+  });
+
+  it('is bounded while somebody is away for good', async () => {
+    await using rig = OutboxRig.open();
+    rig.answers.set('dead.test', 'fails');
+    const room = rig.room('room', ['dead.test', 'b.test']);
+    for (let round = 0; round < 12; round++) {
+      room.say(...numbered(round * 500 + 1, round * 500 + 500));
+      await rig.settle();
+    }
+    assert.equal(rig.heard('b.test').length, 6000);
+    assert.ok(kept(rig) < 6000, String(kept(rig)));
+    assert.ok(kept(rig) >= 5000, String(kept(rig)));
+    rig.cameBack('dead.test');
+    await rig.settle();
+    assert.deepEqual(rig.heard('dead.test'), ['m6000']);
+  });
+});
+
 describe('a restart', () => {
   it('repeats what was under way under the same ID, and loses nothing', async () => {
     await using rig = OutboxRig.open();

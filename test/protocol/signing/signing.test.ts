@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { canonicalJson } from '../../../src/protocol/canonical-json.ts';
 import { asKeyId } from '../../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { parseExactJson } from '../../../src/protocol/parse-json.ts';
@@ -13,6 +14,7 @@ import {
   parseXMatrix,
   requestText,
   signRequest,
+  signRequestText,
   verifyRequest,
 } from '../../../src/protocol/signing/request.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
@@ -107,6 +109,8 @@ describe('a request between servers', () => {
     it(`is signed: ${method} ${uri}`, () => {
       assert.equal(requestText(request), text);
       assert.equal(signRequest(request, key), authorization);
+      const body = content === null ? undefined : canonicalJson(content, 'lenient');
+      assert.equal(signRequestText(request, body, key), authorization);
     });
 
     it(`is verified, and no other request is: ${method} ${uri}`, () => {
