@@ -28,6 +28,7 @@ export interface SpoolingOptions {
   readonly members: readonly string[];
   /** Events kept; more are refused. */
   readonly maxEvents: number;
+  readonly signal: AbortSignal;
   /** An event that is not taken from the answer. */
   readonly without?: EventId;
 }
@@ -54,7 +55,7 @@ export async function spoolAnswer(
   options: SpoolingOptions,
 ): Promise<SpooledAnswer> {
   const reader = new AnswerReader(spool, options);
-  for await (const chunk of untilItBreaks(body)) {
+  for await (const chunk of untilItBreaks(body, options.signal)) {
     for (let at = 0; at < chunk.length; at += sliceBytes) {
       if (at > 0) await nextTurn();
       const slice = chunk.subarray(at, at + sliceBytes);
@@ -64,12 +65,26 @@ export async function spoolAnswer(
   return reader.end();
 }
 
-/** What breaks off, or takes too long, is an answer that cannot be used. */
-async function* untilItBreaks(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** What breaks off, or is called off, is an answer that cannot be used; nobody waits for a piece that never comes. */
+async function* untilItBreaks(body: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const pieces = body[Symbol.asyncIterator]();
+  const { promise: calledOff, resolve } = Promise.withResolvers<undefined>();
+  const callOff = () => resolve(undefined);
+  signal.addEventListener('abort', callOff);
+  if (signal.aborted) callOff();
   try {
-    yield* body;
+    while (true) {
+      const piece = await Promise.race([pieces.next(), calledOff]);
+      if (piece === undefined) throw new BadAnswer('it was called off');
+      if (piece.done === true) return;
+      yield piece.value;
+    }
   } catch (error) {
-    throw new BadAnswer('it broke off', { cause: error });
+    throw error instanceof BadAnswer ? error : new BadAnswer('it broke off', { cause: error });
+  } finally {
+    signal.removeEventListener('abort', callOff);
+    // Closes the connection; a piece that is still awaited would hold this up for ever.
+    pieces.return?.().then(undefined, () => {});
   }
 }
 

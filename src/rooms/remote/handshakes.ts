@@ -29,6 +29,8 @@ const makeTimeout = millis(15_000);
 /** A large room takes a server a while, Synapse up to minutes. */
 const sendTimeout = millis(180_000);
 const smallAnswer = 512 * 1024;
+/** The largest rooms there are answer with some 200 MB. The disk has to hold it, not the memory. */
+const largestRoom = 512 * 1024 * 1024;
 /** Asking goes on while servers refuse; when so many say the same, the others will say it too. */
 const sameVerdicts = 3;
 
@@ -70,6 +72,7 @@ export class Handshakes {
       path: remotePath`/_matrix/federation/v2/send_join/${wish.roomId}/${event.eventId}`,
       content: event.pdu as JsonObject,
       timeout: sendTimeout,
+      maxBytes: largestRoom,
       evenIfDown: true,
       signal,
     });

@@ -68,6 +68,7 @@ export class RoomEntry {
       parts: joinParts,
       members: ['event', 'members_omitted'],
       maxEvents,
+      signal,
       without: own.eventId,
     });
     if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
