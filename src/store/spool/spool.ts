@@ -97,8 +97,8 @@ export class Spool implements Disposable {
   constructor(file: string, discard: () => void) {
     this.#discard = discard;
     this.#db = new Sqlite(file);
-    // Nobody reads the file after a crash: it may be damaged then.
-    this.#db.pragma('journal_mode = OFF');
+    // Nobody reads the file after a crash: it may be damaged then. The journal of a small write fits into memory.
+    this.#db.pragma('journal_mode = MEMORY');
     this.#db.pragma('synchronous = OFF');
     this.#db.pragma('locking_mode = EXCLUSIVE');
     this.#db.pragma('temp_store = FILE');
@@ -143,13 +143,14 @@ export class Spool implements Disposable {
     this.#signers = prepare<[string, string, number], { server: ServerName; keyId: KeyId; ts: number }>(
       'SELECT server, key_id AS keyId, ts FROM signer WHERE (server, key_id) > (?, ?) ORDER BY server, key_id LIMIT ?',
     );
+    // The + keeps the planner from reading all that were taken and sorting them.
     this.#state = prepare<[number, number], { nid: number; event: EventNid }>(
-      'SELECT nid, event FROM event WHERE nid > ? AND status = 1 AND (parts & 1) <> 0 ORDER BY nid LIMIT ?',
+      'SELECT nid, event FROM event WHERE nid > ? AND +status = 1 AND (parts & 1) <> 0 ORDER BY nid LIMIT ?',
     );
     this.#left = prepare<[], { count: number }>('SELECT count(*) AS count FROM event WHERE status = 0');
   }
 
-  /** Runs `fn` in one transaction. A throw leaves the file damaged: then the spool has to go. */
+  /** Runs `fn` in one transaction. */
   write<T>(fn: () => T): T {
     return this.#db.transaction(fn)();
   }

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import type { Reply } from '../../../src/api/http/types.ts';
 import { canonicalJson } from '../../../src/protocol/canonical-json.ts';
-import type { EventNid } from '../../../src/store/nids.ts';
 import type { RoomImport } from '../../../src/store/state/state-import.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
@@ -27,7 +25,7 @@ function halfAJoin(world: World, room: ScriptedRoom): RoomImport {
     while (replaced.replaces && stores.stateImports.clearSome(replaced));
     const entries = stores.events
       .rows([...added.values()].slice(0, 3))
-      .map(({ stateKey, nid: event }) => [stateKey as NonNullable<typeof stateKey>, event as EventNid] as const);
+      .map(({ stateKey, nid: event }) => [stateKey as NonNullable<typeof stateKey>, event] as const);
     const counts = { joined: 0, invited: 0, knocked: 0, banned: 0, servers: 0, states: 0 };
     stores.stateImports.add(replaced, entries, counts);
     return replaced;
@@ -42,7 +40,7 @@ describe('a join that is interrupted', () => {
     server.on('PUT', sendJoin, () => {
       const body = new Readable({ read() {} });
       body.push('{"state":[');
-      return { status: 200, headers: { 'Content-Type': 'application/json' }, body } as Reply;
+      return { status: 200, headers: { 'Content-Type': 'application/json' }, body };
     });
     const alice = await Guest.register(universe.world('a.test'), 'alice');
     const joining = alice.join(room.roomId, ['b.test']);
@@ -59,7 +57,7 @@ describe('a join that is interrupted', () => {
     server.on('PUT', sendJoin, () => {
       const body = new Readable({ read() {} });
       body.push('{"state":[');
-      return { status: 200, headers: { 'Content-Type': 'application/json' }, body } as Reply;
+      return { status: 200, headers: { 'Content-Type': 'application/json' }, body };
     });
     const alice = await Guest.register(universe.world('a.test'), 'alice');
     const joining = alice.join(room.roomId, ['b.test']);
