@@ -170,6 +170,8 @@ export class Backfill {
     const givers = collection.givers.length > 0 ? collection.givers : servers;
     const events = await this.#uses.authCompletion.complete(room, this.#unknown(wanted), collection, givers);
     await this.#uses.keeping.keep(room, events);
+    for (const { eventId } of order)
+      if (this.#rowOf(eventId) === undefined) log.info('backfill.passed', { event: eventId });
     const seen = await this.#place(room, bottom, order);
     for (const { eventId } of order) {
       const nid = interning.findEvent(eventId);

@@ -51,4 +51,40 @@ describe('GET /messages into history that is not here', () => {
     assert.deepEqual(ids(back), [...ids(first.chunk), ...ids(second.chunk)].toReversed());
     assert.equal(bodies(second.chunk), '40 39 38 37 36 35 34 33 32 31 30');
   });
+
+  it('fetches auth events that are neither here nor in the page', async () => {
+    await using entered = await openEntered();
+    const { world, server, universe } = entered;
+    const token = await world.register('alice');
+    const room = ScriptedRoom.create(server, '12').serve();
+    const erin = server.user('erin');
+    const base = room.ends;
+    const member = (membership: string) => ({ type: 'm.room.member', stateKey: erin, content: { membership } });
+    const join = room.add({ ...member('join'), sender: erin });
+    talk(room, 130);
+    room.add({ type: 'm.room.message', sender: erin, content: { body: 'hello' } });
+    // On another branch she never was there: nothing of the state that we get leads to her join.
+    room.add({ ...member('ban'), prevEvents: base });
+    talk(room, 2, 1000);
+    enter(world, room, 'alice');
+    const first = await messages(world, token, room, '&limit=6');
+    assert.match(bodies(first.chunk), /^1001 1000 hello 130/);
+    assert.ok(universe.calls.some(({ uri }) => decodeURIComponent(uri).endsWith(`/event/${join.eventId}`)));
+    const all = ids(await walk(world, token, room));
+    assert.deepEqual(new Set(all), new Set(room.entries.keys()));
+    assert.equal(all.length, room.entries.size);
+  });
+
+  it('is quick for those who come later to the same place', async () => {
+    await using entered = await openEntered();
+    const { world, server, universe } = entered;
+    const token = await world.register('alice');
+    const room = ScriptedRoom.create(server, '12').serve();
+    talk(room, 40);
+    enter(world, room, 'alice');
+    const pages = await Promise.all([1, 2, 3, 4].map(() => messages(world, token, room, '&limit=20')));
+    for (const page of pages) assert.deepEqual(ids(page.chunk), ids(pages[0]?.chunk ?? []));
+    assert.equal(pages[0]?.chunk.length, 20);
+    assert.equal(universe.calls.filter(({ uri }) => uri.includes('/backfill/')).length, 1);
+  });
 });
