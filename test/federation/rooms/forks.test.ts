@@ -79,11 +79,15 @@ for (const version of ['2', '10', '12']) {
       universe.heal('a.test', 'b.test');
       universe.heal('a.test', 'c.test');
       universe.clock.advance(5 * minute);
-      await call(alice, 'PUT', `${room}/send/m.room.message/last`, { body: 'anybody there?', msgtype: 'm.text' });
-      await call(bob, 'PUT', `${room}/send/m.room.message/last`, { body: 'yes', msgtype: 'm.text' });
+      const said = [await alice.say(roomId, 'anybody there?'), await bob.say(roomId, 'yes')];
+      const isHere = (name: string, id: string) => {
+        const { interning, events } = universe.world(name).hs.stores;
+        const nid = interning.findEvent(id);
+        return nid !== undefined && (events.row(nid)?.pos ?? null) !== null;
+      };
       await universe.until(() => {
         universe.clock.advance(minute);
-        return same();
+        return same() && said.every((id) => isHere('a.test', id) && isHere('b.test', id));
       }, 'the same state on all three');
       const state = stateOf(universe.world('a.test'), roomId);
       const { interning, events } = universe.world('b.test').hs.stores;
