@@ -38,6 +38,12 @@ const longestQueue = 1024;
 /** Connections kept open for the next request. */
 const fewIdle = 8;
 const idleTime = 15_000;
+/**
+ * Node goes on to the next address of a name after a quarter of a second, and fails if none has answered by then: too
+ * short for another continent over a slow line.
+ */
+const connectTime = 2500;
+const agentOptions = { keepAlive: true, timeout: idleTime, autoSelectFamilyAttemptTimeout: connectTime };
 /** Addresses of a name that are tried; names with more exist to annoy. */
 const maxAddresses = 8;
 
@@ -74,7 +80,7 @@ export class OutboundHttp {
     this.#options = options;
     this.#slots = new Slots(options.slots ?? defaultSlots, longestQueue);
     this.#maxIdle = options.maxIdle ?? fewIdle;
-    this.#plain = new Agent({ keepAlive: true, timeout: idleTime });
+    this.#plain = new Agent(agentOptions);
   }
 
   /** Never rejects. */
@@ -202,7 +208,7 @@ export class OutboundHttp {
   }
 
   #agent(secure: boolean): HttpAgent {
-    if (secure) this.#secure ??= secureAgent({ keepAlive: true, timeout: idleTime }, this.#options.tls);
+    if (secure) this.#secure ??= secureAgent(agentOptions, this.#options.tls);
     const agent = secure && this.#secure !== undefined ? this.#secure : this.#plain;
     // The agent bounds what it keeps for each host; hosts there are any number of.
     const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
