@@ -72,6 +72,16 @@ describe('profiles, aliases and room directories across servers', () => {
       }
     });
 
+    it('tells any service whose OpenID token it is, without a signature', async () => {
+      const a = universe.world('a.test');
+      const path = `${v3}/user/@alice:a.test/openid/request_token`;
+      const { access_token: token } = await a.ok('POST', path, alice, {});
+      const ask = (query: string) => a.call('GET', `${v1}/openid/userinfo${query}`);
+      assert.deepEqual((await ask(`?access_token=${encoded(token as string)}`)).json, { sub: '@alice:a.test' });
+      assert.deepEqual(said(await ask('?access_token=nonsense')), [401, 'M_UNKNOWN_TOKEN']);
+      assert.deepEqual(said(await evil.request('a.test', 'GET', `${v1}/openid/userinfo`)), [401, 'M_MISSING_TOKEN']);
+    });
+
     it('knows no other kinds of queries', async () => {
       assert.deepEqual(said(await evil.request('a.test', 'GET', `${v1}/query/weather`)), [404, 'M_UNRECOGNIZED']);
     });

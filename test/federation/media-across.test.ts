@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Reply } from '../../src/api/http/types.ts';
 import { MatrixError } from '../../src/protocol/errors.ts';
+import { asServerName } from '../../src/protocol/ids/server-name.ts';
+import { signRequest } from '../../src/protocol/signing/request.ts';
+import { millis } from '../../src/util/brand.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
 import type { Injected } from '../support/inject.ts';
+import { picturePng } from '../support/pictures.ts';
 import { Universe } from '../support/universe.ts';
 
 const download = '/_matrix/client/v1/media/download';
@@ -38,6 +42,23 @@ describe('files across servers', () => {
     const answer = await universe.world('a.test').call('POST', path, { token: alice, headers, body: content });
     assert.equal(answer.status, 200, answer.text);
     return (answer.json.content_uri as string).slice('mxc://'.length);
+  };
+  /** A signed request of the scripted server, and its answer byte by byte. */
+  const asServer = async (uri: string) => {
+    const server = asServerName('a.test');
+    const request = { method: 'GET', uri, origin: evil.name, destination: server } as const;
+    const headers = { Authorization: signRequest(request, evil.key) };
+    const transport = universe.network.transportOf(evil.name);
+    const answer = await transport.send({ server, method: 'GET', uri, headers, timeout: millis(10_000) });
+    assert.ok(answer.ok);
+    const pieces: Buffer[] = [];
+    for await (const piece of answer.body) pieces.push(piece);
+    const type = answer.headers['content-type'] ?? '';
+    return {
+      text: Buffer.concat(pieces).toString('latin1'),
+      boundary: type.slice('multipart/mixed; boundary='.length),
+      length: Number(answer.headers['content-length']),
+    };
   };
   /** A download of a file that the scripted server answers so. */
   const from = (answer: () => Reply | Promise<Reply>) => {
@@ -99,6 +120,23 @@ describe('files across servers', () => {
     assert.deepEqual(said(missing), [404, 'M_NOT_FOUND']);
     const bad = await evil.request('a.test', 'GET', '/_matrix/federation/v1/media/thumbnail/nothing?width=3');
     assert.deepEqual(said(bad), [400, 'M_MISSING_PARAM']);
+  });
+
+  it('have thumbnails, made here for clients and there for servers', async () => {
+    const uri = await upload(picturePng(400, 300));
+    const query = 'width=96&height=96&method=crop';
+    const here = await asBob(`/_matrix/client/v1/media/thumbnail/${uri}?${query}`);
+    assert.equal(here.status, 200, here.text);
+    assert.match(here.headers['content-type'] ?? '', /^image\//);
+    assert.ok(here.bytes.length > 0);
+    const there = await asServer(`/_matrix/federation/v1/media/thumbnail/${uri.split('/')[1]}?${query}`);
+    const [, metadata, picture] = there.text.split(`--${there.boundary}`);
+    assert.match(metadata ?? '', /^\r\nContent-Type: application\/json\r\n\r\n\{\}\r\n$/);
+    assert.match(picture ?? '', /^\r\nContent-Type: image\/\w+\r\nContent-Disposition: inline\r\n\r\n/);
+    assert.ok(there.text.endsWith(`\r\n--${there.boundary}--\r\n`));
+    assert.equal(there.length, there.text.length);
+    const text = await upload(Buffer.from('no picture'), 'text/plain');
+    assert.deepEqual(said(await asBob(`/_matrix/client/v1/media/thumbnail/${text}?${query}`)), [400, 'M_UNKNOWN']);
   });
 
   it('that were only announced are waited for no longer than was asked', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { notFound } from '../../src/protocol/errors.ts';
+import { signEvent } from '../../src/protocol/events/build.ts';
 import type { JsonObject } from '../../src/util/json.ts';
-import type { ScriptedServer } from '../support/federation/scripted-server.ts';
+import { rulesOf, type ScriptedServer } from '../support/federation/scripted-server.ts';
 import { Universe } from '../support/universe.ts';
 
 const v1 = '/_matrix/client/v1';
@@ -72,6 +73,17 @@ describe('spaces across servers', () => {
       const { status, json } = await asServer(room);
       assert.deepEqual([status, json.errcode], [404, 'M_NOT_FOUND'], room);
     }
+  });
+
+  it('tells a server of a closed room once somebody there is invited', async () => {
+    evil.on('PUT', '/_matrix/federation/v2/invite/{}/{}', ({ body }) => ({
+      event: signEvent(body.event, rulesOf('12'), { serverName: evil.name, key: evil.key }) as unknown as JsonObject,
+    }));
+    const party = await create({ preset: 'private_chat', name: 'Party' });
+    assert.equal((await asServer(party)).status, 404);
+    const path = `${v3}/rooms/${encoded(party)}/invite`;
+    await universe.world('a.test').ok('POST', path, alice, { user_id: '@guest:evil.test' });
+    assert.equal((await asServer(party)).json.room.name, 'Party');
   });
 
   it('GET /rooms/{roomId}/hierarchy walks on into rooms that only other servers know', async () => {
