@@ -22,6 +22,7 @@ import type { HistoryServers } from './history-servers.ts';
 import type { LostEvents } from './lost-events.ts';
 import { type HistoricEvent, orderBackwards } from './order.ts';
 import type { OutlierKeeping } from './outlier-keeping.ts';
+import { Patience } from './patience.ts';
 import type { Placement } from './placement.ts';
 import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
@@ -51,10 +52,17 @@ export interface BackfillUses {
  */
 export type Filled = 'filled' | 'linked' | 'complete' | 'unavailable';
 
+interface Wish {
+  readonly bottom: Segment;
+  readonly gaps: readonly Gap[];
+  readonly wanted: number;
+  readonly wait: Patience;
+}
+
 /** Pages asked for at one wish. */
 const maxRounds = 4;
-/** After this long what has come is enough. */
-const patience = 25_000;
+/** Milliseconds after which what has come is enough. */
+const patience = 20_000;
 /** Missing events asked for in one request. */
 const maxWanted = 20;
 const minPage = 30;
@@ -86,17 +94,17 @@ export class Backfill {
 
   async #fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {
     const { clock, edges } = this.#uses;
-    const end = clock.monotonic() + patience;
+    const wait = new Patience(clock, patience);
     const bottom = edges.bottom(segment);
     let placed = 0;
     for (let round = 0; round < maxRounds && placed < wanted; round++) {
       const gaps = this.#look(room.nid, bottom);
       if (gaps === 'linked') return placed > 0 ? 'filled' : 'linked';
       if (gaps.length === 0) return placed > 0 ? 'filled' : 'complete';
-      const page = await this.#page(room, bottom, gaps, wanted - placed);
+      const page = await this.#page(room, { bottom, gaps, wanted: wanted - placed, wait });
       placed += page.placed;
       if (page.linked) return placed > 0 ? 'filled' : 'linked';
-      if (page.placed === 0 || clock.monotonic() > end) break;
+      if (page.placed === 0 || wait.isOver) break;
     }
     return placed > 0 ? 'filled' : 'unavailable';
   }
@@ -121,12 +129,7 @@ export class Backfill {
   }
 
   /** Fetches and places one page; answers how many events got a place or were passed, and whether that closed the gap. */
-  async #page(
-    room: VersionedRoom,
-    bottom: Segment,
-    gaps: readonly Gap[],
-    wanted: number,
-  ): Promise<{ placed: number; linked: boolean }> {
+  async #page(room: VersionedRoom, { bottom, gaps, wanted, wait }: Wish): Promise<{ placed: number; linked: boolean }> {
     const { interning, lost } = this.#uses;
     const open = gaps.filter(({ parent }) => !lost.has(parent)).sort((left, right) => right.depth - left.depth);
     const asked = [...new Set(open.map(({ parent }) => parent))].slice(0, maxWanted);
@@ -138,7 +141,7 @@ export class Backfill {
     const collection = new Collection(this.#uses, room);
     const limit = Math.min(maxPage, Math.max(minPage, wanted + asked.length));
     const ids = [...interning.eventIds(asked).values()];
-    const missing = await collection.gather(ids, servers, limit);
+    const missing = await collection.gather(ids, servers, limit, wait);
     for (const id of missing) this.#giveUp(id);
     const placed = await this.#take(room, bottom, collection, servers);
     const linked = this.#uses.db.write(() => this.#link(bottom, collection));

@@ -6,6 +6,7 @@ import type { EventId, ServerName } from '../../protocol/ids/types.ts';
 import { isOfRoom, type VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier, VerifiedEvent } from '../receive/verify.ts';
 import type { HistoricEvent } from './order.ts';
+import type { Patience } from './patience.ts';
 import type { RemoteHistory } from './remote-history.ts';
 
 /** An event of the past that another server gave; without `event` it is one that cannot be used. */
@@ -42,11 +43,16 @@ export class Collection {
    * Asks servers for events and what comes before them. Answers which of those asked for nobody has. What others could
    * not give either is taken without its event, if it is certain what it cites.
    */
-  async gather(wanted: readonly EventId[], servers: readonly ServerName[], limit: number): Promise<EventId[]> {
+  async gather(
+    wanted: readonly EventId[],
+    servers: readonly ServerName[],
+    limit: number,
+    wait: Patience,
+  ): Promise<EventId[]> {
     let left = [...wanted];
     let asked = 0;
     for (const server of servers) {
-      if (asked >= maxServers || left.length === 0) break;
+      if (asked >= maxServers || left.length === 0 || wait.isOver) break;
       const failure = await this.#ask(server, left, limit);
       if (failure?.kind === 'down' || failure?.kind === 'not-allowed') continue;
       asked++;

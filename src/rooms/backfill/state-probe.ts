@@ -4,12 +4,14 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, StateKeyNid } from '../../store/nids.ts';
+import type { Clock } from '../../util/clock.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import type { AuthCompletion } from './auth-completion.ts';
 import { Collection } from './collection.ts';
 import { isPassed } from './edges.ts';
 import type { OutlierKeeping } from './outlier-keeping.ts';
+import { Patience } from './patience.ts';
 import type { RemoteHistory } from './remote-history.ts';
 
 export interface StateProbeUses {
@@ -19,6 +21,7 @@ export interface StateProbeUses {
   readonly remote: RemoteHistory;
   readonly authCompletion: AuthCompletion;
   readonly keeping: OutlierKeeping;
+  readonly clock: Clock;
 }
 
 /** What was found of the state before an event. */
@@ -32,6 +35,8 @@ export interface Probed {
 const maxUnknown = 16;
 /** Servers that are asked for one state. */
 const maxServers = 2;
+/** Milliseconds after which no single event is asked for any more. */
+const patience = 10_000;
 
 /** Finds out, of the state before an event that only others know, what decides who may see it. Nothing else is kept. */
 export class StateProbe {
@@ -82,7 +87,9 @@ export class StateProbe {
 
   async #among(room: VersionedRoom, ids: readonly EventId[], server: ServerName): Promise<EventNid | undefined> {
     const collection = new Collection(this.#uses, room);
+    const wait = new Patience(this.#uses.clock, patience);
     for (const id of ids) {
+      if (wait.isOver) return undefined;
       const value = await this.#uses.remote.event(server, id);
       if (value !== undefined) await collection.take([value], server);
       const event = collection.events.get(id)?.event;
