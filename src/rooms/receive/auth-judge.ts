@@ -3,10 +3,12 @@ import { checkAuthEventsSelection } from '../../protocol/event-auth/selection.ts
 import type { AuthEvent, SignatureChecks, StateLookup, Verdict } from '../../protocol/event-auth/types.ts';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { roomIdOf } from '../../protocol/events/client-event.ts';
+import { referenceHash } from '../../protocol/events/hashes.ts';
 import { refIds } from '../../protocol/events/pdu.ts';
 import { createOfRoomId } from '../../protocol/ids/room-id.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import type { EventRow } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
@@ -46,6 +48,16 @@ export class AuthJudge {
     return neededFor(room, event)
       .map((id) => this.#stored(id))
       .filter((nid) => nid !== undefined);
+  }
+
+  /**
+   * Whether a stored event is this one. An ID says so where it is a hash; in room versions 1 and 2 its sender chooses it,
+   * and might choose it twice.
+   */
+  isSame({ nid: room, rules }: VersionedRoom, stored: EventRow, event: BuiltEvent): boolean {
+    if (stored.room !== room) return false;
+    if (rules.eventIdFormat !== 'v1') return true;
+    return referenceHash(this.#uses.events.pdu(stored.nid), rules) === referenceHash(event.pdu, rules);
   }
 
   /** The event as the auth rules read it. Inside a write, as it may cite what was never heard of. */

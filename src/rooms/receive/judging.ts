@@ -80,9 +80,12 @@ export class Judging {
   }
 
   /** An outlier gets its place; what was rejected may have been for want of something that is here by now. */
-  #known({ nid }: Case): Verdict {
-    const row = this.#uses.events.row(nid);
-    if (row === undefined || (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
+  #known({ room, event, nid }: Case): Verdict {
+    const { events, judge } = this.#uses;
+    const row = events.row(nid);
+    if (row === undefined) return undefined;
+    if (!judge.isSame(room, row, event)) return { outcome: 'dropped', reason: 'Another event has this ID' };
+    if ((row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
     return { outcome: 'duplicate', nid, before: pointBefore(row) };
   }
 
@@ -105,6 +108,10 @@ export class Judging {
     const { stateEngine, events, interning } = this.#uses;
     const points: StatePoint[] = [];
     const prevEvents: EventId[] = [];
+    if (this.#citesElsewhere(course)) {
+      course.rejection ??= 'Its prev_events hold an event of another room';
+      return undefined;
+    }
     for (const nid of course.asAuth.prevEvents) {
       const eventId = interning.eventId(nid);
       const told = course.statesAfter?.get(eventId);
@@ -119,6 +126,11 @@ export class Judging {
     }
     // Nothing is fetched for the sake of what is rejected anyway.
     return course.rejection === undefined ? { outcome: 'lacking', authEvents: [], prevEvents } : undefined;
+  }
+
+  /** What holds in another room says nothing about this one. */
+  #citesElsewhere({ room, asAuth }: Case): boolean {
+    return asAuth.prevEvents.some((nid) => (this.#uses.events.row(nid)?.room ?? room.nid) !== room.nid);
   }
 
   /** 5. Passes authorisation rules based on the state before the event. */

@@ -55,6 +55,7 @@ export class Outliers {
     // What was rejected may have been for want of something that is here by now.
     const rejectedOutlier = eventFlags.REJECTED | eventFlags.OUTLIER;
     if (known !== undefined && (known.flags & rejectedOutlier) !== rejectedOutlier) return nid;
+    if (known !== undefined && !judge.isSame(room, known, event)) return nid;
     const { allowed } = judge.byAuthEvents(room, judge.asAuthEvent(event, nid));
     if (known !== undefined && !allowed) return nid;
     input.commit({

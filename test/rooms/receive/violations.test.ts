@@ -322,6 +322,58 @@ describe('a server that lies', () => {
     assert.equal(room.stored(event.eventId), 'deferred');
   });
 
+  it('cannot borrow the state of another room by citing its events', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await opened(universe);
+    const world = universe.world('a.test');
+    const other = await SharedRoom.open(world, universe.script('c.test'), '11', room.token);
+    const mallory = room.scripted.server.user('mallory');
+    const join = other.scripted.server.event(
+      {
+        type: 'm.room.member',
+        stateKey: mallory,
+        sender: mallory,
+        content: { membership: 'join' },
+        roomId: room.scripted.roomId,
+        prevEvents: other.scripted.ends,
+        authEvents: [],
+        depth: 99,
+        originServerTs: 1,
+      },
+      '11',
+    );
+    const event = room.scripted.build({ ...text('x'), prevEvents: other.scripted.ends, authEvents: auth(room, []) });
+    await room.send(event, join);
+    assert.equal(room.stored(event.eventId), 'rejected');
+    assert.notEqual(room.stored(join.eventId), 'accepted');
+    assert.deepEqual(room.ends().includes(event.eventId), false);
+  });
+
+  it('cannot have one event taken for another of the same ID, where senders choose them', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await SharedRoom.open(universe.world('a.test'), universe.script('b.test'), '1');
+    const { scripted } = room;
+    const rejected = scripted.build({ ...text('x'), sender: scripted.server.user('stranger') });
+    const eventId = rejected.eventId;
+    await room.send(rejected);
+    assert.equal(room.stored(eventId), 'rejected');
+    const { pdu } = scripted.build(text('another'));
+    const draft = {
+      type: 'm.room.message',
+      sender: scripted.creator,
+      content: { body: 'another' },
+      roomId: scripted.roomId,
+      eventId,
+      prevEvents: pdu.prev_events,
+      authEvents: pdu.auth_events,
+      depth: pdu.depth,
+      originServerTs: 1,
+    };
+    const answer = await room.send(scripted.server.event(draft, '1'));
+    assert.match(answer[eventId]?.error ?? '', /Another event/);
+    assert.equal(room.stored(eventId), 'rejected');
+  });
+
   it('cannot put an event of one room into another', async () => {
     await using universe = await Universe.open(['a.test']);
     const room = await opened(universe);
