@@ -38,6 +38,8 @@ const entriesTogether = 200;
 const rowsTogether = 500;
 /** Servers whose keys are asked for together. */
 const signersTogether = 200;
+/** Keys of servers that one answer may have us ask for: the largest rooms have some thousands of servers. */
+const maxSigners = 20_000;
 
 /**
  * Takes the events of a spooled answer into the database, and a room's state from them: in slices, with all else that
@@ -74,7 +76,8 @@ export class StateTakeover {
   /** All keys at once: server by server they would be waited for one after the other. */
   async #fetchKeys(spool: Spool, signal: AbortSignal): Promise<void> {
     let after = { server: '', keyId: '' };
-    while (true) {
+    for (let asked = 0; ; asked += signersTogether) {
+      if (asked > maxSigners) throw new BadAnswer('its events are of too many servers');
       const signers = spool.signers(after, signersTogether);
       const last = signers.at(-1);
       if (last === undefined) return;
