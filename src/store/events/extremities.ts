@@ -9,7 +9,6 @@ export class Extremities {
   readonly #backward;
   readonly #childrenOfMissing;
   readonly #behind;
-  readonly #hasBackward;
   readonly #addBackward;
   readonly #removeBackward;
 
@@ -33,9 +32,6 @@ export class Extremities {
       'SELECT backward_extremity.parent, backward_extremity.child, event.depth FROM backward_extremity' +
         ' CROSS JOIN event ON event.nid = backward_extremity.child' +
         ' WHERE backward_extremity.room = ? AND event.segment = ? LIMIT ?',
-    );
-    this.#hasBackward = db.prepare<[number, number], { child: EventNid }>(
-      'SELECT child FROM backward_extremity WHERE room = ? AND parent = ? LIMIT 1',
     );
     this.#addBackward = db.prepare<[number, number, number], never>(
       'INSERT OR IGNORE INTO backward_extremity (room, parent, child) VALUES (?, ?, ?)',
@@ -64,11 +60,6 @@ export class Extremities {
   /** What is missing behind events of one segment. */
   behind(room: RoomNid, segment: number, limit: number): Gap[] {
     return this.#behind.all(room, segment, limit);
-  }
-
-  /** Whether an event is known to be missing. */
-  isMissing(room: RoomNid, parent: EventNid): boolean {
-    return this.#hasBackward.get(room, parent) !== undefined;
   }
 
   /** Remembers that `parent`, which we do not have, comes before `child`: it is cited by it, or by what we cannot show. */
