@@ -73,6 +73,7 @@ export class Receiver {
   readonly #fetching = new KeyedQueue<RoomNid>(longestFetchLane);
   /** Until when (monotonic) events of a server in a room are not completed at once. */
   readonly #shunned = new Lru<string, number>(mostShunned);
+  readonly #stopping = new AbortController();
   readonly #uses: ReceiverUses;
 
   constructor(uses: ReceiverUses) {
@@ -84,8 +85,11 @@ export class Receiver {
     this.#uses.deferred.start((room, origin, events) => this.#tryAgain(room, origin, events));
   }
 
-  stop(): Promise<void> {
-    return this.#uses.deferred.stop();
+  /** Ends what is being fetched; events that waited for it are deferred. Resolves when that is written down. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#uses.deferred.stop();
+    while (!this.#fetching.isIdle) await nextTurn();
   }
 
   /**
@@ -173,7 +177,7 @@ export class Receiver {
     judged: Judged,
   ): Promise<void> {
     const { completion, clock } = this.#uses;
-    using effort = new Effort(this.#servers(origin, room, events), clock);
+    using effort = new Effort(this.#servers(origin, room, events), clock, this.#stopping.signal);
     const statesAfter = new Map<EventId, StatePoint>();
     const left = new Map(events.map((event) => [event.eventId, event]));
     for (let round = 0; round < mostRounds && left.size > 0; round++) {

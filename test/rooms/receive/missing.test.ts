@@ -102,6 +102,27 @@ describe('an event whose prev_events are missing', () => {
     assert.deepEqual([room.stored(lost.eventId), room.stored(event.eventId)], ['accepted', 'accepted']);
   });
 
+  it('is not lost if the server stops while it is being completed', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await shared(universe);
+    const { server, roomId } = room.scripted;
+    room.scripted.add(text('lost'));
+    const event = room.scripted.add(text('waits'));
+    let isSilent = true;
+    server.on('POST', `${v1}/get_missing_events/${roomId}`, () =>
+      isSilent ? new Promise<JsonObject>(() => undefined) : { events: [] },
+    );
+    const sent = room.send(event).catch(() => undefined);
+    await universe.until(() => universe.calls.some(({ uri }) => uri.includes('get_missing_events')));
+    await universe.stop('a.test');
+    isSilent = false;
+    await universe.start('a.test');
+    assert.equal(room.stored(event.eventId), 'deferred');
+    universe.clock.advance(2 * minute);
+    await universe.until(() => room.stored(event.eventId) === 'accepted');
+    await sent;
+  });
+
   it('is given up after some hours', async () => {
     await using universe = await Universe.open(['a.test']);
     const room = await shared(universe);
