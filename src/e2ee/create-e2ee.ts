@@ -13,6 +13,7 @@ import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
+import type { Random } from '../util/random.ts';
 import { Backups } from './backups.ts';
 import { CrossSigning } from './cross-signing.ts';
 import { DeviceKeys } from './device-keys.ts';
@@ -25,12 +26,14 @@ import { RemoteLists } from './remote/remote-lists.ts';
 import { RemoteQueries } from './remote/remote-queries.ts';
 import { Resyncs } from './remote/resyncs.ts';
 import { ServedKeys } from './remote/served-keys.ts';
+import { Rendezvous } from './rendezvous.ts';
 import { Signatures } from './signatures.ts';
 
 export interface CreateE2eeUses {
   readonly db: Database;
   readonly streams: Streams;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly stores: Stores;
   readonly serverName: ServerName;
@@ -51,6 +54,7 @@ export interface E2ee {
   readonly crossSigning: CrossSigning;
   readonly signatures: Signatures;
   readonly backups: Backups;
+  readonly rendezvous: Rendezvous;
   /** Across servers. */
   readonly remote: {
     readonly lists: RemoteLists;
@@ -90,6 +94,7 @@ export function createE2ee({ stores, federation, ...base }: CreateE2eeUses): E2e
       masterKey: (user) => stores.crossSigning.find(user, 'master') ?? tracked.masterKey(user),
     }),
     backups: new Backups(shared),
+    rendezvous: new Rendezvous(shared),
     remote: {
       lists: tracked,
       resyncs: new Resyncs({ ...shared, tracked }),

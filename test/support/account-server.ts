@@ -43,7 +43,16 @@ export class AccountServer implements AsyncDisposable {
     this.store = openTestStore();
     const { db, stores, streams, clock, random } = this.store;
     const serverName = asServerName('localhost');
-    const e2ee = createE2ee({ db, streams, clock, log: silentLog, stores, serverName, federation: noFederation });
+    const e2ee = createE2ee({
+      db,
+      streams,
+      clock,
+      random,
+      log: silentLog,
+      stores,
+      serverName,
+      federation: noFederation,
+    });
     const users = createUsers({
       db,
       stores,

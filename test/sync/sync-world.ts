@@ -30,6 +30,7 @@ import { alone } from '../support/alone.ts';
 import { type Injected, type InjectOptions, inject } from '../support/inject.ts';
 import { noFederation } from '../support/no-federation.ts';
 import { nobodysDirectory } from '../support/nobody.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
 /** Rooms, /sync and all that goes into it, on a fresh database: `await using world = openSyncWorld()`. */
@@ -173,6 +174,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
         db,
         streams,
         clock,
+        random: new SeededRandom(),
         log: silentLog,
         stores,
         serverName: asServerName('localhost'),

@@ -9,7 +9,7 @@ import type { Reply, ReplyBody } from './types.ts';
 const corsHeaders = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Methods': 'GET, POST, PUT, DELETE, OPTIONS',
-  'Access-Control-Allow-Headers': 'X-Requested-With, Content-Type, Authorization',
+  'Access-Control-Allow-Headers': 'X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match',
   // So that a page can see when to try again.
   'Access-Control-Expose-Headers': 'Retry-After',
 } as const;

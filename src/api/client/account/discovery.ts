@@ -14,6 +14,9 @@ const unstableFeatures = {
   'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
   // Pushers can be turned off, and say which device they are of.
   'org.matrix.msc3881': true,
+  'org.matrix.msc3814': true,
+  // A place for devices that sign in by a QR code.
+  'org.matrix.msc4108': true,
   // Delayed events.
   'org.matrix.msc4140': true,
 };

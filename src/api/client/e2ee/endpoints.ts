@@ -5,6 +5,7 @@ import { backupVersionEndpoints } from './backup-versions.ts';
 import { crossSigningEndpoints } from './cross-signing.ts';
 import { dehydratedDeviceEndpoints } from './dehydrated-device.ts';
 import { keyEndpoints } from './keys.ts';
+import { rendezvousEndpoints } from './rendezvous.ts';
 import { toDeviceEndpoints } from './to-device.ts';
 
 /** Everything for end-to-end encryption. */
@@ -15,4 +16,5 @@ export const e2eeEndpoints = (services: Services): Endpoint[] => [
   ...backupVersionEndpoints(services),
   ...backupKeyEndpoints(services),
   ...dehydratedDeviceEndpoints(services),
+  ...rendezvousEndpoints(services),
 ];
