@@ -48,6 +48,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
   const receiver = new Receiver({
     ...base,
     knownRooms: rooms.known,
+    whenEntered: (roomId) => rooms.remote.whenEntered(roomId),
     serverAccess,
     policy: rooms.policy,
     judging: new Judging({ ...base, authEvents, stateEngine, input, judge: rooms.authJudge }),

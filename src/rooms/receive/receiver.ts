@@ -40,6 +40,8 @@ export interface ReceiverUses {
   readonly clock: Clock;
   readonly log: Log;
   readonly serverName: ServerName;
+  /** What waits for a room that is just being entered; `undefined` for any other. */
+  readonly whenEntered: (roomId: string) => Promise<void> | undefined;
 }
 
 /** What became of one event that a server handed in. */
@@ -123,6 +125,8 @@ export class Receiver {
     results: Map<string, { error?: string }>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const entered = roomId === undefined ? undefined : this.#uses.whenEntered(roomId);
+    if (entered !== undefined) await entered;
     const room = roomId === undefined ? undefined : this.#uses.knownRooms.find(roomId);
     if (room === undefined || !this.#uses.serverAccess.isInRoom(room.nid, this.#uses.serverName)) {
       const fates = await this.#uses.outsideRooms.receive(roomId, values, signal);

@@ -54,6 +54,8 @@ const longestQueue = 50;
 const waitingForOne = 100;
 /** All of a join: as many servers as there are, and a room of any size from a slow one. */
 const longestJoin = millis(30 * 60_000);
+/** For events of a room that is being entered; servers wait a minute or so for an answer. */
+const longestWait = millis(30_000);
 /** For taking back what a join that failed here has begun there. */
 const leaveTimeout = millis(20_000);
 /** Of an answer of which only the event is wanted. */
@@ -65,6 +67,8 @@ const busy = () => new MatrixError(503, 'M_UNKNOWN', 'Too many rooms are being j
 export class Joining {
   readonly #uses: JoiningUses;
   readonly #joins = new KeyedQueue<RoomNid>(waitingForOne);
+  /** Rooms that are being entered: as many as there are slots. */
+  readonly #entering = new Map<RoomNid, Promise<unknown>>();
   readonly #slots = new Slots(roomsAtOnce, longestQueue);
   readonly #running = new Map<AbortController, Promise<unknown>>();
 
@@ -88,14 +92,35 @@ export class Joining {
       if (this.isInside(nid)) return false;
       if (!(await this.#slots.take())) throw busy();
       try {
-        await this.#bounded((signal) => this.#enterBy(nid, wish, signal));
+        const entering = this.#bounded((signal) => this.#enterBy(nid, wish, signal));
+        this.#entering.set(nid, entering);
+        await entering;
         return true;
       } finally {
+        this.#entering.delete(nid);
         this.#slots.giveBack();
       }
     });
     if (entered === undefined) throw busy();
     return entered;
+  }
+
+  /**
+   * Resolves when the room, which is just being entered, is entered or not, or after half a minute; `undefined` if it is
+   * not being entered. What happens there meanwhile cannot be judged before.
+   */
+  whenEntered(roomId: string): Promise<void> | undefined {
+    const nid = this.#uses.interning.findRoom(roomId);
+    const entering = nid === undefined ? undefined : this.#entering.get(nid);
+    if (entering === undefined) return undefined;
+    return new Promise((resolve) => {
+      const cancel = this.#uses.clock.after(longestWait, resolve);
+      const ended = () => {
+        cancel();
+        resolve();
+      };
+      entering.then(ended, ended);
+    });
   }
 
   /**

@@ -35,6 +35,11 @@ export class RemoteRooms {
     return this.#uses.joining.isInside(room);
   }
 
+  /** See `Joining.whenEntered`. */
+  whenEntered(roomId: string): Promise<void> | undefined {
+    return this.#uses.joining.whenEntered(roomId);
+  }
+
   /**
    * Lets the requester into a room that nobody of ours is in. False if somebody of ours has entered it meanwhile: then
    * it is for this server alone to let the requester in.

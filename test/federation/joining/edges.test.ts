@@ -118,6 +118,35 @@ describe('a room of another server', () => {
     }
   }
 
+  it('may go on while it is being joined: what is sent meanwhile is not lost', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const server = universe.script('b.test');
+    const room = ScriptedRoom.create(server, '11').serve();
+    const alice = await Guest.register(universe.world('a.test'), 'alice');
+    const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>();
+    server.on('PUT', '/_matrix/federation/v2/send_join/{}/{}', ({ body }) => {
+      const eventId = room.take(body);
+      const state = [...(room.entries.get(eventId)?.before.values() ?? [])].map((id) => room.pdu(id));
+      const text = JSON.stringify({ event: body, state, auth_chain: state });
+      async function* pieces() {
+        yield Buffer.from(text.slice(0, 40));
+        await mayEnd;
+        yield Buffer.from(text.slice(40));
+      }
+      return { status: 200, headers: { 'Content-Type': 'application/json' }, body: Readable.from(pieces()) };
+    });
+    const joining = alice.join(room.roomId, ['b.test']);
+    await universe.until(() => universe.calls.some(({ uri, status }) => uri.includes('/send_join/') && status === 200));
+    const { pdu, eventId } = room.add({ type: 'm.room.message', content: { msgtype: 'm.text', body: 'meanwhile' } });
+    const sending = server.send('a.test', [pdu]);
+    await universe.until(() => universe.calls.some(({ uri }) => uri.includes('/send/')));
+    end();
+    assert.equal((await joining).status, 200);
+    assert.deepEqual((await sending).json.pdus[eventId], {});
+    const events = (await alice.sync()).rooms.join[room.roomId].timeline.events as { event_id: string }[];
+    assert.equal(events.at(-1)?.event_id, eventId);
+  });
+
   it('takes joins with the name, picture and reason of the user, and the old name of via', async () => {
     await using universe = await Universe.open(['a.test']);
     const room = ScriptedRoom.create(universe.script('b.test'), '11').serve();
