@@ -33,6 +33,11 @@ export class AuthEvents {
     return event;
   }
 
+  /** Whether the event is in memory, and so certainly stored. */
+  holds(nid: EventNid): boolean {
+    return this.#cache.get(nid) !== undefined;
+  }
+
   /** Has to be told when an event is redacted or its rejection changes. */
   forget(nid: EventNid): void {
     this.#cache.delete(nid);

@@ -91,8 +91,10 @@ export class AuthJudge {
   }
 
   #stored(id: EventId): EventNid | undefined {
-    const nid = this.#uses.interning.findEvent(id);
-    return nid !== undefined && this.#uses.events.row(nid) !== undefined ? nid : undefined;
+    const { interning, authEvents, events } = this.#uses;
+    const nid = interning.findEvent(id);
+    // Three of the same few events are asked for with each message.
+    return nid !== undefined && (authEvents.holds(nid) || events.row(nid) !== undefined) ? nid : undefined;
   }
 }
 
