@@ -71,6 +71,7 @@ export class Joining {
   readonly #entering = new Map<RoomNid, Promise<unknown>>();
   readonly #slots = new Slots(roomsAtOnce, longestQueue);
   readonly #running = new Map<AbortController, Promise<unknown>>();
+  #stopped = false;
 
   constructor(uses: JoiningUses) {
     this.#uses = uses;
@@ -89,6 +90,7 @@ export class Joining {
     const { db, interning } = this.#uses;
     const nid = db.write(() => interning.room(wish.roomId));
     const entered = this.#joins.run(nid, async () => {
+      if (this.#stopped) throw busy();
       if (this.isInside(nid)) return false;
       if (!(await this.#slots.take())) throw busy();
       try {
@@ -140,6 +142,7 @@ export class Joining {
 
   /** Calls off what is under way, and resolves when nothing of it is left. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const abort of this.#running.keys()) abort.abort();
     await Promise.allSettled(this.#running.values());
   }
@@ -169,7 +172,8 @@ export class Joining {
     try {
       await askInTurn(wish.servers, attempt, signal);
     } catch (error) {
-      if (half !== undefined) await this.#leaveAgain(half, wish);
+      // Whoever stops the server does not wait for another one.
+      if (half !== undefined && !this.#stopped) await this.#leaveAgain(half, wish);
       throw error;
     }
   }
