@@ -76,6 +76,24 @@ describe('PUT /_matrix/federation/v1/send/{txnId}', () => {
     assert.equal(room.stored(good.eventId), 'accepted');
   });
 
+  it('answers 429 to a server that has too many in progress, and not to others', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await shared(universe);
+    const { server, roomId } = room.scripted;
+    room.scripted.add(text('lost'));
+    const event = room.scripted.add(text('waits'));
+    const silent = () => new Promise<JsonObject>(() => undefined);
+    server.on('POST', `/_matrix/federation/v1/get_missing_events/${roomId}`, silent);
+    const waiting = put(room, 'first', body([event.pdu]));
+    await universe.until(() => universe.calls.some(({ uri }) => uri.includes('get_missing_events')));
+    const queued = [put(room, 'second', body([])), put(room, 'third', body([]))];
+    const refused = await put(room, 'fourth', body([]));
+    assert.deepEqual([refused.status, refused.json.errcode], [429, 'M_LIMIT_EXCEEDED']);
+    assert.equal((await universe.script('c.test').send('a.test', [])).status, 200);
+    universe.clock.advance(60_000);
+    for (const { status } of await Promise.all([waiting, ...queued])) assert.equal(status, 200);
+  });
+
   it('ignores events of rooms whose ACL keeps the server out, and says so for each', async () => {
     await using universe = await Universe.open(['a.test']);
     const room = await shared(universe);
