@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
 import { SharedRoom } from '../../support/shared-room.ts';
 import { Universe } from '../../support/universe.ts';
@@ -73,6 +74,40 @@ describe('keys of another server’s user', () => {
     };
     const got = (await Promise.all(Array.from({ length: 20 }, (_, i) => claim(i % 2 === 0 ? alice : bob)))).flat();
     assert.equal(new Set(got).size, 20);
+  });
+
+  it('are never given out twice, however claims, cut lines and restarts interleave', async () => {
+    const step = fc.constantFrom('claim', 'claim', 'both', 'cut', 'heal', 'restart', 'upload');
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 15 }), async (steps) => {
+        await using universe = await Universe.open(['a.test', 'b.test']);
+        const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+        const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+        let uploaded = 0;
+        const upload = async () => {
+          await bob.uploadKeys({ one_time_keys: oneTimeKeys(uploaded + 1, uploaded + 5) });
+          uploaded += 5;
+        };
+        const got: string[] = [];
+        const claim = async (who: TestDevice) => {
+          const wanted = { [bob.userId]: { [bob.deviceId]: 'signed_curve25519' } };
+          const { one_time_keys: keys } = await who.ok('POST', '/keys/claim', { one_time_keys: wanted });
+          got.push(...Object.keys(keys[bob.userId]?.[bob.deviceId] ?? {}));
+        };
+        await upload();
+        for (const what of steps) {
+          if (what === 'claim') await claim(alice);
+          else if (what === 'both') await Promise.all([claim(alice), claim(bob), claim(alice)]);
+          else if (what === 'cut') universe.cut('a.test', 'b.test');
+          else if (what === 'heal') universe.heal('a.test', 'b.test');
+          else if (what === 'restart') await universe.restart('b.test');
+          else await upload();
+          universe.clock.advance(60 * 60_000);
+        }
+        assert.equal(new Set(got).size, got.length);
+      }),
+      { numRuns: 6 },
+    );
   });
 });
 
