@@ -20,7 +20,7 @@ export class DeviceListStore {
 
   constructor(db: Database) {
     this.#put = db.prepare<[user: number, pos: number], never>(
-      'INSERT INTO device_list (user, pos) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET pos = excluded.pos',
+      'INSERT INTO device_list (user, pos) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET pos = max(pos, excluded.pos)',
     );
     this.#changed = db
       .prepare<[after: number, upTo: number], UserNid>('SELECT user FROM device_list WHERE pos > ? AND pos <= ?')
@@ -44,6 +44,7 @@ export class DeviceListStore {
       .pluck();
   }
 
+  /** The newest position counts. */
   put(user: UserNid, pos: StreamPos): void {
     this.#put.run(user, pos);
   }

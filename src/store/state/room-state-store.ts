@@ -1,8 +1,7 @@
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../db.ts';
-import { DeviceListStore } from '../e2ee/device-lists.ts';
-import { RemoteListStore } from '../e2ee/remote-lists.ts';
+import { Arrivals } from '../e2ee/arrivals.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
 import { wellKnown } from '../interning/well-known.ts';
@@ -32,8 +31,7 @@ export class RoomStateStore {
   readonly #members: MemberStore;
   readonly #locals: LocalMembers;
   readonly #segments: Segments;
-  readonly #remoteLists: RemoteListStore;
-  readonly #deviceLists: DeviceListStore;
+  readonly #arrivals: Arrivals;
   readonly servers: RoomServers;
   readonly #current;
   readonly #currentPage;
@@ -50,8 +48,7 @@ export class RoomStateStore {
     this.#members = new MemberStore(db);
     this.#locals = new LocalMembers(db);
     this.#segments = new Segments(db);
-    this.#remoteLists = new RemoteListStore(db);
-    this.#deviceLists = new DeviceListStore(db);
+    this.#arrivals = new Arrivals(db, interning, ownServer);
     this.servers = new RoomServers(db);
     this.#current = db.prepare<[number, number], { event: EventNid }>(
       'SELECT event FROM current_state WHERE room = ? AND key = ?',
@@ -158,7 +155,7 @@ export class RoomStateStore {
       if (event === 0) this.#removeCurrent.run(room, key);
       else this.#setCurrent.run(room, key, event, since);
       states += Number(event !== 0) - Number(had);
-      this.#deriveMember(room, since, key, event, tally);
+      this.#deriveMember(room, { since, now: pos }, key, event, tally);
     }
     let servers = 0;
     for (const [server, by] of tally.servers()) servers += this.servers.change(room, server, by, pos);
@@ -166,7 +163,13 @@ export class RoomStateStore {
     this.#infos.add(room, { joined, invited, knocked, banned, servers, states });
   }
 
-  #deriveMember(room: RoomNid, pos: StreamPos, key: StateKeyNid, event: EventNid | 0, tally: MembershipTally): void {
+  #deriveMember(
+    room: RoomNid,
+    { since: pos, now }: { readonly since: StreamPos; readonly now: StreamPos },
+    key: StateKeyNid,
+    event: EventNid | 0,
+    tally: MembershipTally,
+  ): void {
     const { typeNid, skey } = this.#interning.stateKeyOf(key);
     // Older room versions let an invite name what is no user ID: such an entry is state, but nobody's membership.
     if (typeNid !== wellKnown.types.member || !isUserId(skey)) return;
@@ -180,22 +183,8 @@ export class RoomStateStore {
     else this.#members.set(room, { user, membership, event, pos });
     if (server === this.#interning.server(this.#ownServer))
       this.#deriveLocal(room, pos, user, event, membership, before);
-    else if (membership === memberships.join) this.#deriveRemote(room, pos, user, before);
-  }
-
-  /**
-   * Another server's user has come in. If we shared no room just before, nobody has told us what happened to the
-   * user's devices meanwhile: what is known of them is out of date, and whoever saw the user leave and come back between
-   * two calls of /sync must ask again.
-   */
-  #deriveRemote(room: RoomNid, pos: StreamPos, user: UserNid, before: Member | undefined): void {
-    if (before?.membership === memberships.join) return;
-    if (before === undefined && this.#remoteLists.find(user) === undefined) return;
-    const server = this.#interning.userServer(user);
-    const own = this.#interning.server(this.#ownServer);
-    if (this.#remoteLists.sharedRooms(user, { server, own, except: room, limit: 1 }).length > 0) return;
-    this.#remoteLists.remove(user);
-    this.#deviceLists.put(user, pos);
+    else if (membership === memberships.join && before?.membership !== memberships.join)
+      this.#arrivals.came(room, user, now, before !== undefined);
   }
 
   /** A local user whose entry vanished from the state (by resolution) has left as far as clients can tell. */

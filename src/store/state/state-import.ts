@@ -1,6 +1,7 @@
 import type { ServerName } from '../../protocol/ids/types.ts';
 import { isUserId } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../db.ts';
+import { Arrivals } from '../e2ee/arrivals.ts';
 import { eventFlags } from '../events/flags.ts';
 import { type MembershipCode, memberships } from '../events/membership.ts';
 import type { Interning } from '../interning/interning.ts';
@@ -49,6 +50,7 @@ export class StateImports {
   readonly #ownServer: ServerName;
   readonly #infos: RoomInfos;
   readonly #members: MemberStore;
+  readonly #arrivals: Arrivals;
   readonly #locals: LocalMembers;
   readonly #servers: RoomServers;
   readonly #segments: Segments;
@@ -72,6 +74,7 @@ export class StateImports {
     this.#ownServer = ownServer;
     this.#infos = new RoomInfos(db);
     this.#members = new MemberStore(db);
+    this.#arrivals = new Arrivals(db, interning, ownServer);
     this.#locals = new LocalMembers(db);
     this.#servers = new RoomServers(db);
     this.#segments = new Segments(db);
@@ -162,7 +165,10 @@ export class StateImports {
       if (membership === undefined) continue;
       const user = this.#interning.user(skey);
       this.#members.set(room, { user, membership, event, pos: base });
-      tally.count(membership, this.#interning.userServer(user), 1);
+      const server = this.#interning.userServer(user);
+      tally.count(membership, server, 1);
+      const isRemote = server !== this.#interning.server(this.#ownServer);
+      if (isRemote && membership === memberships.join) this.#arrivals.came(room, user, base, false);
     }
     for (const [server, by] of tally.servers()) counts.servers += this.#servers.change(room, server, by, base);
     counts.joined += tally.joined;

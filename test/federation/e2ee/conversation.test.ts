@@ -42,4 +42,35 @@ describe('two people of two servers', () => {
     await bob.leave(room);
     await Promise.all([told(alice, 'left', bob.userId), told(bob, 'left', alice.userId)]);
   });
+
+  it('know what happened while they shared no room, once they share one again', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    for (const device of [alice, bob]) await device.uploadKeys();
+    const room = await alice.createRoom();
+    await bob.ok('POST', `/join/${encodeURIComponent(room)}?via=a.test`, {});
+    const { stores } = universe.world('a.test').hs;
+    const devices = async () => {
+      const answer = await alice.ok('POST', '/keys/query', { device_keys: { [bob.userId]: [] } });
+      return Object.keys(answer.device_keys[bob.userId]).sort();
+    };
+    const joined = async (world: string, count: number) =>
+      universe.until(() => {
+        universe.clock.advance(100);
+        const { interning, roomState } = universe.world(world).hs.stores;
+        return roomState.info(interning.findRoom(room) as never)?.joined === count;
+      }, `${count} are joined`);
+    await joined('a.test', 2);
+    assert.deepEqual(await devices(), [bob.deviceId]);
+    assert.ok(stores.remoteLists.find(stores.interning.findUser(bob.userId) as never));
+    await alice.leave(room);
+    await joined('b.test', 1);
+    await (await bob.sibling('PHONE')).uploadKeys();
+    await alice.sync();
+    await alice.ok('POST', `/join/${encodeURIComponent(room)}?via=b.test`, {});
+    await joined('b.test', 2);
+    assert.ok((await alice.sync()).device_lists.changed.includes(bob.userId));
+    assert.deepEqual(await devices(), [bob.deviceId, 'PHONE'].sort());
+  });
 });
