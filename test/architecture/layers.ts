@@ -46,6 +46,7 @@ export const layers: Readonly<Record<string, readonly string[] | 'anything'>> = 
   api: ['util', 'protocol', 'config', ...domains],
   web: [],
   cli: 'anything',
+  homeserver: 'anything',
   'homeserver.ts': 'anything',
   'main.ts': 'anything',
   'v8-flags.ts': [],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Externals } from '../../src/homeserver.ts';
+import type { Externals } from '../../src/homeserver/externals.ts';
 import { FakeClock } from './fake-clock.ts';
 import { Network, type RecordedCall } from './federation/network.ts';
 import { ScriptedServer } from './federation/scripted-server.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { createHomeserver, type Externals, type Homeserver } from '../../src/homeserver.ts';
+import type { Externals } from '../../src/homeserver/externals.ts';
+import { createHomeserver, type Homeserver } from '../../src/homeserver.ts';
 import type { ServerName } from '../../src/protocol/ids/types.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import { cheapPasswords } from './account-server.ts';

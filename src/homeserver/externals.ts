@@ -1,0 +1,24 @@
+import type { Transport } from '../federation/transport.ts';
+import type { Dns } from '../outbound/resolve-dns.ts';
+import type { SyncCalls } from '../store/durability/wal-sync.ts';
+import type { PasswordCost } from '../users/password-hash.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import type { Random } from '../util/random.ts';
+
+/** All of the outside world that the server touches by itself; what a test may replace. */
+export interface Externals {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Looks host names up. */
+  readonly dns: Dns;
+  /** Carries calls to other servers; a network of its own for tests. */
+  readonly transport?: Transport;
+  /** A cheaper password hash, for tests that make many accounts. */
+  readonly passwordCost?: PasswordCost;
+  /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */
+  readonly onFatal?: (error: Error) => void;
+  /** A disk that refuses. */
+  readonly syncCalls?: SyncCalls;
+}

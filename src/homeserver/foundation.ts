@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { SigningKeys } from '../admin/signing-keys.ts';
+import { readCertificateFiles } from '../config/certificate-files.ts';
+import type { Config } from '../config/config.ts';
+import { createFederation } from '../federation/create-federation.ts';
+import { HttpsTransport } from '../federation/https-transport.ts';
+import { RemoteDirectory } from '../federation/remote-directory.ts';
+import { AddressRanges } from '../outbound/address-ranges.ts';
+import { OutboundHttp } from '../outbound/outbound-http.ts';
+import { systemDns } from '../outbound/resolve-dns.ts';
+import { Database } from '../store/db.ts';
+import { SigningKeyFile } from '../store/signing-key-file.ts';
+import { openStores } from '../store/stores.ts';
+import { Notifier } from '../streams/notifier.ts';
+import { Streams } from '../streams/streams.ts';
+import { systemClock } from '../util/clock.ts';
+import { silentLog } from '../util/log.ts';
+import { systemRandom } from '../util/random.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
+import type { Externals } from './externals.ts';
+
+export type Foundation = ReturnType<typeof layFoundation>;
+
+/** What every domain stands on: the database with its stores, streams, our keys, the way to other servers. */
+export function layFoundation(config: Config, externals: Partial<Externals>) {
+  const { clock = systemClock, random = systemRandom, log = silentLog } = externals;
+  const { serverName } = config;
+  const outside = { clock, random, log };
+  const { db, workers } = openDatabase(config, { ...externals, ...outside });
+  const stores = openStores(db, serverName);
+  const notifier = new Notifier({ localUsers: stores.localUsers, clock });
+  const streams = new Streams({ db, positions: stores.positions, notifier, log });
+  const signingKeyFile = new SigningKeyFile(config.dataDir);
+  const signingKeys = new SigningKeys({ db, store: stores.serverKeys, file: signingKeyFile, clock, random });
+  // Read at each use: the key changes with a rotation.
+  const signer = {
+    serverName,
+    get key() {
+      return signingKeys.current;
+    },
+  };
+  const dns = externals.dns ?? systemDns();
+  const ranges = new AddressRanges(config.network.allowIpRanges);
+  const authorities = readCertificateFiles(config.federation.customCaFiles);
+  const https = new HttpsTransport({ ...stores, ...outside, db, dns, ranges, config, authorities });
+  const transport = externals.transport ?? https;
+  const federation = createFederation({ ...outside, db, stores, config, signer, transport });
+  const outbound = new OutboundHttp({ ranges, resolveDns: dns.addresses, clock });
+  return {
+    /** What domains are built from. The stores stand in it by name too. */
+    base: {
+      ...stores,
+      ...outside,
+      stores,
+      db,
+      streams,
+      notifier,
+      serverName,
+      signer,
+      federation,
+      remoteDirectory: new RemoteDirectory(federation.client),
+    },
+    workers,
+    signingKeys,
+    signingKeyFile,
+    outbound,
+    /** Breaks off what is still under way to other servers. */
+    hangUp: () => https.close(),
+  };
+}
+
+function openDatabase(config: Config, externals: Partial<Externals> & Pick<Externals, 'clock' | 'log'>) {
+  const { clock, log, onFatal, syncCalls } = externals;
+  const db = Database.open({
+    file: join(config.dataDir, 'hearth.db'),
+    cacheKib: pageCacheKib(config),
+    clock,
+    log,
+    ...(onFatal === undefined ? {} : { onFatal }),
+    ...(syncCalls === undefined ? {} : { syncCalls }),
+  });
+  const workers = new WorkerPool({ clock, log });
+  db.useCheckpointer((file) => workers.run('checkpoint', file));
+  return { db, workers };
+}
+
+/** SQLite's page cache: a thirty-second of the budget, between what a small query needs and what still gains anything. */
+function pageCacheKib({ memory }: Config): number {
+  return Math.min(8192, Math.max(2048, (memory.budgetMb * 1024) / 32));
+}
