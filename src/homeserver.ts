@@ -190,9 +190,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
 
   // What goes on by itself.
   const sweep = new Sweep(db, stores.interning, { clock, serverName });
+  const catchUpRooms = new CatchUpRooms({ ...shared, catchUp });
   const tasks = backgroundTasks({
     ...base,
-    catchUpRooms: new CatchUpRooms({ ...shared, catchUp }),
+    catchUpRooms,
     sweep,
     media,
     mediaPruning: mediaServices.pruning,
@@ -237,17 +238,19 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     streams,
     [Symbol.asyncDispose]: () =>
       endAll(log, [
+        // First those who would take the end of their calls for an answer.
         () => rooms.remote.stop(),
         () => outbox.stop(),
+        () => e2ee.remote.resyncs.stop(),
+        () => directory.crawl.stop(),
+        () => catchUpRooms.stop(),
+        () => hangUp(),
         () => receiving.receiver.stop(),
         () => push.delivery.stop(() => outbound.close()),
-        () => e2ee.remote.resyncs.stop(),
         () => delayedEvents.stop(),
-        () => directory.crawl.stop(),
         () => background.stop(),
         () => backups.stop(),
         () => sweep.stop(),
-        () => hangUp(),
         () => mediaServices.closeMedia(),
         () => db.close(),
         () => workers.close(),

@@ -111,6 +111,9 @@ const proxyErrors: ReadonlySet<number> = new Set([502, 503, 504, 520, 521, 522, 
 export class FederationClient {
   readonly #uses: FederationClientUses;
   readonly #lanes = new Lanes<ServerName>(callsToOne, callsToAll, longestQueue);
+  /** As many as the lanes let in and let wait. */
+  readonly #underWay = new Set<AbortController>();
+  #isClosed = false;
 
   constructor(uses: FederationClientUses) {
     this.#uses = uses;
@@ -118,18 +121,35 @@ export class FederationClient {
 
   /** Never rejects. */
   async call(call: RemoteCall): Promise<RemoteAnswer | RemoteFailure> {
-    const abort = new AbortController();
-    const callOff = () => abort.abort();
-    if (call.signal?.aborted === true) callOff();
-    call.signal?.addEventListener('abort', callOff);
+    const { signal, callOff, ended } = this.#begin(call);
     // Each piece of a body may take its time, but not all of them.
     const cancel = this.#uses.clock.after(millis(bodyShare * (call.timeout ?? usualTimeout)), callOff);
     try {
-      return await this.#read(call, await this.#send({ ...call, signal: abort.signal }));
+      return await this.#read(call, await this.#send({ ...call, signal }));
     } finally {
       cancel();
-      call.signal?.removeEventListener('abort', callOff);
+      ended();
     }
+  }
+
+  /** Breaks off what is under way, and begins nothing more: for the end of the server. */
+  close(): void {
+    this.#isClosed = true;
+    for (const abort of this.#underWay) abort.abort();
+  }
+
+  /** A call ends with its caller's signal or when the client is closed. `ended` is to be called once it is through. */
+  #begin({ signal: outer }: RemoteCall) {
+    const abort = new AbortController();
+    const callOff = () => abort.abort();
+    if (this.#isClosed || outer?.aborted === true) callOff();
+    outer?.addEventListener('abort', callOff);
+    this.#underWay.add(abort);
+    const ended = () => {
+      this.#underWay.delete(abort);
+      outer?.removeEventListener('abort', callOff);
+    };
+    return { signal: abort.signal, callOff, ended };
   }
 
   async #read(call: RemoteCall, answer: RemoteStream | RemoteFailure): Promise<RemoteAnswer | RemoteFailure> {
@@ -144,9 +164,14 @@ export class FederationClient {
 
   /** The same for a large answer, of which the caller reads the body. Never rejects. */
   async stream(call: RemoteCall): Promise<RemoteStream | RemoteFailure> {
-    const answer = await this.#send(call);
-    if (!answer.ok || call.maxBytes === undefined) return answer;
-    return { ...answer, body: upTo(answer.body, call.maxBytes) };
+    const { signal, ended } = this.#begin(call);
+    const answer = await this.#send({ ...call, signal });
+    if (!answer.ok) {
+      ended();
+      return answer;
+    }
+    const body = limited(answer.body, ended);
+    return { ...answer, body: call.maxBytes === undefined ? body : upTo(body, call.maxBytes) };
   }
 
   async #send(call: RemoteCall): Promise<RemoteStream | RemoteFailure> {
@@ -155,6 +180,7 @@ export class FederationClient {
     if (!policy.mayTalkTo(server)) {
       return { ok: false, server, kind: 'not-allowed', retryable: false, detail: 'the configuration forbids it' };
     }
+    if (this.#isClosed) return { ok: false, server, kind: 'down', retryable: true, detail: 'this server is stopping' };
     if (this.#isLeftAlone(call)) return this.#down(call);
     const leave = await this.#lanes.enter(server, call.signal);
     if (leave === undefined) {

@@ -65,7 +65,10 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
     signingKeyFile,
     outbound,
     /** Breaks off what is still under way to other servers. */
-    hangUp: () => https.close(),
+    hangUp() {
+      federation.client.close();
+      https.close();
+    },
   };
 }
 

@@ -20,14 +20,22 @@ export interface CatchUpRoomsUses {
  */
 export class CatchUpRooms {
   readonly #uses: CatchUpRoomsUses;
+  readonly #stopping = new AbortController();
 
   constructor(uses: CatchUpRoomsUses) {
     this.#uses = uses;
   }
 
+  /** Breaks off the room under way, whose turn it is again after the start. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
   /** The next room; true if there may be more. */
   async slice(): Promise<boolean> {
     const { db, interning, restoreNote, knownRooms, catchUp, log } = this.#uses;
+    const { signal } = this.#stopping;
+    if (signal.aborted) return false;
     const after = restoreNote.roomsCaughtUp();
     if (after === undefined) return false;
     const nid = restoreNote.nextRoom(after);
@@ -36,7 +44,8 @@ export class CatchUpRooms {
       return false;
     }
     const room = knownRooms.find(interning.roomId(nid));
-    const answered = room === undefined || (await catchUp.room(room));
+    const answered = room === undefined || (await catchUp.room(room, signal));
+    if (signal.aborted) return false;
     if (!answered) log.warn('restore.room_not_caught_up', { room: room.roomId });
     db.write<void>(() => restoreNote.caughtUp(nid));
     return true;

@@ -212,6 +212,27 @@ describe('a call to another server', () => {
     assert.ok(all.every((result) => result.ok || (result.kind === 'down' && result.retryable)));
   });
 
+  it('is broken off at the end of the server, and none is begun after it', async () => {
+    const asked = Promise.withResolvers<void>();
+    const silent = ({ signal }: TransportRequest) =>
+      new Promise<TransportResult>((resolve) => {
+        asked.resolve();
+        signal?.addEventListener('abort', () => resolve(failure('aborted', 'it was called off')));
+      });
+    await using w = world(silent);
+    const first = w.call();
+    await asked.promise;
+    w.client.close();
+    const results = [await first, await w.call(), await w.client.stream({ server: b, method: 'GET', path: '/' })];
+    assert.deepEqual(
+      results.map((result) => result.ok),
+      [false, false, false],
+    );
+    assert.equal(w.seen.length, 1);
+    assert.equal(w.reachability.isDown(b), false);
+    assert.equal(w.clock.pendingTimers, 0);
+  });
+
   it('that is streamed gives its place back when its body is left', async () => {
     await using w = world(() => answers(200, '{}'));
     for (let i = 0; i < 60; i++) {

@@ -54,4 +54,39 @@ describe('a server that was restored from a backup', () => {
     );
     assert.equal((await texts(b, bob)).length, 4);
   });
+
+  it('that is stopped while it asks what was said asks again after the start', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const [a, b] = [universe.world('a.test'), universe.world('b.test')];
+    const alice = await a.register('alice');
+    const bob = await b.register('bob');
+    const { room_id: room } = await b.ok('POST', '/_matrix/client/v3/createRoom', bob, { preset: 'public_chat' });
+    await a.ok('POST', `/_matrix/client/v3/join/${room}?via=b.test`, alice, {});
+    await universe.stop('a.test');
+    const asksForNews = () =>
+      universe.calls.filter(({ from, uri }) => from === 'a.test' && uri.includes('/make_join/'));
+    const before = asksForNews().length;
+    markRestored(join(a.folder, 'hearth.db'), universe.clock.now());
+    await universe.start('a.test');
+    await universe.stop('b.test');
+    universe.network.join('b.test', () => new Promise(() => {}));
+    universe.clock.advance(10_000);
+    await universe.until(() => asksForNews().length === before + 1, 'the other server is asked');
+    let isStopped = false;
+    const stopped = universe.stop('a.test').then(() => {
+      isStopped = true;
+    });
+    // What is being sent has a moment.
+    await universe.until(() => {
+      universe.clock.advance(100);
+      return isStopped;
+    });
+    await stopped;
+
+    await universe.start('b.test');
+    await universe.start('a.test');
+    universe.clock.advance(10_000);
+    await universe.until(() => asksForNews().at(-1)?.status === 200, 'the other server is asked again, and answers');
+    assert.equal(asksForNews().length, before + 2);
+  });
 });

@@ -33,12 +33,12 @@ export class CatchUp {
   }
 
   /** Asks one server after the other until one answers. True if one did, or nobody else is in the room. */
-  async room(room: KnownRoom): Promise<boolean> {
+  async room(room: KnownRoom, signal?: AbortSignal): Promise<boolean> {
     const { interning, roomState, extremities, historyServers, questions, receiver, clock } = this.#uses;
     const [member] = roomState.localJoined(room.nid);
     const servers = historyServers.likely(room.nid, extremities.forward(room.nid));
     if (member === undefined || servers.length === 0) return true;
-    using effort = new Effort(servers, clock);
+    using effort = new Effort(servers, clock, signal);
     for (const server of servers) {
       const newest = await questions.newest(server, room, interning.userId(member), effort.signal);
       if (newest === undefined) continue;
