@@ -39,7 +39,7 @@ export interface CreateE2eeUses {
   readonly serverName: ServerName;
   readonly federation: {
     readonly client: Pick<FederationClient, 'call'>;
-    readonly reachability: Pick<Reachability, 'retryAt' | 'onUp'>;
+    readonly reachability: Pick<Reachability, 'retryAt' | 'onUp' | 'isDown' | 'failingSince'>;
     readonly policy: Pick<FederationPolicy, 'mayTalkTo'>;
   };
 }

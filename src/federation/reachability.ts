@@ -79,6 +79,11 @@ export class Reachability {
     return this.#row(server)?.answered ?? undefined;
   }
 
+  /** Since when the server has not answered; `undefined`: it answered last, or was never asked. */
+  failingSince(server: ServerName): Millis | undefined {
+    return this.#row(server)?.failing ?? undefined;
+  }
+
   /** It has answered, be it with an error of its own. */
   succeeded(server: ServerName): void {
     const { db, clock, remoteServers, interning, log } = this.#uses;

@@ -6,6 +6,6 @@ export const noFederation: CreateE2eeUses['federation'] = {
     call: ({ server }) =>
       Promise.resolve({ ok: false, server, kind: 'not-allowed', retryable: false, detail: 'there is no federation' }),
   },
-  reachability: { retryAt: () => undefined, onUp() {} },
+  reachability: { retryAt: () => undefined, failingSince: () => undefined, isDown: () => false, onUp() {} },
   policy: { mayTalkTo: () => false },
 };

@@ -1,4 +1,5 @@
 import type { FederationClient, RemoteFailure } from '../../federation/client.ts';
+import type { Reachability } from '../../federation/reachability.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Millis } from '../../util/brand.ts';
 import { millis } from '../../util/brand.ts';
@@ -7,6 +8,7 @@ import type { JsonObject } from '../../util/json.ts';
 
 export interface RemoteAskingUses {
   readonly client: Pick<FederationClient, 'call'>;
+  readonly reachability: Pick<Reachability, 'isDown' | 'failingSince'>;
   readonly clock: Clock;
 }
 
@@ -29,6 +31,14 @@ const longest = 30_000;
 const shortest = 1_000;
 const usual = 10_000;
 
+/**
+ * A server that began to fail so lately may just have been started anew. It is asked although it is being left alone,
+ * for what it does not tell now cannot be made good: a message for which no key was to be had stays unreadable.
+ */
+const lately = 10 * 60_000;
+/** How long such a server may keep those waiting who have got all other answers. */
+const secondTry = 3_000;
+
 /** How long a client lets us ask others: what it says within bounds, ten seconds unless it says something. */
 export function patience(asked: number | undefined): Millis {
   return millis(Math.min(longest, Math.max(shortest, asked ?? usual)));
@@ -47,7 +57,9 @@ export class RemoteAsking {
     const { clock } = this.#uses;
     const failures = new Map<string, JsonObject>();
     const end = clock.monotonic() + timeout;
-    const queue = questions.values();
+    const isDown = new Map(questions.map(({ server }) => [server, this.#uses.reachability.isDown(server)]));
+    // Those that hardly will answer keep nobody else waiting.
+    const queue = questions.toSorted((a, b) => Number(isDown.get(a.server)) - Number(isDown.get(b.server))).values();
     const controller = new AbortController();
     // Later than the calls' own end: those that take too long are to count as failed.
     const cancel = clock.after(millis(timeout + 500), () => controller.abort());
@@ -55,7 +67,7 @@ export class RemoteAsking {
       for (const question of queue) {
         // A server that has failed is not asked again.
         if (failures.has(question.server)) continue;
-        const failure = await this.#one(question, end, controller.signal);
+        const failure = await this.#one(question, end, controller.signal, isDown.get(question.server) === true);
         if (failure !== undefined) failures.set(question.server, failure);
       }
     };
@@ -67,7 +79,7 @@ export class RemoteAsking {
     return Object.fromEntries(failures);
   }
 
-  async #one(question: Question, end: number, signal: AbortSignal): Promise<JsonObject | undefined> {
+  async #one(question: Question, end: number, signal: AbortSignal, isDown: boolean): Promise<JsonObject | undefined> {
     const { client, clock } = this.#uses;
     const left = Math.floor(end - clock.monotonic());
     if (left <= 0 || signal.aborted) return timedOut;
@@ -78,12 +90,19 @@ export class RemoteAsking {
       path,
       content,
       maxBytes,
-      timeout: millis(left),
+      timeout: millis(isDown ? Math.min(left, secondTry) : left),
+      evenIfDown: isDown && this.#beganLately(server),
       signal,
     });
     if (!answer.ok) return signal.aborted ? timedOut : told(answer);
     question.take(answer.value);
     return undefined;
+  }
+
+  #beganLately(server: ServerName): boolean {
+    const { reachability, clock } = this.#uses;
+    const since = reachability.failingSince(server);
+    return since !== undefined && clock.now() - since < lately;
   }
 }
 

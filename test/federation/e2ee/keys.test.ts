@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
 import { SharedRoom } from '../../support/shared-room.ts';
 import { Universe } from '../../support/universe.ts';
@@ -59,6 +60,34 @@ describe('keys of another server’s user', () => {
     const claimed = await alice.ok('POST', '/keys/claim', { one_time_keys: wanted });
     assert.deepEqual(claimed.one_time_keys, { [bob.userId]: { [bob.deviceId]: oneTimeKeys(1, 1) } });
     assert.deepEqual(Object.keys(claimed.failures), ['c.test']);
+  });
+
+  it('are had again as soon as their server is back, not when it is next tried; one that is long gone is left alone', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    await bob.uploadKeys({ one_time_keys: oneTimeKeys(1, 9) });
+    const wanted = { one_time_keys: { [bob.userId]: { [bob.deviceId]: 'signed_curve25519' } } };
+    const claim = async () => {
+      const { one_time_keys: keys, failures } = await alice.ok('POST', '/keys/claim', wanted);
+      return failures['b.test']?.status ?? Object.keys(keys[bob.userId][bob.deviceId]);
+    };
+    const { reachability } = universe.world('a.test').hs.services.federation;
+    universe.cut('a.test', 'b.test');
+    assert.equal(await claim(), 503);
+    assert.equal(reachability.isDown(asServerName('b.test')), true);
+    universe.heal('a.test', 'b.test');
+    assert.deepEqual(await claim(), ['signed_curve25519:k1']);
+    assert.equal(reachability.isDown(asServerName('b.test')), false);
+    universe.cut('a.test', 'b.test');
+    for (let minutes = 0; minutes < 15; minutes += 5) {
+      assert.equal(await claim(), 503);
+      universe.clock.advance(5 * 60_000);
+    }
+    assert.equal(await claim(), 503);
+    const asked = universe.calls.length;
+    assert.equal(await claim(), 503);
+    assert.equal(universe.calls.length, asked);
   });
 
   it('are claimed once: no two callers get the same, here or there', async () => {
