@@ -4,6 +4,7 @@ import { EventType, type MatrixClient, type MatrixEvent, Preset } from 'matrix-j
 import { decodeRecoveryKey } from 'matrix-js-sdk/lib/crypto-api/recovery-key.js';
 import {
   type EncryptedClient,
+  eventually,
   loginWithSdk,
   muteSdk,
   registerWithSdk,
@@ -177,12 +178,3 @@ describe('people talk encrypted through Hearth with matrix-js-sdk and its Rust c
     });
   });
 });
-
-/** Asks again and again; for what the SDK tells by no event. */
-async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 80; turn++) {
-    if (await look()) return;
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`never seen: ${what}`);
-}

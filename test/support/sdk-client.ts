@@ -10,6 +10,16 @@ import {
   RoomEvent,
   SyncState,
 } from 'matrix-js-sdk';
+import {
+  type CryptoApi,
+  CryptoEvent,
+  type ShowSasCallbacks,
+  VerificationPhase,
+  type VerificationRequest,
+  VerificationRequestEvent,
+  type Verifier,
+  VerifierEvent,
+} from 'matrix-js-sdk/lib/crypto-api/index.js';
 import type { Logger } from 'matrix-js-sdk/lib/logger.js';
 
 const quiet: Logger = {
@@ -118,7 +128,8 @@ async function started(client: MatrixClient, options: IStartClientOpts = {}): Pr
   return client;
 }
 
-const patience = 8_000;
+/** Servers in processes of their own may share a busy machine with other tests. */
+const patience = 20_000;
 
 /** Resolves with the first value that `look` finds, now or after one of the client's events. */
 export function until<T>(client: MatrixClient, what: string, look: () => T | undefined | false): Promise<T> {
@@ -180,4 +191,74 @@ export function untilRoom(client: MatrixClient, roomId: string, membership: stri
     const room = client.getRoom(roomId);
     return room !== null && room.getMyMembership() === membership ? room : undefined;
   });
+}
+
+/** Asks again and again; for what the SDK tells by no event. */
+export async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + patience; performance.now() < end; ) {
+    if (await look()) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`never seen: ${what}`);
+}
+
+/**
+ * Lets two clients compare emoji and confirm them, as two people (or one with two devices) do.
+ * @param begin how the first asks for it, e.g. by `requestOwnUserVerification`.
+ */
+export async function verifyByEmoji(
+  asking: MatrixClient,
+  asked: MatrixClient,
+  begin: (crypto: CryptoApi) => Promise<VerificationRequest>,
+): Promise<void> {
+  const received = new Promise<VerificationRequest>((done) => {
+    asked.once(CryptoEvent.VerificationRequestReceived, done);
+  });
+  const crypto = asking.getCrypto();
+  if (crypto === undefined) throw new Error('this client has no crypto');
+  const request = await begin(crypto);
+  const theirs = await within('the request to verify', received);
+  await theirs.accept();
+  await within('both to be ready', untilPhase(request, VerificationPhase.Ready));
+  const seen: string[] = [];
+  const compare = async (verifier: Verifier): Promise<void> => {
+    const shown = new Promise<ShowSasCallbacks>((done) => {
+      const now = verifier.getShowSasCallbacks();
+      if (now !== null) done(now);
+      else verifier.once(VerifierEvent.ShowSas, done);
+    });
+    const verified = verifier.verify();
+    const callbacks = await Promise.race([shown, verified.then(() => undefined)]);
+    if (callbacks === undefined) throw new Error('verified without emoji');
+    seen.push((callbacks.sas.emoji ?? []).map(([emoji]) => emoji).join(' '));
+    await callbacks.confirm();
+    await verified;
+  };
+  const first = compare(await request.startVerification('m.sas.v1'));
+  await within('the other to see the start', untilPhase(theirs, VerificationPhase.Started));
+  if (theirs.verifier === undefined) throw new Error('nothing to verify');
+  await within('emoji to be confirmed', Promise.all([first, compare(theirs.verifier)]));
+  if (seen.length !== 2 || seen[0] === '' || seen[0] !== seen[1]) throw new Error(`unlike: ${seen.join(' / ')}`);
+  await within('both to be done', Promise.all([request, theirs].map((one) => untilPhase(one, VerificationPhase.Done))));
+}
+
+function untilPhase(request: VerificationRequest, phase: VerificationPhase): Promise<void> {
+  return new Promise((done, failed) => {
+    const look = (): void => {
+      if (request.phase === VerificationPhase.Cancelled) failed(new Error(`called off: ${request.cancellationCode}`));
+      else if (request.phase >= phase) done();
+      else return;
+      request.off(VerificationRequestEvent.Change, look);
+    };
+    request.on(VerificationRequestEvent.Change, look);
+    look();
+  });
+}
+
+async function within<T>(what: string, awaited: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_done, failed) => {
+    timer = setTimeout(() => failed(new Error(`never seen: ${what}`)), patience);
+  });
+  return Promise.race([awaited, late]).finally(() => clearTimeout(timer));
 }

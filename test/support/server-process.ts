@@ -11,6 +11,8 @@ export interface ServerOptions {
   readonly dir?: string;
   /** `hearth.test` unless given. */
   readonly serverName?: string;
+  /** The same port after each restart; else a free one each time. */
+  readonly port?: number;
   /** More TOML, after the keys set here. Top-level keys are not possible, tables are. */
   readonly toml?: string;
   /** Starts this executable instead of the sources; the variable `TEST_EXECUTABLE` names one for all tests. */
@@ -60,7 +62,7 @@ export class ServerProcess {
 
   static async start(options: ServerOptions = {}): Promise<ServerProcess> {
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'hearth-'));
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const config = join(dir, 'hearth.toml');
     writeFileSync(config, toml(dir, port, options));
     const named = options.executable ?? process.env['TEST_EXECUTABLE'];
@@ -78,7 +80,7 @@ export class ServerProcess {
     return server;
   }
 
-  /** Starts again on the same data, on a new port. */
+  /** Starts again on the same data; on a new port unless one was named. */
   restart(): Promise<ServerProcess> {
     return ServerProcess.start({ ...this.options, dir: this.dir });
   }
