@@ -3,7 +3,7 @@ import { HttpListener, type ListenOptions, type ServerTools } from '../api/http/
 import { isSocketPath } from '../config/checks.ts';
 import type { Listener } from '../config/config.ts';
 import { CommandFailed } from './arguments.ts';
-import { type CertificateUser, readCertificate } from './service/certificates.ts';
+import { type CertificateUser, readCertificates } from './service/certificates.ts';
 
 /** Opens every listener of the configuration, or none: throws `CommandFailed` that names the address. */
 export async function openListeners(listeners: readonly Listener[], tools: ServerTools): Promise<HttpListener[]> {
@@ -34,18 +34,23 @@ async function openListener(listener: Listener, tools: ServerTools): Promise<Htt
   return opened;
 }
 
-function tlsOf({ tls, tlsCert, tlsKey }: Listener): Pick<ListenOptions, 'tls'> {
-  if (tls !== 'files' || tlsCert === undefined || tlsKey === undefined) return {};
-  return { tls: readCertificate(tlsCert, tlsKey) };
+function tlsOf(listener: Listener): Pick<ListenOptions, 'tls'> {
+  const files = certificateFiles(listener);
+  return files ? { tls: readCertificates(files) } : {};
 }
 
-/** Those of the opened listeners that have their certificate from files. */
+function certificateFiles({ tls, tlsCert, tlsKey, certificates }: Listener): CertificateUser['files'] | undefined {
+  if (tls !== 'files' || tlsCert === undefined || tlsKey === undefined) return undefined;
+  return [{ cert: tlsCert, key: tlsKey }, ...certificates];
+}
+
+/** Those of the opened listeners that have their certificates from files. */
 export function certificateUsers(open: readonly HttpListener[], listeners: readonly Listener[]): CertificateUser[] {
   return listeners.flatMap((listener, index) => {
-    const { tls, tlsCert: certFile, tlsKey: keyFile } = listener;
-    if (tls !== 'files' || certFile === undefined || keyFile === undefined) return [];
-    const use: CertificateUser['use'] = (certificate) => open[index]?.useCertificate(certificate);
-    return [{ place: placeOf(listener), certFile, keyFile, use }];
+    const files = certificateFiles(listener);
+    if (!files) return [];
+    const use: CertificateUser['use'] = (certificates) => open[index]?.useCertificates(certificates);
+    return [{ place: placeOf(listener), files, use }];
   });
 }
 

@@ -30,10 +30,18 @@ export function checkTogether(config: Config, report: Report, unreadable: Unread
 
 function filesIn(config: Config): [KeyPath, string | undefined][] {
   return [
-    ...config.listen.flatMap(({ tls, tlsCert, tlsKey }, index): [KeyPath, string | undefined][] => [
-      [['listen', index, 'tls_cert'], tls === 'files' ? tlsCert : undefined],
-      [['listen', index, 'tls_key'], tls === 'files' ? tlsKey : undefined],
-    ]),
+    ...config.listen.flatMap(({ tls, tlsCert, tlsKey, certificates }, index): [KeyPath, string | undefined][] =>
+      tls !== 'files'
+        ? []
+        : [
+            [['listen', index, 'tls_cert'], tlsCert],
+            [['listen', index, 'tls_key'], tlsKey],
+            ...certificates.flatMap(({ cert, key }, which): [KeyPath, string][] => [
+              [['listen', index, 'certificates', which, 'cert'], cert],
+              [['listen', index, 'certificates', which, 'key'], key],
+            ]),
+          ],
+    ),
     ...config.federation.customCaFiles.map((file, index): [KeyPath, string] => [
       ['federation', 'custom_ca_files', index],
       file,

@@ -71,14 +71,23 @@ function exampleTable(lines: string[], shape: Shape, path: string): void {
     const doc = wrapped(member.doc + notYet(member.since), '# ');
     const list = member.node === 'field' ? shapeOfList(member) : undefined;
     if (list) {
-      lines.push(...doc, `# [[${inner}]]`);
-      for (const [name, field] of parts(list).fields) lines.push(...exampleField(name, field, '# '));
-      lines.push('');
+      exampleList(lines, list, { path: inner, doc });
     } else if (member.node === 'table') {
       const hasFields = parts(member.shape).fields.length > 0;
       if (hasFields) lines.push(...doc, `[${inner}]`, '');
       exampleTable(lines, member.shape, inner);
     }
+  }
+}
+
+function exampleList(lines: string[], list: Shape, { path, doc }: { path: string; doc: readonly string[] }): void {
+  const { fields, tables } = parts(list);
+  lines.push(...doc, `# [[${path}]]`);
+  for (const [name, field] of fields) lines.push(...exampleField(name, field, '# '));
+  lines.push('');
+  for (const [name, member] of tables) {
+    const inner = member.node === 'field' ? shapeOfList(member) : undefined;
+    if (inner) exampleList(lines, inner, { path: `${path}.${name}`, doc: wrapped(member.doc, '# ') });
   }
 }
 
@@ -116,13 +125,28 @@ function guideTable(lines: string[], shape: Shape, path: readonly string[], sinc
     const memberSince = member.since ?? since;
     const list = member.node === 'field' ? shapeOfList(member) : undefined;
     if (list) {
-      lines.push(`## \`[[${here.join('.')}]]\`${mark(memberSince)}`, '', `${member.doc} (\`${variableOf(here)}\`)`, '');
-      for (const [name, field] of parts(list).fields) lines.push(...guideField([name], field, memberSince, false), '');
+      guideList(lines, list, { path: here, doc: `${member.doc} (\`${variableOf(here)}\`)`, since: memberSince });
     } else if (member.node === 'table') {
       const hasFields = parts(member.shape).fields.length > 0;
       if (hasFields) lines.push(`## \`[${here.join('.')}]\`${mark(memberSince)}`, '', member.doc, '');
       guideTable(lines, member.shape, here, memberSince);
     }
+  }
+}
+
+interface ListHead {
+  readonly path: readonly string[];
+  readonly doc: string;
+  readonly since: string | undefined;
+}
+
+function guideList(lines: string[], list: Shape, { path, doc, since }: ListHead): void {
+  const { fields, tables } = parts(list);
+  lines.push(`## \`[[${path.join('.')}]]\`${mark(since)}`, '', doc, '');
+  for (const [name, field] of fields) lines.push(...guideField([name], field, since, false), '');
+  for (const [name, member] of tables) {
+    const inner = member.node === 'field' ? shapeOfList(member) : undefined;
+    if (inner) guideList(lines, inner, { path: [...path, name], doc: member.doc, since });
   }
 }
 

@@ -1,3 +1,4 @@
+import type * as Http2 from 'node:http2';
 import type * as Https from 'node:https';
 import type * as Tls from 'node:tls';
 
@@ -15,4 +16,9 @@ export function nodeHttps(): typeof Https {
 /** node:tls, loaded when first asked for. */
 export function nodeTls(): typeof Tls {
   return process.getBuiltinModule('node:tls');
+}
+
+/** node:http2, loaded when first asked for: only listeners that speak TLS themselves need it. */
+export function nodeHttp2(): typeof Http2 {
+  return process.getBuiltinModule('node:http2');
 }

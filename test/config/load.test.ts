@@ -52,6 +52,7 @@ describe('loadConfig', () => {
         tls: 'off',
         tlsCert: undefined,
         tlsKey: undefined,
+        certificates: [],
         serves: ['client', 'federation', 'admin'],
       },
     ]);
@@ -72,6 +73,9 @@ tls      = "files"
 tls_cert = "cert.pem"
 tls_key  = "/keys/key.pem"
 serves   = ["federation"]
+[[listen.certificates]]
+cert = "other.pem"
+key  = "/k"
 [registration]
 mode = "open"
 shared_secret = "s"
@@ -105,12 +109,19 @@ max_join_minutes = 5
 budget_mb = 300
 `,
       {},
-      { '/etc/hearth/cert.pem': '', '/keys/key.pem': '', '/etc/hearth/ca.pem': '' },
+      {
+        '/etc/hearth/cert.pem': '',
+        '/keys/key.pem': '',
+        '/etc/hearth/other.pem': '',
+        '/k': '',
+        '/etc/hearth/ca.pem': '',
+      },
     );
     assert.equal(config.publicUrl, 'https://matrix.example.org');
     assert.equal(config.listen[0]?.address, '/run/hearth.sock');
     assert.equal(config.listen[1]?.tlsCert, '/etc/hearth/cert.pem');
     assert.deepEqual(config.listen[1]?.serves, ['federation']);
+    assert.deepEqual(config.listen[1]?.certificates, [{ cert: '/etc/hearth/other.pem', key: '/k' }]);
     assert.deepEqual(config.federation.customCaFiles, ['/etc/hearth/ca.pem']);
     assert.deepEqual([...config.federation.resolve], [['hs2.test', '127.0.0.1:18448']]);
     assert.equal(config.federation.retryMax, 172_800_000);

@@ -24,7 +24,7 @@ async function freePort(): Promise<number> {
 async function open(name: string, port: number, ca: ThrowAwayCa, federation: Readonly<Record<string, unknown>>) {
   const world = await World.open({ server_name: name, federation }, { transport: undefined as never });
   const { app, clients } = world.hs;
-  const tls = await ca.issue(name);
+  const tls = [await ca.issue(name)] as const;
   const listener = await HttpListener.listen(
     { address: ownLoopback, port, serves: ['federation'], tls },
     { app, clients, clock: world.clock, log: silentLog },

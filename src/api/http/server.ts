@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
-import type { Server as TlsServer } from 'node:https';
+import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { MatrixError } from '../../protocol/errors.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -7,15 +8,14 @@ import type { Log } from '../../util/log.ts';
 import { createServer } from '../../util/node-http.ts';
 import type { App } from '../app.ts';
 import type { ClientAddress } from './client-address.ts';
+import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
 import { errorReply } from './reply.ts';
 import { send } from './send.ts';
-import type { HttpCall, Interface } from './types.ts';
+import { type Certificate, createTlsServer, type TlsDoor } from './tls.ts';
+import type { Interface } from './types.ts';
 
-/** Certificate chain and key in PEM form. */
-export interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-}
+/** At least one; the first is shown to who asks for a name that none is for. */
+export type ListenerCertificates = readonly [Certificate, ...Certificate[]];
 
 export interface ListenOptions {
   /** An IP address or host name, or the absolute path of a unix socket. */
@@ -23,8 +23,10 @@ export interface ListenOptions {
   /** 0 lets the system choose; not used with a unix socket. */
   readonly port: number;
   readonly serves: readonly Interface[];
-  /** With it the listener speaks TLS, with this certificate for whatever name is asked for. */
-  readonly tls?: Certificate;
+  /** With them the listener speaks TLS, and HTTP/2 with those who can. */
+  readonly tls?: ListenerCertificates;
+  /** How long a connection over HTTP/2 on which nothing moves is kept; 75 seconds unless given. */
+  readonly idleTimeout?: number;
 }
 
 export interface ServerTools {
@@ -34,13 +36,17 @@ export interface ServerTools {
   readonly log: Log;
 }
 
+/** How long a request may take to come. A large upload over a slow line takes its time. */
+const requestTimeout = millis(30 * 60_000);
+
+/** How long a connection may lie idle: longer than the proxies in front keep their side open, so that it is they who close. */
+const idleFor = 75_000;
+
 const limits: ServerOptions = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 30_000,
-  // A large upload over a slow line takes its time.
-  requestTimeout: 30 * 60_000,
-  // Longer than the proxies in front keep their side open, so that it is they who close.
-  keepAliveTimeout: 75_000,
+  requestTimeout,
+  keepAliveTimeout: idleFor,
   connectionsCheckingInterval: 15_000,
   // Answers are written in one piece where they can be; nothing is gained by waiting for more.
   noDelay: true,
@@ -49,46 +55,51 @@ const limits: ServerOptions = {
 /** More than a small board can serve; beyond it new connections are closed at once. */
 const maxConnections = 2000;
 
+/** Requests over HTTP/2 that are open at one time on a listener; further ones are refused, and clients try again. */
+const maxOpenStreams = 2000;
+const refused = 7;
+
 /** After this many requests a connection is closed, so that no client leans on one process part for ever. */
 const maxRequestsPerConnection = 100_000;
 
 /** On stop, how long requests that are being answered may take. */
 const grace = millis(5000);
 
-/** What is left of a body that was refused is read and dropped up to this size; beyond it the connection is closed. */
-const dropAtMost = 1024 * 1024;
-
 /** One listening address. */
 export class HttpListener {
-  readonly #server: Server;
-  readonly #tls: TlsServer | undefined;
+  readonly #server: Server | Http2SecureServer;
+  readonly #tls: TlsDoor | undefined;
   readonly #tools: ServerTools;
   readonly #serves: ReadonlySet<Interface>;
-  /** Grows with connections, which are limited. */
+  /** Bounded by connections and by `maxOpenStreams`. */
   readonly #open = new Set<Exchange>();
+  readonly #sockets = new Set<Socket>();
 
-  private constructor(server: Server | TlsServer, serves: readonly Interface[], tools: ServerTools) {
+  private constructor({ serves, tls, idleTimeout = idleFor }: ListenOptions, tools: ServerTools) {
+    this.#tls = tls && createTlsServer(tls, limits);
+    const server = this.#tls?.server ?? createServer(limits);
     this.#server = server;
-    this.#tls = 'setSecureContext' in server ? server : undefined;
     this.#serves = new Set(serves);
     this.#tools = tools;
     server.maxConnections = maxConnections;
-    server.maxRequestsPerSocket = maxRequestsPerConnection;
-    server.on('request', (request, response) => void this.#answer(request, response));
-    server.on('clientError', (error, socket) => {
+    Object.assign(server, { maxRequestsPerSocket: maxRequestsPerConnection });
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#request(request, response));
+    server.on('clientError', (error: Error, socket: Socket) => {
       tools.log.debug('http.client_error', { cause: error });
       const status = statusOf(error);
       if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     });
+    if (this.#tls) this.#takeStreams(this.#tls.server, idleTimeout);
   }
 
   /** Listens; rejects if the address cannot be had. */
   static async listen(options: ListenOptions, tools: ServerTools): Promise<HttpListener> {
-    // node:https costs 4 MB, which most boards behind a proxy never need.
-    const server = options.tls
-      ? (await import('node:https')).createServer({ ...limits, ...options.tls })
-      : createServer(limits);
-    const listener = new HttpListener(server, options.serves, tools);
+    const listener = new HttpListener(options, tools);
+    const server = listener.#server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       const place = options.address.startsWith('/')
@@ -99,7 +110,7 @@ export class HttpListener {
         resolve();
       });
     });
-    server.on('error', (error) => tools.log.error('http.listener', { cause: error }));
+    server.on('error', (error: Error) => tools.log.error('http.listener', { cause: error }));
     return listener;
   }
 
@@ -109,53 +120,94 @@ export class HttpListener {
     return typeof address === 'object' ? address?.port : undefined;
   }
 
-  /** Uses another certificate for new connections. Throws if key and certificate do not go together. */
-  useCertificate(certificate: Certificate): void {
+  /** Uses other certificates for new connections. Throws if a key does not go with its certificate. */
+  useCertificates(certificates: ListenerCertificates): void {
     if (this.#tls === undefined) throw new Error('this listener does not speak TLS');
-    this.#tls.setSecureContext({ ...certificate });
+    this.#tls.use(certificates);
   }
 
   /** Takes no more connections, lets waiting requests end at once and gives the others a few seconds. */
   async close(): Promise<void> {
+    // Clients that speak HTTP/2 are told to bring nothing more here.
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const exchange of this.#open) exchange.abort();
-    this.#server.closeIdleConnections();
-    const cancel = this.#tools.clock.after(grace, () => this.#server.closeAllConnections());
+    if ('closeIdleConnections' in this.#server) this.#server.closeIdleConnections();
+    const cancel = this.#tools.clock.after(grace, () => {
+      for (const socket of this.#sockets) socket.destroy();
+    });
     await closed;
     cancel();
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = new Exchange(request, this.#tools.clients.of(request.socket.remoteAddress, request.headers));
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const ip = this.#tools.clients.of(request.socket.remoteAddress, request.headers);
+    void this.#answer(new Http1Exchange(request, response, ip, (exchange) => this.#open.delete(exchange)));
+  }
+
+  #takeStreams(server: Http2SecureServer, idleTimeout: number): void {
+    // Listening to requests has made Node dress streams up as requests, which end in other ways than they do.
+    server.removeAllListeners('stream');
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.#stream(stream, headers));
+    server.on('session', (session: ServerHttp2Session) => {
+      session.setTimeout(idleTimeout, () => this.#idle(session));
+    });
+    server.on('sessionError', (error: Error) => this.#tools.log.debug('http.client_error', { cause: error }));
+  }
+
+  #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    stream.on('error', (error: Error) => this.#tools.log.debug('http.client_error', { cause: error }));
+    if (this.#open.size >= maxOpenStreams) {
+      stream.close(refused);
+      return;
+    }
+    const { clients, clock } = this.#tools;
+    const ip = clients.of(stream.session?.socket.remoteAddress, headers);
+    const exchange = new Http2Exchange(stream, { headers, ip }, () => {
+      this.#open.delete(exchange);
+      tooSlow();
+    });
+    const tooSlow = stream.endAfterHeaders ? () => {} : clock.after(requestTimeout, () => exchange.cut());
+    stream.once('end', tooSlow);
+    void this.#answer(exchange);
+  }
+
+  /** Nothing has moved on a connection for long: what waits for the client is given up, and so is one with no requests. */
+  #idle(session: ServerHttp2Session): void {
+    let waiting = 0;
+    for (const exchange of this.#open) {
+      if (!(exchange instanceof Http2Exchange) || exchange.stream.session !== session) continue;
+      if (exchange.isClientsTurn) exchange.cut();
+      else waiting++;
+    }
+    if (waiting === 0) session.close();
+  }
+
+  async #answer(exchange: Exchange): Promise<void> {
     this.#open.add(exchange);
     // A connection that is still open may bring another request after `close`: it is answered, but waits for nothing.
     if (!this.#server.listening) exchange.abort();
-    response.once('close', () => {
-      this.#open.delete(exchange);
-      if (!response.writableFinished) exchange.abort();
-    });
     try {
       const answer = await this.#tools.app.handle(exchange, this.#serves);
-      if (response.destroyed) return;
-      if (!this.#server.listening || hasMuchLeft(request)) response.setHeader('Connection', 'close');
-      await send(response, answer, request.method !== 'HEAD');
+      if (exchange.isGone) return;
+      exchange.begin(!this.#server.listening);
+      await send(exchange, answer, exchange.method !== 'HEAD');
     } catch (error) {
-      this.#breakOff(error, request, response);
+      this.#breakOff(error, exchange);
     }
   }
 
   /** The body of an answer failed. Once part of it is out, only a cut connection can tell the client. */
-  #breakOff(error: unknown, request: IncomingMessage, response: ServerResponse): void {
-    const path = request.url?.split('?')[0];
-    this.#tools.log.error('http.body', { method: request.method, path, cause: error });
-    if (response.headersSent) {
-      response.destroy();
+  #breakOff(error: unknown, exchange: Exchange): void {
+    const path = exchange.url.split('?')[0];
+    this.#tools.log.error('http.body', { method: exchange.method, path, cause: error });
+    if (exchange.headSent) {
+      exchange.cut();
       return;
     }
     const known = error instanceof MatrixError ? error : new MatrixError(500, 'M_UNKNOWN', 'Internal server error');
-    const answer = errorReply(known);
-    response.writeHead(answer.status, answer.headers);
-    response.end(answer.body);
+    const { status, headers, body } = errorReply(known);
+    exchange.head(status, headers);
+    exchange.end(body as string);
   }
 }
 
@@ -164,48 +216,4 @@ function statusOf(error: Error): string {
   const code = 'code' in error ? error.code : undefined;
   if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
-}
-
-/** True if so much of the body is still to come that it is cheaper to hang up. */
-function hasMuchLeft(request: IncomingMessage): boolean {
-  if (request.complete) return false;
-  const declared = request.headers['content-length'];
-  return declared === undefined ? request.headers['transfer-encoding'] !== undefined : Number(declared) > dropAtMost;
-}
-
-class Exchange implements HttpCall {
-  readonly stream: IncomingMessage;
-  readonly ip: string;
-  #controller: AbortController | undefined;
-  #aborted = false;
-
-  constructor(request: IncomingMessage, ip: string) {
-    this.stream = request;
-    this.ip = ip;
-  }
-
-  get method(): string {
-    return this.stream.method ?? 'GET';
-  }
-
-  get url(): string {
-    return this.stream.url ?? '/';
-  }
-
-  get headers() {
-    return this.stream.headers;
-  }
-
-  get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort();
-    }
-    return this.#controller.signal;
-  }
-
-  abort(): void {
-    this.#aborted = true;
-    this.#controller?.abort();
-  }
 }

@@ -1,24 +1,33 @@
 import { readFileSync } from 'node:fs';
-import type { Certificate } from '../../api/http/server.ts';
+import type { ListenerCertificates } from '../../api/http/server.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
 
-/** A listener whose certificate lies in files. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A listener whose certificates lie in files. */
 export interface CertificateUser {
   readonly place: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** Throws if the two do not go together. */
-  readonly use: (certificate: Certificate) => void;
+  readonly files: readonly [CertificateFiles, ...CertificateFiles[]];
+  /** Throws if a key does not go with its certificate. */
+  readonly use: (certificates: ListenerCertificates) => void;
 }
 
 /** Files are small and are read through links, which watching would miss: renewing programs swap links. */
 const interval = millis(60_000);
 
-/** Reads a certificate; throws if one of the files cannot be read. */
-export function readCertificate(certFile: string, keyFile: string): Certificate {
-  return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+/** Reads certificates; throws if one of the files cannot be read. */
+export function readCertificates(files: CertificateUser['files']): ListenerCertificates {
+  const [first, ...others] = files;
+  return [readPair(first), ...others.map(readPair)];
+}
+
+function readPair({ cert, key }: CertificateFiles) {
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 }
 
 /** Looks once a minute whether certificates have been renewed, and has their listeners use them for new connections. */
@@ -26,7 +35,7 @@ export class Certificates {
   readonly #users: readonly CertificateUser[];
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #inUse = new Map<CertificateUser, Certificate>();
+  readonly #inUse = new Map<CertificateUser, ListenerCertificates>();
   #cancel: Cancel = () => {};
 
   /** The listeners use at this moment what is in their files. */
@@ -34,7 +43,7 @@ export class Certificates {
     this.#users = users;
     this.#clock = clock;
     this.#log = log;
-    for (const user of users) this.#inUse.set(user, readCertificate(user.certFile, user.keyFile));
+    for (const user of users) this.#inUse.set(user, readCertificates(user.files));
     this.#wait();
   }
 
@@ -48,17 +57,22 @@ export class Certificates {
   }
 
   #checkOne(user: CertificateUser): void {
-    const { place, certFile, keyFile } = user;
+    const { place, files } = user;
     try {
-      const found = readCertificate(certFile, keyFile);
+      const found = readCertificates(files);
       const used = this.#inUse.get(user);
-      if (found.cert === used?.cert && found.key === used.key) return;
+      const renewed = files.filter((_, i) => found[i]?.cert !== used?.[i]?.cert || found[i]?.key !== used?.[i]?.key);
+      if (renewed.length === 0) return;
       user.use(found);
       this.#inUse.set(user, found);
-      this.#log.info('tls.certificate_renewed', { place, certFile });
+      this.#log.info('tls.certificate_renewed', { place, certFiles: renewed.map(({ cert }) => cert) });
     } catch (error) {
       // Half of a pair may have been renewed just now: the next look finds the other half.
-      this.#log.warn('tls.certificate_not_usable', { place, certFile, cause: error });
+      this.#log.warn('tls.certificate_not_usable', {
+        place,
+        certFiles: files.map(({ cert }) => cert),
+        cause: error,
+      });
     }
   }
 

@@ -5,6 +5,11 @@ import { hostAndPort, ipRange, listenAddress, serverGlob, serverName } from './v
 
 const later = { since: 'later' } as const;
 
+const certificateShape = {
+  cert: required(path, 'The certificate chain in PEM form.', { example: '/etc/hearth/other.cert.pem' }),
+  key: required(path, 'Its private key in PEM form.', { example: '/etc/hearth/other.key.pem' }),
+} as const;
+
 export const listenerShape = {
   address: preset(listenAddress, '127.0.0.1', 'Where to listen: an IP address, or the absolute path of a unix socket.'),
   port: preset(whole(0, 65_535), 8008, 'The TCP port; 0 lets the system choose. Not used with a unix socket.'),
@@ -17,6 +22,11 @@ export const listenerShape = {
     example: '/etc/hearth/cert.pem',
   }),
   tls_key: optional(path, 'The private key in PEM form, for `tls = "files"`.', { example: '/etc/hearth/key.pem' }),
+  certificates: preset(
+    tableList('an array of tables, written as [[listen.certificates]]', certificateShape),
+    [],
+    'Further certificates for `tls = "files"`: the first that is for the name which a client asks for is shown, else the one of `tls_cert`.',
+  ),
   serves: preset(
     list(oneOf('client', 'federation', 'admin')),
     ['client', 'federation', 'admin'],
