@@ -1,3 +1,4 @@
+import { RoomCosts } from './admin/room-costs.ts';
 import { ServerBackups } from './admin/server-backups.ts';
 import type { AdminServices } from './admin/services.ts';
 import { type App, createApp } from './api/app.ts';
@@ -6,6 +7,7 @@ import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import type { Services } from './api/services.ts';
 import { wellKnownEndpoints } from './api/well-known/endpoints.ts';
+import { adminContact } from './config/admin-contact.ts';
 import type { Config } from './config/config.ts';
 import { configFileText } from './config/render.ts';
 import { createDirectory } from './directory/create-directory.ts';
@@ -39,11 +41,11 @@ import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
 import { createSearch } from './search/create-search.ts';
 import { DatabaseMeter } from './store/database-sizes.ts';
-import { Database } from './store/db.ts';
+import type { Database } from './store/db.ts';
 import { SpoolFolder } from './store/spool/spool-folder.ts';
-import { type Stores } from './store/stores.ts';
+import type { Stores } from './store/stores.ts';
 import { Sweep } from './store/sweep.ts';
-import { Streams } from './streams/streams.ts';
+import type { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
 import type { DeviceObserver } from './users/devices.ts';
 import { RemoteProfiles } from './users/remote-profiles.ts';
@@ -89,6 +91,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     ...base,
     people,
     settings: config.rooms,
+    limitSettings: config.limits.room,
+    adminContact: adminContact(config),
     observers,
     spools: new SpoolFolder(config.dataDir),
     receiver: () => receiving.receiver,
@@ -231,6 +235,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       signingKeys,
       database: new DatabaseMeter(db),
       backups,
+      roomCosts: new RoomCosts({ rooms }),
     },
     services,
     db,

@@ -1,31 +1,16 @@
 import * as v from 'valibot';
 import { MatrixError } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
-import { localpartOf, newUserId, parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import { localpartOf, newUserId, parseUserId } from '../protocol/ids/user-id.ts';
 import type { Report } from '../rooms/reports.ts';
 import type { AccountSummary } from '../users/accounts.ts';
 import type { RegistrationTokenInfo } from '../users/registration-tokens.ts';
 import { millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
+import { type Operation, operation } from './operation.ts';
+import { roomOperations } from './room-operations.ts';
 import type { AdminServices, SigningKeyInfo } from './services.ts';
-
-/**
- * Everything that `hearth <command>` can do to a server, by name. The running server answers these on `admin.sock`; with
- * no server running the command runs them itself: one table, so that the two can never differ. Wire names are
- * snake_case, times milliseconds since 1970.
- */
-interface Operation<Input, Output> {
-  readonly input: v.GenericSchema<unknown, Input>;
-  /** Throws `AdminError` for what the admin should read, anything else is a bug. */
-  run(services: AdminServices, input: Input): Output | Promise<Output>;
-}
-
-function operation<Input, Output>(
-  input: v.GenericSchema<unknown, Input>,
-  run: (services: AdminServices, input: Input) => Output | Promise<Output>,
-): Operation<Input, Output> {
-  return { input, run };
-}
+import { userIdOf } from './user-names.ts';
 
 const pageSize = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
 const reportId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -35,7 +20,14 @@ const tokenText = v.pipe(
   v.regex(/^[A-Za-z0-9._~-]{1,64}$/, 'a token has 1 to 64 letters, digits and the signs . _ ~ -'),
 );
 
+/**
+ * Everything that `hearth <command>` can do to a server, by name. The running server answers these on `admin.sock`; with
+ * no server running the command runs them itself: one table, so that the two can never differ. Wire names are
+ * snake_case, times milliseconds since 1970.
+ */
 export const operations = {
+  ...roomOperations,
+
   'user/add': operation(
     v.strictObject({ user: v.string(), password: passwordText, admin: v.optional(v.boolean(), false) }),
     async ({ accounts, serverName }, input) => {
@@ -164,16 +156,6 @@ export async function runOperation(services: AdminServices, name: OperationName,
     if (error instanceof MatrixError && error.status < 500) throw new AdminError('refused', error.message);
     throw error;
   }
-}
-
-/** Takes `alice`, `@alice` and `@alice:example.org`. */
-function userIdOf(text: string, serverName: ServerName): UserId {
-  const full = text.includes(':') ? text : `@${text.replace(/^@/, '')}:${serverName}`;
-  const userId = parseUserId(full);
-  if (userId === undefined) throw new AdminError('bad_input', `"${text}" is not a user name`);
-  if (serverOf(userId) !== serverName)
-    throw new AdminError('bad_input', `${userId} is not of this server (${serverName})`);
-  return userId;
 }
 
 function newAccountId(text: string, serverName: ServerName): UserId {

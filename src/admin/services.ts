@@ -4,6 +4,7 @@ import type { DatabaseSizes } from '../store/database-sizes.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { RegistrationTokens } from '../users/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
+import type { RoomCosts } from './room-costs.ts';
 import type { ServerBackups } from './server-backups.ts';
 
 /** What the admin operations ask of accounts. */
@@ -41,4 +42,5 @@ export interface AdminServices {
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
   readonly backups: Pick<ServerBackups, 'make'>;
+  readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions'>;
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { measureBoard } from '../config/board.ts';
+import { diskMegabytes, measureBoard } from '../config/board.ts';
 import { type LoadResult, loadConfig } from '../config/load.ts';
 import { describeProblem, type Problem } from '../config/problems.ts';
 import { CommandFailed } from './arguments.ts';
@@ -20,14 +20,19 @@ export function readConfiguration(
   file: string | undefined,
   fallback: Readonly<Record<string, unknown>> = {},
 ): LoadResult {
-  return loadConfig({
-    file,
-    env: process.env,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    folder: process.cwd(),
-    board: measureBoard(),
-    fallback,
-  });
+  const board = measureBoard();
+  const load = (diskMb: number | undefined) =>
+    loadConfig({
+      file,
+      env: process.env,
+      readFile: (path) => readFileSync(path, 'utf8'),
+      folder: process.cwd(),
+      board: { ...board, diskMb },
+      fallback,
+    });
+  const first = load(undefined);
+  // Where the data are has to be known before the size of the disk can be.
+  return first.ok ? load(diskMegabytes(first.config.dataDir)) : first;
 }
 
 /** The configuration; throws `CommandFailed` with everything that is wrong with it. */

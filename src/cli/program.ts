@@ -7,6 +7,7 @@ import { addDbCommands } from './commands/db.ts';
 import { addInstallCommands } from './commands/install.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addReportCommands } from './commands/report.ts';
+import { addRoomCommands } from './commands/room.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { addUserCommands } from './commands/user.ts';
@@ -41,6 +42,7 @@ function createProgram(): Command {
   addUserCommands(program);
   addTokenCommands(program);
   addReportCommands(program);
+  addRoomCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);
   addBackupCommands(program);

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import type { Board } from './definition/kinds.ts';
 
 const megabyte = 1024 * 1024;
@@ -8,6 +9,17 @@ const megabyte = 1024 * 1024;
 export function measureBoard(): Board {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY, cgroupLimit());
   return { memoryMb: Math.floor(memory / megabyte), cores: availableParallelism() };
+}
+
+/** Megabytes of the file system that a folder is on, or will be; undefined: nobody tells. */
+export function diskMegabytes(folder: string): number | undefined {
+  try {
+    const { blocks, bsize } = statfsSync(folder);
+    return blocks > 0 ? Math.floor((blocks * bsize) / megabyte) : undefined;
+  } catch {
+    const parent = dirname(folder);
+    return parent === folder ? undefined : diskMegabytes(parent);
+  }
 }
 
 /** The tightest memory.max of this process's cgroup and of those around it; Node looks only at the innermost. */

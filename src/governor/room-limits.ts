@@ -78,7 +78,8 @@ export function estimateWords(estimate: RoomEstimate): string {
   ].join(', ');
 }
 
-const about = (figure: Figure): string => (figure.sure === 'guessed' ? `about ${count(figure.value)}` : count(figure.value));
+const about = (figure: Figure): string =>
+  figure.sure === 'guessed' ? `about ${count(figure.value)}` : count(figure.value);
 
 export function minutesWords(minutes: number): string {
   if (minutes < 1) return `about ${Math.max(1, Math.round(minutes * 60))} seconds`;

@@ -41,7 +41,10 @@ export interface RoomEstimate {
 }
 
 /** Of a state event with its rows, indexes and share of the auth events, once packed; measured with long names. */
-const bytesPerStateEvent = 750;
+const bytesPerStateEvent = 730;
+/** The first few find room in pages that are there. */
+const freeStates = 20;
+const leastBytes = 4096;
 /** Rooms hold settings, and memberships of those who have left: so many more than there are members. */
 const statesPerMember = 1.25;
 const fewestStates = 8;
@@ -54,21 +57,20 @@ export function estimateRoom(facts: RoomFacts, pace: BoardPace): RoomEstimate | 
   if (toldMembers === undefined && toldStates === undefined) return undefined;
   const members = toldMembers ?? guess(Math.max(1, Math.round(((toldStates?.value ?? 0) - fewestStates) / 1.25)));
   const stateEvents = toldStates ?? guess(Math.round(members.value * statesPerMember) + fewestStates);
-  const sure = stateEvents.sure === 'guessed' ? 'guessed' : pace.from > 0 ? stateEvents.sure : 'guessed';
   const joinMs = leastJoinMs + stateEvents.value * pace.msPerStateEvent;
   return {
     members,
     servers: facts.servers ?? guess(usualServers(members.value)),
     stateEvents,
-    diskMb: { value: rounded((stateEvents.value * bytesPerStateEvent) / 1e6), sure: 'guessed' },
-    joinMinutes: { value: rounded(joinMs / 60_000), sure },
+    diskMb: guess(rounded(megabytesOf(stateEvents.value))),
+    joinMinutes: guess(rounded(joinMs / 60_000)),
     messagesPerDay: facts.messagesPerDay ?? guess(Math.round(members.value ** 0.7)),
   };
 }
 
 /** Megabytes that a room with so many events in state and auth chains takes. */
 export function megabytesOf(stateEvents: number): number {
-  return (stateEvents * bytesPerStateEvent) / 1e6;
+  return (leastBytes + Math.max(0, stateEvents - freeStates) * bytesPerStateEvent) / 1e6;
 }
 
 /** Public rooms of 40,000 members are on some 2,800 servers, rooms of ten people on half a dozen. */
@@ -93,7 +95,10 @@ export function agreedOn(told: readonly number[]): number | undefined {
 }
 
 /** The pace from past joins, the newest first, together with what is assumed of a board that has not joined any. */
-export function paceFrom(samples: readonly { readonly events: number; readonly ms: number }[], assumed: number): BoardPace {
+export function paceFrom(
+  samples: readonly { readonly events: number; readonly ms: number }[],
+  assumed: number,
+): BoardPace {
   let events = 0;
   let ms = 0;
   for (const sample of samples) {

@@ -21,6 +21,7 @@ import { RoomOpening } from './create/opening.ts';
 import { RoomHistory } from './history.ts';
 import { RoomInput } from './input.ts';
 import { KnownRooms } from './known-rooms.ts';
+import { createLimits, type Limiting } from './limits/create-limits.ts';
 import { LocalEvents } from './local-events.ts';
 import { LocalInput } from './local-input.ts';
 import { type LocalPeople, MemberRules } from './member-rules.ts';
@@ -38,10 +39,7 @@ import { RelatedEvents } from './relations/related-events.ts';
 import { RelationChecks } from './relations/relation-checks.ts';
 import { RelationIndex } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
-import { createRemote, type RemoteUses } from './remote/create-remote.ts';
-import type { Inviting } from './remote/inviting.ts';
-import type { RemoteRooms } from './remote/remote-rooms.ts';
-import type { StateTakeover } from './remote/state-takeover.ts';
+import { createRemote, type Remote, type RemoteUses } from './remote/create-remote.ts';
 import { Sending } from './send.ts';
 import { ServerAccess } from './server-access.ts';
 import { ownSignatures, verifiedSignatures } from './signatures.ts';
@@ -51,7 +49,7 @@ import { RoomUpgrades } from './upgrade/upgrade.ts';
 import { Visibility } from './visibility.ts';
 
 /** Everything about rooms that others ask for. */
-export interface Rooms {
+export interface Rooms extends Limiting, Remote {
   readonly creation: RoomCreation;
   readonly upgrades: RoomUpgrades;
   readonly sending: Sending;
@@ -77,13 +75,8 @@ export interface Rooms {
   readonly policy: PolicyCheck;
   readonly outliers: Outliers;
   readonly authJudge: AuthJudge;
-  /** What our users do about rooms through other servers. */
-  readonly remote: RemoteRooms;
-  readonly takeover: StateTakeover;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
   readonly localInput: LocalInput;
-  /** Invites users of other servers. */
-  readonly inviting: Inviting;
 }
 
 export interface RoomsUses {
@@ -96,6 +89,9 @@ export interface RoomsUses {
   readonly signer: EventSigner;
   readonly people: LocalPeople;
   readonly settings: Config['rooms'];
+  readonly limitSettings: Config['limits']['room'];
+  /** An address of whoever can make exceptions. */
+  readonly adminContact: string;
   readonly federation: Federation;
   /** Where what comes from other servers lies until it is checked. */
   readonly spools: SpoolFolder;
@@ -134,7 +130,9 @@ export function createRooms(uses: RoomsUses): Rooms {
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
   const foundation = { rooms: known, input, localInput, memberRules, authJudge, outliers, policy };
-  const { remote, inviting, takeover } = createRemote({ ...uses, ...base, ...foundation });
+  const limiting = createLimits({ ...uses, ...base });
+  const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
+  const { remote, inviting } = entrances;
   const canonicalAlias = new CanonicalAliasCheck(base);
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
@@ -156,12 +154,11 @@ export function createRooms(uses: RoomsUses): Rooms {
     input,
     serverAccess: new ServerAccess(base),
     outliers,
-    remote,
-    takeover,
     authJudge,
     localInput,
-    inviting,
     policy,
+    ...limiting,
+    ...entrances,
   };
 }
 

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 14;
+PRAGMA user_version = 15;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -311,6 +311,13 @@ CREATE TABLE history_state (
   event   INTEGER,              -- 0: absent; NULL: not known
   PRIMARY KEY (segment, key, idx)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE join_sample (
+  nid    INTEGER PRIMARY KEY AUTOINCREMENT,
+  ts     INTEGER NOT NULL,
+  events INTEGER NOT NULL,       -- entries of the state
+  ms     INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE key_backup (
   user      INTEGER NOT NULL,
@@ -706,6 +713,11 @@ CREATE TABLE room (
   room_id TEXT NOT NULL UNIQUE
 ) STRICT;
 
+CREATE TABLE room_exemption (
+  room INTEGER PRIMARY KEY,
+  ts   INTEGER NOT NULL          -- milliseconds since the epoch
+) STRICT;
+
 CREATE TABLE room_import (
   room     INTEGER PRIMARY KEY,
   line     INTEGER NOT NULL,          -- the main line to be
@@ -899,6 +911,11 @@ CREATE TABLE user (
   server    INTEGER NOT NULL,
   localpart TEXT NOT NULL,
   UNIQUE (server, localpart)
+) STRICT;
+
+CREATE TABLE user_exemption (
+  user INTEGER PRIMARY KEY,
+  ts   INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE user_word (

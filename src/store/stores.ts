@@ -20,6 +20,7 @@ import { EventStore } from './events/event-store.ts';
 import { Extremities } from './events/extremities.ts';
 import { type FederationStores, openFederationStores } from './federation/open.ts';
 import { Interning } from './interning/interning.ts';
+import { type LimitStores, openLimitStores } from './limits/open.ts';
 import { LocalUsers } from './local-users.ts';
 import { MediaStore } from './media/media-store.ts';
 import { PositionStore } from './positions.ts';
@@ -56,7 +57,7 @@ import { TokenStore } from './users/tokens.ts';
 import { UiaSessionStore } from './users/uia-sessions.ts';
 
 /** Everything that reads and writes `hearth.db`, one object per kind of thing. */
-export interface Stores extends FederationStores {
+export interface Stores extends FederationStores, LimitStores {
   readonly interning: Interning;
   readonly positions: PositionStore;
   readonly localUsers: LocalUsers;
@@ -171,5 +172,6 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
     ...openFederationStores(db),
+    ...openLimitStores(db),
   };
 }

@@ -49,6 +49,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'remote_device.user',
     'to_device_out.sender',
     'key_backup.user',
+    'user_exemption.user',
   ],
   server: [
     'user.server',
@@ -97,6 +98,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'outgoing_room.room',
     'delayed_event.room',
     'deferred_pdu.room',
+    'room_exemption.room',
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key', 'history_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],

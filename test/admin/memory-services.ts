@@ -1,4 +1,5 @@
 import type { AdminServices } from '../../src/admin/services.ts';
+import { asRoomId } from '../../src/protocol/ids/room-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import type { AccountSummary } from '../../src/users/accounts.ts';
@@ -68,6 +69,12 @@ export function memoryServices() {
             reason: 'spam',
           })),
       remove: (id) => id <= 3,
+    },
+    roomCosts: {
+      estimate: (room) => Promise.resolve({ roomId: asRoomId(room), estimate: undefined, excesses: [] }),
+      exemptRoom: (room) => Promise.resolve(asRoomId(room)),
+      exemptUser: (userId, exempt) => void log.push(`exempt ${userId}: ${exempt}`),
+      exemptions: () => ({ rooms: [], users: [] }),
     },
     signingKeys: {
       list: () => [{ keyId: 'ed25519:a', publicKey: 'abc', created: millis(5), expired: undefined }],

@@ -105,6 +105,7 @@ max_servers = 2
 max_state_events = 3
 max_disk_mb = 4
 max_join_minutes = 5
+when_outgrown = "leave"
 [memory]
 budget_mb = 300
 `,
@@ -132,6 +133,7 @@ budget_mb = 300
       maxStateEvents: 3,
       maxDiskMb: 4,
       maxJoinMinutes: 5,
+      whenOutgrown: 'leave',
     });
     assert.equal(config.memory.budgetMb, 300);
   });
@@ -173,7 +175,7 @@ describe('the environment', () => {
   ];
   for (const [variable, value, pick, expected] of cases) {
     it(`sets ${variable}=${value}, and wins over the file`, () => {
-      const toml = `${name}data_dir = "/x"\n[registration]\nmode = "open"\n[limits.room]\nmax_members = 1\n`;
+      const toml = `${name}data_dir = "/x"\n[registration]\nmode = "open"\n[smtp]\nhost = "m"\n`;
       assert.deepEqual(pick(good(toml, { [variable]: value }).config), expected);
     });
   }

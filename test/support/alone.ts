@@ -11,6 +11,15 @@ import { KeyedQueue } from '../../src/util/keyed-queue.ts';
 import { silentLog } from '../../src/util/log.ts';
 import type { Random } from '../../src/util/random.ts';
 
+const noLimits: RoomsUses['limitSettings'] = {
+  maxMembers: Number.MAX_SAFE_INTEGER,
+  maxServers: Number.MAX_SAFE_INTEGER,
+  maxStateEvents: Number.MAX_SAFE_INTEGER,
+  maxDiskMb: Number.MAX_SAFE_INTEGER,
+  maxJoinMinutes: Number.MAX_SAFE_INTEGER,
+  whenOutgrown: 'warn',
+};
+
 /** What rooms need of other servers where there are none. */
 export function alone(uses: {
   readonly db: Database;
@@ -19,7 +28,7 @@ export function alone(uses: {
   readonly random: Random;
   readonly folder: string;
   readonly key: SigningKey;
-}): Pick<RoomsUses, 'federation' | 'spools' | 'receiver' | 'log'> {
+}): Pick<RoomsUses, 'federation' | 'spools' | 'receiver' | 'log' | 'limitSettings' | 'adminContact'> {
   const federation = createFederation({
     ...uses,
     log: silentLog,
@@ -40,5 +49,12 @@ export function alone(uses: {
     transport: { send: () => Promise.reject(new Error('there are no other servers')) },
   });
   const receiver = { lanes: new KeyedQueue<never>(1), receive: () => Promise.resolve(new Map()) };
-  return { federation, spools: new SpoolFolder(uses.folder), receiver: () => receiver, log: silentLog };
+  return {
+    federation,
+    spools: new SpoolFolder(uses.folder),
+    receiver: () => receiver,
+    log: silentLog,
+    limitSettings: noLimits,
+    adminContact: 'mailto:admin@localhost',
+  };
 }

@@ -148,37 +148,43 @@ export const definition = {
   }),
 
   limits: table('Limits that keep the board alive.', {
-    room: table(
-      'What a room may cost before joining it is refused.',
-      {
-        max_members: derived(
-          whole(1, 10_000_000),
-          limitsDerived,
-          (board) => Math.min(200_000, board.memoryMb * 100),
-          'Joined members.',
-        ),
-        max_servers: derived(
-          whole(1, 1_000_000),
-          limitsDerived,
-          (board) => Math.min(20_000, board.memoryMb * 10),
-          'Servers in the room.',
-        ),
-        max_state_events: derived(
-          whole(1, 100_000_000),
-          limitsDerived,
-          (board) => Math.min(1_000_000, board.memoryMb * 400),
-          'State events, memberships included.',
-        ),
-        max_disk_mb: preset(whole(1, 10_000_000), 1024, 'Megabytes on disk.'),
-        max_join_minutes: derived(
-          whole(1, 100_000),
-          limitsDerived,
-          (board) => (board.cores > 1 ? 60 : 120),
-          'Minutes until all members are known.',
-        ),
-      },
-      later,
-    ),
+    room: table('What a room may cost before joining it is refused.', {
+      max_members: derived(
+        whole(1, 10_000_000),
+        limitsDerived,
+        (board) => Math.min(200_000, board.memoryMb * 100),
+        'Joined members.',
+      ),
+      max_servers: derived(
+        whole(1, 1_000_000),
+        limitsDerived,
+        (board) => Math.min(20_000, board.memoryMb * 10),
+        'Servers in the room.',
+      ),
+      max_state_events: derived(
+        whole(1, 100_000_000),
+        limitsDerived,
+        (board) => Math.min(1_000_000, board.memoryMb * 400),
+        'State events, memberships included.',
+      ),
+      max_disk_mb: derived(
+        whole(1, 10_000_000),
+        'a twentieth of the disk, from 128 to 4096; 1024 where its size is not known',
+        (board) => (board.diskMb === undefined ? 1024 : Math.max(128, Math.min(4096, Math.round(board.diskMb / 20)))),
+        'Megabytes on disk.',
+      ),
+      max_join_minutes: derived(
+        whole(1, 100_000),
+        limitsDerived,
+        (board) => (board.cores > 1 ? 60 : 120),
+        'Minutes until all members are known.',
+      ),
+      when_outgrown: preset(
+        oneOf('warn', 'leave'),
+        'warn',
+        'What becomes of a room that has outgrown a limit since it was joined: the admin is told of it, or all users of this server leave it as well.',
+      ),
+    }),
   }),
 
   memory: table('Memory.', {

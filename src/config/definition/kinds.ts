@@ -10,6 +10,8 @@ export interface Board {
   /** Megabytes that this process may use: the cgroup's limit, or the physical RAM. */
   readonly memoryMb: number;
   readonly cores: number;
+  /** Megabytes of the file system that holds the data; undefined: not known. */
+  readonly diskMb?: number | undefined;
 }
 
 /** Where a value stands while it is read: reports what is wrong with it, and knows the folder it was written in. */

@@ -9,6 +9,7 @@ import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import { type Spool, spoolParts } from '../../store/spool/spool.ts';
 import { millis } from '../../util/brand.ts';
+import type { EntryGuard } from '../limits/room-limits.ts';
 
 /** An answer that cannot be used, whatever its events are. The message is for the log. */
 export class BadAnswer extends Error {}
@@ -29,6 +30,8 @@ export interface SpoolingOptions {
   /** Events kept; more are refused. */
   readonly maxEvents: number;
   readonly signal: AbortSignal;
+  /** Says when it is more of a room than is allowed. */
+  readonly guard?: Pick<EntryGuard, 'check'>;
   /** An event that is not taken from the answer. */
   readonly without?: EventId;
 }
@@ -47,7 +50,7 @@ export const joinParts: Readonly<Record<string, number>> = {
 
 /**
  * Reads a large answer as it comes, and puts its events into a spool, one at a time: format and hashes are looked at,
- * signatures are not. Throws `BadAnswer` or `JsonCutError` for an answer that is none, and what the body throws.
+ * signatures are not. Throws `BadAnswer` or `JsonCutError` for an answer that is none, and what the guard throws.
  */
 export async function spoolAnswer(
   body: AsyncIterable<Buffer>,
@@ -60,6 +63,7 @@ export async function spoolAnswer(
       if (at > 0) await nextTurn();
       const slice = chunk.subarray(at, at + sliceBytes);
       spool.write(() => reader.take(slice));
+      options.guard?.check(reader.seen);
     }
   }
   return reader.end();
@@ -94,6 +98,8 @@ class AnswerReader {
   readonly #options: SpoolingOptions;
   readonly #members = new Map<string, unknown>();
   #events = 0;
+  #stateEvents = 0;
+  #joined = 0;
   #bad = 0;
 
   constructor(spool: Spool, options: SpoolingOptions) {
@@ -110,6 +116,10 @@ class AnswerReader {
       if (piece.isItem) this.#event(piece, value);
       else this.#members.set(piece.key, value);
     }
+  }
+
+  get seen() {
+    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined };
   }
 
   end(): SpooledAnswer {
@@ -130,6 +140,10 @@ class AnswerReader {
     const { pdu, eventId } = read.event;
     if (eventId === without) return;
     if (++this.#events > maxEvents) throw new BadAnswer('it has too many events');
+    if (part === spoolParts.state) {
+      this.#stateEvents++;
+      if (type === 'm.room.member' && pdu.content['membership'] === 'join') this.#joined++;
+    }
     const isFirst = this.#spool.put({
       eventId,
       part,

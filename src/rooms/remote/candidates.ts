@@ -34,15 +34,17 @@ export class Candidates {
    * In the order in which they are asked, each once: those that are named, the inviter's, those of whom the invite or the
    * answer to a knock tells, those that were in the room when we knew it, and the one that made its ID.
    */
-  of(roomId: RoomId, user: UserNid, named: readonly string[] = []): ServerName[] {
+  of(roomId: RoomId, user: UserNid | undefined, named: readonly string[] = []): ServerName[] {
     const found = new Set<ServerName>();
     const add = (text: string | undefined) => {
       const server = text === undefined || found.size >= maxCandidates ? undefined : parseServerName(text);
       if (server !== undefined && server !== this.#uses.serverName && this.#uses.mayTalkTo(server)) found.add(server);
     };
     for (const server of named) add(server);
-    add(this.inviter(roomId, user));
-    for (const server of this.#shown(roomId, user)) add(server);
+    if (user !== undefined) {
+      add(this.inviter(roomId, user));
+      for (const server of this.#shown(roomId, user)) add(server);
+    }
     for (const server of this.#residents(roomId)) add(server);
     add(serverOfRoomId(roomId));
     return [...found];

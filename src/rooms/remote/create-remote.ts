@@ -13,6 +13,7 @@ import type { Random } from '../../util/random.ts';
 import type { AuthEvents } from '../auth-events.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
+import type { RoomLimits } from '../limits/room-limits.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
 import type { PolicyCheck } from '../policy-check.ts';
@@ -46,14 +47,19 @@ export interface RemoteUses extends Stores {
   readonly authJudge: AuthJudge;
   readonly outliers: Outliers;
   readonly policy: PolicyCheck;
+  readonly limits: RoomLimits;
   /** Built on rooms, and so after them. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }
 
 export interface Remote {
+  /** What our users do about rooms through other servers. */
   readonly remote: RemoteRooms;
+  /** Invites users of other servers. */
   readonly inviting: Inviting;
   readonly takeover: StateTakeover;
+  /** Who may help into a room. */
+  readonly candidates: Candidates;
 }
 
 /** Builds what lets our users act on rooms through other servers. */
@@ -71,5 +77,6 @@ export function createRemote(given: RemoteUses): Remote {
     remote: new RemoteRooms({ ...base, candidates, joining, doorstep }),
     inviting: new Inviting(base),
     takeover,
+    candidates,
   };
 }

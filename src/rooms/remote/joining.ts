@@ -13,6 +13,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { JsonObject } from '../../util/json.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
+import type { RoomLimits } from '../limits/room-limits.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import { askInTurn, badAnswer, type Handshakes, isFailure } from './handshakes.ts';
 import { isTheirFault, type RoomEntry } from './room-entry.ts';
@@ -35,6 +36,7 @@ export interface JoiningUses {
   readonly log: Log;
   readonly handshakes: Handshakes;
   readonly entry: RoomEntry;
+  readonly limits: Pick<RoomLimits, 'guard'>;
   /** Whoever changes a room's history runs in its lane. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }
@@ -164,9 +166,10 @@ export class Joining {
     const attempt = (server: ServerName) =>
       this.#handshake(server, wish, signal, async (made, answer) => {
         const room = { nid, roomId: wish.roomId, rules: made.rules };
+        // Whatever happens from here on: there the user is in the room.
+        half = server;
         const result = await lanes.run(nid, () => this.#import(server, room, made, answer, signal));
         if (result === undefined) return badAnswer(server, 'too much waits for the room');
-        if (isFailure(result)) half = server;
         return result;
       });
     try {
@@ -199,11 +202,12 @@ export class Joining {
     answer: RemoteStream,
     signal: AbortSignal,
   ): Promise<SignedWish | RemoteFailure> {
-    const { entry, log, clock } = this.#uses;
+    const { entry, log, clock, limits } = this.#uses;
     const { roomId } = room;
     const start = clock.monotonic();
+    const guard = limits.guard(made.event.pdu.sender, room.nid, roomId);
     try {
-      await entry.enter(room, made.event, answer.body, signal);
+      await entry.enter(room, made.event, answer.body, { signal, guard });
     } catch (error) {
       if (!isTheirFault(error) && !signal.aborted) throw error;
       log.warn('rooms.join_failed', { server, roomId, cause: error });

@@ -3,6 +3,7 @@ import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
 import type { RoomNid } from '../../store/nids.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
+import type { RoomLimits } from '../limits/room-limits.ts';
 import type { MemberRules } from '../member-rules.ts';
 import type { Candidates } from './candidates.ts';
 import type { Doorstep } from './doorstep.ts';
@@ -13,6 +14,7 @@ export interface RemoteRoomsUses {
   readonly joining: Joining;
   readonly doorstep: Doorstep;
   readonly memberRules: MemberRules;
+  readonly limits: Pick<RoomLimits, 'check'>;
 }
 
 /** How somebody wants to get into a room, or out of it. */
@@ -43,16 +45,18 @@ export class RemoteRooms {
   /**
    * Lets the requester into a room that nobody of ours is in. False if somebody of ours has entered it meanwhile: then
    * it is for this server alone to let the requester in.
-   * 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, M_USER_SUSPENDED · 404 M_NOT_FOUND no server is known or knows the room
+   * 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, M_USER_SUSPENDED, M_RESOURCE_LIMIT_EXCEEDED · 404 M_NOT_FOUND no server is known or knows the room
    * · 400 M_INCOMPATIBLE_ROOM_VERSION · 502, 504 M_UNKNOWN
    */
-  join(requester: Requester, roomId: RoomId, options: RemoteOptions = {}): Promise<boolean> {
+  async join(requester: Requester, roomId: RoomId, options: RemoteOptions = {}): Promise<boolean> {
     if (requester.suspended === true) throw userSuspended();
     // Whether guests may come in is found out only inside.
     if (requester.guest) {
       throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests cannot join rooms of other servers');
     }
-    return this.#uses.joining.enter(this.#wish(requester, roomId, options));
+    const wish = this.#wish(requester, roomId, options);
+    await this.#uses.limits.check(requester.user, roomId, wish.servers);
+    return this.#uses.joining.enter(wish);
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Streams } from '../../streams/streams.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
+import type { EntryGuard } from '../limits/room-limits.ts';
 import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import { BadAnswer, joinParts, spoolAnswer } from './answer-spool.ts';
@@ -40,6 +41,17 @@ export interface RoomEntryUses {
   readonly takeover: StateTakeover;
 }
 
+interface Given {
+  readonly spool: Spool;
+  readonly guard: EntryGuard;
+}
+
+export interface EntryOptions {
+  readonly signal: AbortSignal;
+  /** Says when there is more of the room than is allowed. */
+  readonly guard: EntryGuard;
+}
+
 /** Events of one answer. The largest rooms there are have a third of a million in state and auth chains. */
 const maxEvents = 1_000_000;
 
@@ -56,10 +68,15 @@ export class RoomEntry {
 
   /**
    * In the room's lane, while none of our users is in the room. Throws `BadAnswer` or `JsonCutError` for an answer by
-   * which the room cannot be entered.
+   * which the room cannot be entered, and what the guard throws.
    * @see https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
    */
-  async enter(room: VersionedRoom, own: BuiltEvent, body: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+  async enter(
+    room: VersionedRoom,
+    own: BuiltEvent,
+    body: AsyncIterable<Buffer>,
+    { signal, guard }: EntryOptions,
+  ): Promise<void> {
     const { db, spools, takeover } = this.#uses;
     using spool = spools.create();
     const { members } = await spoolAnswer(body, spool, {
@@ -69,6 +86,7 @@ export class RoomEntry {
       members: ['event', 'members_omitted'],
       maxEvents,
       signal,
+      guard,
       without: own.eventId,
     });
     if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
@@ -77,7 +95,7 @@ export class RoomEntry {
     try {
       await takeover.store(room, begun, spool, signal);
       db.write<void>(() => this.#authorise(room, join, spool));
-      await this.#open(room, begun, join, spool);
+      await this.#open(room, begun, join, { spool, guard });
     } catch (error) {
       await takeover.discard(room.nid);
       throw error;
@@ -120,14 +138,16 @@ export class RoomEntry {
     if (!byState.allowed) throw new BadAnswer(`its state does not allow the join: ${byState.reason}`);
   }
 
-  async #open(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, spool: Spool): Promise<void> {
+  async #open(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, given: Given): Promise<void> {
+    const { spool, guard } = given;
     const { db, rooms, roomState, takeover } = this.#uses;
     const wasKnown = roomState.info(room.nid) !== undefined;
     const show = rooms.hide(room.nid);
     try {
       if (wasKnown) await this.#clearOld(begun);
-      const counts = await takeover.write(begun, spool);
+      const counts = await takeover.write(begun, spool, guard);
       await db.durable<void>(() => this.#commit(room, begun, join, counts));
+      guard.complete(counts.states);
     } finally {
       show();
     }

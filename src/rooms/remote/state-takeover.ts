@@ -11,6 +11,7 @@ import type { Spool, WaitingEvent } from '../../store/spool/spool.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Streams } from '../../streams/streams.ts';
 import type { AuthEvents } from '../auth-events.ts';
+import type { EntryGuard } from '../limits/room-limits.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
 import type { EventVerifier, KeySource } from '../receive/verify.ts';
@@ -175,8 +176,8 @@ export class StateTakeover {
     };
   }
 
-  /** Writes the state where nobody looks yet. Answers what it adds up to. */
-  async write(begun: RoomImport, spool: Spool): Promise<ImportCounts> {
+  /** Writes the state where nobody looks yet. Answers what it adds up to; throws what the guard throws. */
+  async write(begun: RoomImport, spool: Spool, guard: EntryGuard): Promise<ImportCounts> {
     const { db, events, stateImports } = this.#uses;
     const counts: ImportCounts = { joined: 0, invited: 0, knocked: 0, banned: 0, servers: 0, states: 0 };
     let after = 0;
@@ -188,6 +189,7 @@ export class StateTakeover {
       const rows = events.rows(page.map(({ event }) => event));
       const entries = rows.flatMap(({ nid, stateKey }) => (stateKey === null ? [] : [[stateKey, nid] as const]));
       db.write<void>(() => stateImports.add(begun, entries, counts));
+      guard.check({ members: counts.joined, servers: counts.servers, stateEvents: counts.states });
       await nextTurn();
     }
   }

@@ -37,6 +37,7 @@ export class ListedRoomStore {
   readonly #move;
   readonly #strike;
   readonly #heardOf;
+  readonly #members;
 
   constructor(db: Database) {
     this.#after = db.prepare<[number, string, number, number], ListedRoomRow>(
@@ -48,6 +49,9 @@ export class ListedRoomStore {
       .pluck();
     this.#servers = db
       .prepare<[string, number], ServerNid>('SELECT server FROM listed_room WHERE room_id = ? ORDER BY server LIMIT ?')
+      .pluck();
+    this.#members = db
+      .prepare<[string], number | null>('SELECT max(joined) FROM listed_room WHERE room_id = ?')
       .pluck();
     this.#put = db.prepare<[number, string, number, string, number], never>(
       'INSERT INTO listed_room (server, room_id, joined, summary, seen) VALUES (?, ?, ?, ?, ?)' +
@@ -84,6 +88,11 @@ export class ListedRoomStore {
   /** Whether the same room stands there under a server that comes earlier. */
   isListedBefore(roomId: string, server: ServerNid): boolean {
     return this.#isOther.get(roomId, server) !== undefined;
+  }
+
+  /** The most members that a server says it has. */
+  membersOf(roomId: string): number | undefined {
+    return this.#members.get(roomId) ?? undefined;
   }
 
   /** Servers that publish the room. */

@@ -56,7 +56,9 @@ export class RoomLimitStore {
     this.#dropSamples = db.prepare<[number], never>(
       'DELETE FROM join_sample WHERE nid <= (SELECT max(nid) FROM join_sample) - ?',
     );
-    this.#samples = db.prepare<[number], JoinSample>('SELECT events, ms FROM join_sample ORDER BY nid DESC LIMIT ?');
+    this.#samples = db.prepare<[number], JoinSample>(
+      'SELECT events, ms FROM join_sample WHERE nid > 0 ORDER BY nid DESC LIMIT ?',
+    );
   }
 
   isRoomExempt(room: RoomNid): boolean {

@@ -12,6 +12,7 @@ import outbox from './0011_outbox.sql' with { type: 'text' };
 import remoteMedia from './0012_remote_media.sql' with { type: 'text' };
 import receiving from './0013_receiving.sql' with { type: 'text' };
 import knownDirectory from './0014_known_directory.sql' with { type: 'text' };
+import roomLimits from './0015_room_limits.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -37,4 +38,5 @@ export const migrations: readonly Migration[] = [
   { version: 12, name: 'remote_media', sql: remoteMedia, compat: 1 },
   { version: 13, name: 'receiving', sql: receiving, compat: 1 },
   { version: 14, name: 'known_directory', sql: knownDirectory, compat: 1 },
+  { version: 15, name: 'room_limits', sql: roomLimits, compat: 1 },
 ];
