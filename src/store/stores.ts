@@ -154,10 +154,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     delayedEvents: new DelayedEventStore(db),
     accountData: new AccountDataStore(db),
     filters: new FilterStore(db),
-    roomDirectory: new RoomDirectoryStore(db),
-    listedRooms: new ListedRoomStore(db),
     messageText: new MessageTextStore(db),
-    userDirectory: new UserDirectoryStore(db),
     deviceLists: new DeviceListStore(db),
     dehydratedDevices: new DehydratedDeviceStore(db),
     deviceUpdates: new DeviceUpdateStore(db),
@@ -171,7 +168,16 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
+    ...openDirectoryStores(db),
     ...openFederationStores(db),
     ...openLimitStores(db),
+  };
+}
+
+function openDirectoryStores(db: Database): Pick<Stores, 'roomDirectory' | 'listedRooms' | 'userDirectory'> {
+  return {
+    roomDirectory: new RoomDirectoryStore(db),
+    listedRooms: new ListedRoomStore(db),
+    userDirectory: new UserDirectoryStore(db),
   };
 }
