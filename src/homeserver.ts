@@ -5,6 +5,7 @@ import { type App, createApp } from './api/app.ts';
 import { clientEndpoints } from './api/client/index.ts';
 import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
+import { RateLimits } from './api/http/rate-limits.ts';
 import type { Services } from './api/services.ts';
 import { wellKnownEndpoints } from './api/well-known/endpoints.ts';
 import { adminContact } from './config/admin-contact.ts';
@@ -18,6 +19,7 @@ import { createOutbox } from './federation/queue/create-outbox.ts';
 import type { Externals } from './homeserver/externals.ts';
 import { layFoundation } from './homeserver/foundation.ts';
 import { createGate } from './homeserver/gate.ts';
+import { Settings } from './homeserver/settings.ts';
 import { endAll } from './homeserver/shutdown.ts';
 import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
@@ -55,6 +57,7 @@ import { createUsers } from './users/users.ts';
 export interface Homeserver extends AsyncDisposable {
   readonly app: App;
   readonly clients: ClientAddress;
+  readonly settings: Settings;
   readonly admin: AdminServices;
   readonly services: Services;
   readonly db: Database;
@@ -187,9 +190,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media,
     thumbnails,
   };
+  const rateLimits = new RateLimits(config.rateLimits, clock);
+  const settings = new Settings(config, { rateLimits, policy: federation.policy });
   const app = createApp(
     [...clientEndpoints(services), ...federationEndpoints(services), ...wellKnownEndpoints(services)],
-    { gate: createGate({ config, clock, users, federation }), log: log.child('http'), random },
+    { gate: createGate({ rateLimits, clock, users, federation }), log: log.child('http'), random },
   );
 
   // What goes on by itself.
@@ -212,7 +217,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     workers,
     dataDir: config.dataDir,
     settings: config.backup,
-    configText: configFileText(config),
+    configText: () => configFileText(settings.inForce),
     signingKey: signingKeyFile,
     media: mediaServices,
   });
@@ -227,6 +232,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   return {
     app,
     clients: new ClientAddress(config.network.trustedProxies),
+    settings,
     admin: {
       serverName,
       accounts: lifecycle.accountAdministration,

@@ -23,7 +23,7 @@ export interface ServerBackupsUses {
   readonly serverName: ServerName;
   readonly settings: BackupSettings;
   /** The configuration in force as a TOML file, secrets included. */
-  readonly configText: string;
+  readonly configText: () => string;
   readonly signingKey: { text(): string };
   readonly media: { pauseDeletion(): () => void };
   readonly clock: Clock;
@@ -165,7 +165,7 @@ export class ServerBackups {
     }
     const missing = await this.#copyMedia(draft);
     draft.write('signing.key', signingKey.text());
-    draft.write('hearth.toml', configText);
+    draft.write('hearth.toml', configText());
     return { missing };
   }
 

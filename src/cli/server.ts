@@ -45,8 +45,9 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   const certificates = new Certificates(certificateUsers(listeners, config.listen), { clock: systemClock, log });
   doors.defer(() => certificates.close());
   const onHangUp = () =>
-    reload(config, {
+    reload({
       read: readAgain,
+      settings: homeserver.settings,
       log,
       setLogLevel: (level) => log.setLevel(level),
       reloadCertificates: () => certificates.check(),

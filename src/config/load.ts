@@ -2,6 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { checkTogether } from './checks.ts';
 import type { Config } from './config.ts';
+import { findCredentials } from './credentials.ts';
 import { definition } from './definition/definition.ts';
 import { camelKey, type Field, type Shape, type Since } from './definition/field.ts';
 import { type Board, invalid, type Scope } from './definition/kinds.ts';
@@ -29,14 +30,15 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly notes: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Reads file and environment, the environment winning, and reports all problems at once. */
+/** Reads file, credentials and environment, the later winning, and reports all problems at once. */
 export function loadConfig(input: LoadInput): LoadResult {
   const problems: Problem[] = [];
   const fallback = new Collector(definition, problems, false);
   fallback.table(input.fallback ?? {}, definition, defaultOrigin(input.folder));
   const file = input.file === undefined ? new Map() : readTomlFile(input.file, input, problems);
   const environment = readEnvironment(definition, input.env, input.folder, problems);
-  const entries: Entries = new Map([...fallback.entries, ...file, ...environment]);
+  const credentials = findCredentials(definition, input.env['CREDENTIALS_DIRECTORY'], input.readFile);
+  const entries: Entries = new Map([...fallback.entries, ...file, ...credentials, ...environment]);
   const reader = new Reader(entries, input, problems);
   const config = reader.table(definition, []) as unknown as Config;
   if (problems.length === 0) {

@@ -12,14 +12,20 @@ export interface PolicySettings {
 export class FederationPolicy {
   readonly #enabled: boolean;
   readonly #own: ServerName;
-  readonly #allow: TextTest | undefined;
-  readonly #deny: TextTest;
+  #allow: TextTest | undefined;
+  #deny: TextTest;
 
   constructor(settings: PolicySettings, own: ServerName) {
     this.#enabled = settings.enabled;
     this.#own = own;
-    this.#allow = settings.allow.length === 0 ? undefined : anyOf(settings.allow);
+    this.#allow = listOf(settings.allow);
     this.#deny = anyOf(settings.deny);
+  }
+
+  /** From now on these lists count. Whether other servers are talked to at all stays as it is. */
+  use({ allow, deny }: Pick<PolicySettings, 'allow' | 'deny'>): void {
+    this.#allow = listOf(allow);
+    this.#deny = anyOf(deny);
   }
 
   /** Never ourselves. A pattern counts for a name with and without its port; case does not count, as in DNS. */
@@ -31,6 +37,10 @@ export class FederationPolicy {
     const matches = (test: TextTest) => test(name) || test(bare);
     return !matches(this.#deny) && (this.#allow === undefined || matches(this.#allow));
   }
+}
+
+function listOf(patterns: readonly string[]): TextTest | undefined {
+  return patterns.length === 0 ? undefined : anyOf(patterns);
 }
 
 function anyOf(patterns: readonly string[]): TextTest {

@@ -41,6 +41,16 @@ describe('a running server', () => {
       await until(() => server.log.includes('"event":"config.needs_restart"'));
       assert.match(server.log, /"keys":\["rooms\.defaultVersion"\]/);
       assert.ok(!server.log.includes('config.reloaded'), 'lines below the new level are left out');
+
+      const limited = 'enabled = true\nrooms = { per_second = 0.001, burst = 1 }';
+      writeFileSync(file, good.replace('enabled = false', limited));
+      process.kill(server.pid, 'SIGHUP');
+      await until(() => server.log.includes('config.reloaded'));
+      assert.match(server.log, /"keys":\["log\.level","rateLimits\.enabled","rateLimits\.rooms"\]/);
+      const alice = await Person.register(server.port, 'alice');
+      await alice.createRoom();
+      await assert.rejects(alice.createRoom(), /M_LIMIT_EXCEEDED/);
+      alice.close();
     } finally {
       await server.remove();
     }

@@ -202,6 +202,16 @@ describe('secrets', () => {
   it('may stand in a file of their own, beside the config file', () => {
     assert.equal(secretOf('shared_secret_file = "secret"'), 'from a file');
   });
+  it('may be credentials of the service manager, which win over the file and lose to the environment', () => {
+    const folder = '/run/credentials/hearth.service';
+    const credentials = { CREDENTIALS_DIRECTORY: folder };
+    const given = { ...files, [`${folder}/registration.shared_secret`]: 'from systemd\n' };
+    const text = `${name}[registration]\nshared_secret = "in the file"\n`;
+    const secret = (env: Record<string, string>, all = given) => good(text, env, all).config.registration.sharedSecret;
+    assert.equal(secret(credentials), 'from systemd');
+    assert.equal(secret({ ...credentials, HEARTH_REGISTRATION_SHARED_SECRET: 'set' }), 'set');
+    assert.equal(secret(credentials, files as typeof given), 'in the file');
+  });
   it('may be named by the environment, seen from the working folder', () => {
     const env = { HEARTH_REGISTRATION_SHARED_SECRET_FILE: 'other' };
     assert.equal(secretOf('shared_secret = "in the file"', env), 'elsewhere');

@@ -29,4 +29,18 @@ describe('a server talks to', () => {
       assert.equal(policy.mayTalkTo(asServerName(server)), may);
     });
   }
+
+  it('those of new lists once they are taken over', () => {
+    const policy = new FederationPolicy({ enabled: true, allow: [], deny: ['b.test'] }, asServerName('a.test'));
+    policy.use({ allow: [], deny: ['c.test'] });
+    assert.deepEqual(
+      [policy.mayTalkTo(asServerName('b.test')), policy.mayTalkTo(asServerName('c.test'))],
+      [true, false],
+    );
+    policy.use({ allow: ['d.test'], deny: [] });
+    assert.deepEqual(
+      [policy.mayTalkTo(asServerName('b.test')), policy.mayTalkTo(asServerName('d.test'))],
+      [false, true],
+    );
+  });
 });

@@ -50,7 +50,7 @@ interface Bucket {
  * forgets. What is refused is not counted, so whoever waits as long as told is let in.
  */
 export class RateLimits {
-  readonly #settings: RateLimitSettings;
+  #settings: RateLimitSettings;
   readonly #clock: Clock;
   readonly #strangers = new Counters(maxCounted);
   readonly #known = new Counters(maxCounted);
@@ -70,6 +70,11 @@ export class RateLimits {
     for (const { table, key, limit } of buckets) wait = Math.max(wait, table.wait(key, limit, now));
     if (wait > 0) throw limitExceeded(wait);
     for (const { table, key, limit } of buckets) table.count(key, limit, now);
+  }
+
+  /** From now on these limits count; what was counted stays counted. */
+  use(settings: RateLimitSettings): void {
+    this.#settings = settings;
   }
 
   /** Counts one action of another server, whatever address it comes from. 429 M_LIMIT_EXCEEDED with the time to wait. */

@@ -7,25 +7,28 @@ import type { LogLevel } from '../../util/pino-log.ts';
 
 interface Reloadable {
   readonly read: () => LoadResult;
+  readonly settings: { readonly inForce: Config; takeOver(config: Config): void };
   readonly log: Log;
   readonly setLogLevel: (level: LogLevel) => void;
   readonly reloadCertificates: () => void;
 }
 
 /**
- * What SIGHUP asks for: reads the configuration again, takes over the log level and the certificates, and names the
- * changed keys that wait for a restart. A configuration with mistakes changes nothing.
+ * What SIGHUP asks for: reads the configuration again, takes over what a running server can, and names the changed keys
+ * that wait for a restart. A configuration with mistakes changes nothing.
  */
-export function reload(running: Config, { read, log, setLogLevel, reloadCertificates }: Reloadable): void {
+export function reload({ read, settings, log, setLogLevel, reloadCertificates }: Reloadable): void {
   const result = read();
   if (!result.ok) {
     log.error('config.reload_refused', { problems: result.problems.map(describeProblem) });
     return;
   }
+  const before = settings.inForce;
+  settings.takeOver(result.config);
   setLogLevel(result.config.log.level);
   reloadCertificates();
-  log.info('config.reloaded', { logLevel: result.config.log.level });
-  const waiting = changedKeys(running, result.config).filter((key) => key !== 'log.level');
+  log.info('config.reloaded', { keys: changedKeys(before, settings.inForce) });
+  const waiting = changedKeys(settings.inForce, result.config);
   if (waiting.length > 0) log.warn('config.needs_restart', { keys: waiting });
 }
 
