@@ -1,56 +1,127 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Person } from '../support/person.ts';
-import { Pair } from './pair.ts';
+import { bothWays, Pair, type Side } from './pair.ts';
+import { type RoomEvent, SharedRoom } from './shared-room.ts';
 
 const versions = ['6', '9', '10', '11', '12'];
 
 describe('people on Hearth and on Synapse talk to each other', () => {
   let pair: Pair;
-  let hilda: Person;
-  let sven: Person;
+  let people: Record<Side, Person>;
 
   before(async () => {
     pair = await Pair.start();
-    hilda = await pair.onHearth('hilda');
-    sven = await pair.onSynapse('sven');
+    people = { Hearth: await pair.register('Hearth', 'hilda'), Synapse: await pair.register('Synapse', 'sven') };
   });
 
   after(() => pair[Symbol.asyncDispose]());
 
-  /** The texts of a room's newest messages, newest first. */
-  async function texts(person: Person, room: string): Promise<string[]> {
-    const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/messages?dir=b&limit=50`;
-    const { chunk } = (await person.call('GET', path)) as { chunk: { type: string; content: { body: string } }[] };
-    return chunk.filter(({ type }) => type === 'm.room.message').map(({ content }) => content.body);
-  }
-
-  async function talk(room: string): Promise<void> {
-    await hilda.say(room, 'from Hearth');
-    await pair.eventually('Synapse shows the message', async () =>
-      (await texts(sven, room)).includes('from Hearth') ? true : undefined,
-    );
-    await sven.say(room, 'from Synapse');
-    await pair.eventually('Hearth shows the message', async () =>
-      (await texts(hilda, room)).includes('from Synapse') ? true : undefined,
-    );
-    assert.deepEqual((await texts(hilda, room)).slice(0, 2), ['from Synapse', 'from Hearth']);
-    assert.deepEqual((await texts(sven, room)).slice(0, 2), ['from Synapse', 'from Hearth']);
-  }
-
   for (const version of versions) {
-    it(`in a room of version ${version} on Synapse that the one on Hearth joins`, async () => {
-      const room = await sven.createRoom({ room_version: version, preset: 'public_chat' });
-      const join = `/_matrix/client/v3/join/${encodeURIComponent(room)}?via=${pair.synapse.name}`;
-      await pair.eventually('the join', () => hilda.call('POST', join, {}));
-      await talk(room);
+    for (const [there, here] of bothWays) {
+      it(`in a room of version ${version} on ${there} that the one on ${here} joins`, async () => {
+        const [host, guest] = [people[there], people[here]];
+        const room = await SharedRoom.open(pair, host, [guest], { room_version: version });
+        const hello = await host.say(room.id, 'Hello');
+        await room.has(guest, hello);
+        const answer = await guest.say(room.id, 'Hello to you');
+        await room.has(host, answer);
+        for (const person of [host, guest]) await room.reads(person, ['Hello', 'Hello to you']);
+        await room.agreed([host, guest]);
+      });
+
+      it(`and take back what they said, or what others said, in a room of version ${version} on ${there}`, async () => {
+        const [host, guest] = [people[there], people[here]];
+        const room = await SharedRoom.open(pair, host, [guest], { room_version: version });
+        for (const [author, remover, reader] of [
+          [host, host, guest],
+          [guest, guest, host],
+          [guest, host, guest],
+        ] as const) {
+          const said = await author.say(room.id, 'Nobody must read this');
+          await room.has(reader, said);
+          await room.has(remover, said);
+          const redaction = await room.redact(remover, said, 'it is a secret');
+          const emptied = await pair.eventually('the redaction', async () => {
+            const event = await room.event(reader, said);
+            return Object.keys(event.content).length === 0 ? event : undefined;
+          });
+          const because = emptied.unsigned?.['redacted_because'] as RoomEvent;
+          assert.equal(because.event_id, redaction);
+          assert.equal(because.content['reason'], 'it is a secret');
+        }
+        const said = await host.say(room.id, 'This stays');
+        await room.has(guest, said);
+        await assert.rejects(room.redact(guest, said, 'I do not like it'), /M_FORBIDDEN/);
+      });
+    }
+  }
+
+  for (const [here, there] of bothWays) {
+    it(`with topic, name, avatar and state of their own, set on ${here}`, async () => {
+      const [writer, reader] = [people[here], people[there]];
+      const room = await SharedRoom.open(pair, writer, [reader]);
+      for (const [type, key, content] of [
+        ['m.room.name', '', { name: 'Kitchen' }],
+        ['m.room.topic', '', { topic: 'Who cooks?' }],
+        ['m.room.avatar', '', { url: `mxc://${pair.names[here]}/abc` }],
+        ['org.example.shelf', 'küche/links', { jars: 3, deep: { list: [1, null, true, 'ä'] } }],
+      ] as const) {
+        const set = await room.put(writer, type, content, key);
+        await room.has(reader, set);
+        assert.deepEqual(await room.state(reader, type, key), content);
+      }
+      await room.put(writer, 'm.room.topic', { topic: 'Who washes up?' });
+      await room.shows(reader, 'm.room.topic', '', ({ topic }) => topic === 'Who washes up?');
+      await room.agreed([writer, reader]);
     });
 
-    it(`in a room of version ${version} on Hearth that the one on Synapse joins`, async () => {
-      const room = await hilda.createRoom({ room_version: version, preset: 'public_chat' });
-      const join = `/_matrix/client/v3/join/${encodeURIComponent(room)}?via=${pair.hearthName}`;
-      await pair.eventually('the join', () => sven.call('POST', join, {}));
-      await talk(room);
+    it(`with edits, reactions, replies and threads, written on ${here}`, async () => {
+      const [writer, reader] = [people[here], people[there]];
+      const room = await SharedRoom.open(pair, reader, [writer]);
+      const start = await writer.say(room.id, 'Soop');
+      await room.send(writer, 'm.room.message', {
+        msgtype: 'm.text',
+        body: '* Soup',
+        'm.new_content': { msgtype: 'm.text', body: 'Soup' },
+        'm.relates_to': { rel_type: 'm.replace', event_id: start },
+      });
+      await room.has(reader, start);
+      const like = await room.send(writer, 'm.reaction', {
+        'm.relates_to': { rel_type: 'm.annotation', event_id: start, key: '👍' },
+      });
+      const threaded = await writer.say(room.id, 'Which one?', {
+        'm.relates_to': { rel_type: 'm.thread', event_id: start },
+      });
+      await room.has(reader, threaded);
+      const reply = await reader.say(room.id, 'Tomato', {
+        'm.relates_to': { rel_type: 'm.thread', event_id: start, 'm.in_reply_to': { event_id: threaded } },
+      });
+      for (const person of [reader, writer]) {
+        await room.has(person, like);
+        await room.has(person, reply);
+        const { unsigned } = await room.event(person, start);
+        const relations = unsigned?.['m.relations'] as Record<string, Record<string, unknown>>;
+        assert.deepEqual(
+          (relations['m.replace']?.['content'] as Record<string, unknown>)['m.new_content'],
+          { msgtype: 'm.text', body: 'Soup' },
+          person.name,
+        );
+        assert.equal(relations['m.thread']?.['count'], 2);
+        assert.equal((relations['m.thread']?.['latest_event'] as RoomEvent).event_id, reply);
+        const path = `/_matrix/client/v1/rooms/${encodeURIComponent(room.id)}/relations/${encodeURIComponent(start)}/m.annotation`;
+        const { chunk } = (await person.call('GET', path)) as { chunk: RoomEvent[] };
+        assert.deepEqual(
+          chunk.map(({ event_id }) => event_id),
+          [like],
+        );
+        const threads = `/_matrix/client/v1/rooms/${encodeURIComponent(room.id)}/threads`;
+        const listed = (await person.call('GET', threads)) as { chunk: RoomEvent[] };
+        assert.deepEqual(
+          listed.chunk.map(({ event_id }) => event_id),
+          [start],
+        );
+      }
     });
   }
 });

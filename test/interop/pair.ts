@@ -4,35 +4,139 @@ import { join } from 'node:path';
 import { Person } from '../support/person.ts';
 import { freePort, ServerProcess } from '../support/server-process.ts';
 import { ThrowAwayCa } from '../support/throw-away-ca.ts';
+import { Line } from './line.ts';
 import { SynapseProcess } from './synapse-process.ts';
 
 /** How long one server may take to show what happened on the other. */
 const patience = 15_000;
 
+export type Side = 'Hearth' | 'Synapse';
+
+/** Each side as the one that acts, with the other one. */
+export const bothWays: readonly (readonly [Side, Side])[] = [
+  ['Hearth', 'Synapse'],
+  ['Synapse', 'Hearth'],
+];
+
+interface Lines {
+  /** By which clients reach Hearth, also after it was started again on another port. */
+  readonly clients: Line;
+  /** By which other servers reach each: the server's name is the line's end. */
+  readonly Hearth: Line;
+  readonly Synapse: Line;
+}
+
 /** A Hearth and a Synapse on loopback that trust each other's certificates, with as many people as a test needs. */
 export class Pair implements AsyncDisposable {
-  readonly hearth: ServerProcess;
-  readonly hearthName: string;
+  readonly names: Readonly<Record<Side, string>>;
   readonly synapse: SynapseProcess;
+  readonly #lines: Lines;
   readonly #people: Person[] = [];
+  #hearth: ServerProcess;
 
-  private constructor(hearth: ServerProcess, hearthName: string, synapse: SynapseProcess) {
-    this.hearth = hearth;
-    this.hearthName = hearthName;
+  private constructor(hearth: ServerProcess, synapse: SynapseProcess, lines: Lines) {
+    this.names = { Hearth: nameOf(lines.Hearth), Synapse: nameOf(lines.Synapse) };
+    this.#hearth = hearth;
     this.synapse = synapse;
+    this.#lines = lines;
   }
 
   static async start(): Promise<Pair> {
     const ca = await ThrowAwayCa.create();
-    const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
-    const port = await freePort();
-    const hearthName = `127.0.0.1:${port}`;
-    const { cert, key } = await ca.issue('127.0.0.1');
-    const files = { ca: join(dir, 'ca.pem'), cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') };
-    writeFileSync(files.ca, ca.cert);
-    writeFileSync(files.cert, cert);
-    writeFileSync(files.key, key);
-    const toml = `[[listen]]
+    const ports = { Hearth: await freePort(), Synapse: await freePort() };
+    const lines = { Hearth: await Line.open(ports.Hearth), Synapse: await Line.open(ports.Synapse) };
+    const hearth = await startHearth(ca, nameOf(lines.Hearth), ports.Hearth);
+    try {
+      const synapse = await SynapseProcess.start(ca, nameOf(lines.Synapse), ports.Synapse);
+      return new Pair(hearth, synapse, { ...lines, clients: await Line.open(hearth.port) });
+    } catch (error) {
+      await hearth.remove();
+      for (const line of Object.values(lines)) line.close();
+      throw error;
+    }
+  }
+
+  get hearth(): ServerProcess {
+    return this.#hearth;
+  }
+
+  /** Where clients of a server find it; stays the same over restarts. */
+  url(side: Side): string {
+    return `http://127.0.0.1:${this.#port(side)}`;
+  }
+
+  async register(side: Side, name: string): Promise<Person> {
+    const person = await Person.register(this.#port(side), name);
+    this.#people.push(person);
+    return person;
+  }
+
+  /** Neither server reaches the other. */
+  cut(): void {
+    this.#lines.Hearth.cut();
+    this.#lines.Synapse.cut();
+  }
+
+  heal(): void {
+    this.#lines.Hearth.heal();
+    this.#lines.Synapse.heal();
+  }
+
+  /** Ends a server, lets `meanwhile` happen and starts the server again on its data. */
+  async without(side: Side, meanwhile: () => Promise<void>): Promise<void> {
+    if (side === 'Synapse') {
+      await this.synapse.stop();
+      await meanwhile();
+      await this.synapse.start();
+      return;
+    }
+    await this.#hearth.stop();
+    await meanwhile();
+    this.#hearth = await this.#hearth.restart();
+    this.#lines.clients.lead(this.#hearth.port);
+  }
+
+  /** Asks again and again until there is an answer. On failure both logs are in the error. */
+  async eventually<T>(what: string, ask: () => Promise<T | undefined>, wait = patience): Promise<T> {
+    const end = performance.now() + wait;
+    let trouble: unknown;
+    while (performance.now() < end) {
+      const found = await ask().catch((error: unknown) => {
+        trouble = error;
+        return undefined;
+      });
+      if (found !== undefined) return found;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    const logs = `Hearth:\n${tail(this.#hearth.log)}\nSynapse:\n${tail(this.synapse.log)}`;
+    throw new Error(`${what} does not happen\n${logs}`, { cause: trouble });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const person of this.#people) person.close();
+    await this.#hearth.stop();
+    await this.#hearth.remove();
+    await this.synapse.remove();
+    for (const line of Object.values(this.#lines)) line.close();
+  }
+
+  #port(side: Side): number {
+    return side === 'Hearth' ? this.#lines.clients.port : this.synapse.port;
+  }
+}
+
+function nameOf(line: Line): string {
+  return `127.0.0.1:${line.port}`;
+}
+
+async function startHearth(ca: ThrowAwayCa, serverName: string, port: number): Promise<ServerProcess> {
+  const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
+  const { cert, key } = await ca.issue('127.0.0.1');
+  const files = { ca: join(dir, 'ca.pem'), cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') };
+  writeFileSync(files.ca, ca.cert);
+  writeFileSync(files.cert, cert);
+  writeFileSync(files.key, key);
+  const toml = `[[listen]]
 address = "127.0.0.1"
 port = ${port}
 tls = "files"
@@ -41,55 +145,14 @@ tls_key = ${JSON.stringify(files.key)}
 serves = ["federation"]
 [federation]
 custom_ca_files = [${JSON.stringify(files.ca)}]
+retry_min = "1s"
+retry_max = "2s"
 [network]
 allow_ip_ranges = ["127.0.0.0/8", "::1"]
 [presence]
 enabled = true
 `;
-    const hearth = await ServerProcess.start({ dir, serverName: hearthName, toml });
-    try {
-      return new Pair(hearth, hearthName, await SynapseProcess.start(ca));
-    } catch (error) {
-      await hearth.remove();
-      throw error;
-    }
-  }
-
-  async onHearth(name: string): Promise<Person> {
-    return this.#keep(await Person.register(this.hearth.port, name));
-  }
-
-  async onSynapse(name: string): Promise<Person> {
-    return this.#keep(await Person.register(this.synapse.port, name));
-  }
-
-  /** Asks again and again until there is an answer. On failure both logs are in the error. */
-  async eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-    const end = performance.now() + patience;
-    let trouble: unknown;
-    while (performance.now() < end) {
-      const found = await ask().catch((error: unknown) => {
-        trouble = error;
-        return undefined;
-      });
-      if (found !== undefined) return found;
-      await new Promise((done) => setTimeout(done, 100));
-    }
-    const logs = `Hearth:\n${tail(this.hearth.log)}\nSynapse:\n${tail(this.synapse.log)}`;
-    throw new Error(`${what} does not happen\n${logs}`, { cause: trouble });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const person of this.#people) person.close();
-    await this.hearth.stop();
-    await this.hearth.remove();
-    await this.synapse.stop();
-  }
-
-  #keep(person: Person): Person {
-    this.#people.push(person);
-    return person;
-  }
+  return ServerProcess.start({ dir, serverName, toml });
 }
 
 function tail(log: string): string {

@@ -14,23 +14,13 @@ export class SynapseProcess {
   /** For clients. */
   readonly port: number;
   readonly #dir: string;
-  readonly #child: ChildProcess;
+  #child: ChildProcess | undefined;
   #output = '';
-  #ended = false;
 
-  private constructor(name: string, port: number, dir: string, child: ChildProcess) {
+  private constructor(name: string, port: number, dir: string) {
     this.name = name;
     this.port = port;
     this.#dir = dir;
-    this.#child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.#output = (this.#output + text).slice(-200_000);
-      });
-    }
-    child.once('exit', () => {
-      this.#ended = true;
-    });
   }
 
   /** The last of its log. */
@@ -38,11 +28,10 @@ export class SynapseProcess {
     return this.#output;
   }
 
-  static async start(ca: ThrowAwayCa): Promise<SynapseProcess> {
-    if (environment === undefined) throw new Error('run this by `npm run test:interop`');
+  /** The server `name`, which listens on `federationPort` for other servers. */
+  static async start(ca: ThrowAwayCa, name: string, federationPort: number): Promise<SynapseProcess> {
     const dir = mkdtempSync(join(tmpdir(), 'synapse-'));
-    const [port, federationPort] = [await freePort(), await freePort()];
-    const name = `127.0.0.1:${federationPort}`;
+    const port = await freePort();
     const { cert, key } = await ca.issue('127.0.0.1');
     mkdirSync(join(dir, 'media'));
     for (const [file, text] of [
@@ -54,34 +43,60 @@ export class SynapseProcess {
     ] as const) {
       writeFileSync(join(dir, file), text);
     }
-    const python = join(environment, 'bin/python');
-    const args = ['-m', 'synapse.app.homeserver', '--config-path', join(dir, 'homeserver.yaml')];
-    const keys = spawn(python, [...args, '--generate-keys'], { cwd: dir, stdio: 'ignore' });
+    const server = new SynapseProcess(name, port, dir);
+    const keys = spawn(python(), server.#arguments('--generate-keys'), { cwd: dir, stdio: 'ignore' });
     await new Promise((done) => keys.once('exit', done));
-    const child = spawn(python, args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
-    const server = new SynapseProcess(name, port, dir, child);
-    await server.#ready();
+    await server.start();
     return server;
   }
 
-  async stop(): Promise<void> {
-    if (!this.#ended) {
-      const gone = new Promise((done) => this.#child.once('exit', done));
-      this.#child.kill('SIGTERM');
-      await gone;
+  /** Starts it, if it does not run; resolves when it answers. */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) return;
+    const child = spawn(python(), this.#arguments(), { cwd: this.#dir, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-200_000);
+      });
     }
+    child.once('exit', () => {
+      this.#child = undefined;
+    });
+    await this.#ready();
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    const gone = new Promise((done) => child.once('exit', done));
+    child.kill('SIGTERM');
+    await gone;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
   async #ready(): Promise<void> {
     for (let attempt = 0; attempt < 1200; attempt++) {
-      if (this.#ended) throw new Error(`Synapse ended before it was ready:\n${this.#output}`);
+      if (this.#child === undefined) throw new Error(`Synapse ended before it was ready:\n${this.#output}`);
       const answer = await fetch(`http://127.0.0.1:${this.port}/_matrix/client/versions`).catch(() => undefined);
       if (answer?.ok === true) return void (await answer.arrayBuffer());
       await new Promise((done) => setTimeout(done, 50));
     }
     throw new Error(`Synapse did not get ready:\n${this.#output}`);
   }
+
+  #arguments(...more: string[]): string[] {
+    return ['-m', 'synapse.app.homeserver', '--config-path', join(this.#dir, 'homeserver.yaml'), ...more];
+  }
+}
+
+function python(): string {
+  if (environment === undefined) throw new Error('run this by `npm run test:interop`');
+  return join(environment, 'bin/python');
 }
 
 const logging = `version: 1
@@ -114,6 +129,15 @@ function settings(name: string, port: number, federationPort: number, dir: strin
     signing_key_path: join(dir, 'signing.key'),
     macaroon_secret_key: 'nobody needs to guess this',
     form_secret: 'nor this',
+    // One that was away is asked again as soon as Hearth does it.
+    federation: {
+      client_timeout: '20s',
+      max_short_retries: 1,
+      max_long_retries: 1,
+      max_long_retry_delay: '1s',
+      destination_min_retry_interval: '1s',
+      destination_max_retry_interval: '2s',
+    },
     trusted_key_servers: [],
     suppress_key_server_warning: true,
     report_stats: false,
@@ -128,5 +152,10 @@ function settings(name: string, port: number, federationPort: number, dir: strin
     rc_invites: { per_room: unlimited, per_user: unlimited, per_issuer: unlimited },
     rc_federation: { window_size: 1000, sleep_limit: 100_000, sleep_delay: 1, reject_limit: 100_000, concurrent: 100 },
     rc_key_requests: unlimited,
+    rc_room_creation: unlimited,
+    rc_3pid_validation: unlimited,
+    rc_presence: { per_user: unlimited },
+    rc_delayed_event_mgmt: unlimited,
+    rc_media_create: unlimited,
   };
 }
