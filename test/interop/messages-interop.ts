@@ -101,14 +101,17 @@ describe('people on Hearth and on Synapse talk to each other', () => {
         await room.has(person, like);
         await room.has(person, reply);
         const { unsigned } = await room.event(person, start);
-        const relations = unsigned?.['m.relations'] as Record<string, Record<string, unknown>>;
+        const relations = unsigned?.['m.relations'] as {
+          'm.replace': RoomEvent;
+          'm.thread': { count: number; latest_event: RoomEvent };
+        };
         assert.deepEqual(
-          (relations['m.replace']?.['content'] as Record<string, unknown>)['m.new_content'],
+          relations['m.replace'].content['m.new_content'],
           { msgtype: 'm.text', body: 'Soup' },
           person.name,
         );
-        assert.equal(relations['m.thread']?.['count'], 2);
-        assert.equal((relations['m.thread']?.['latest_event'] as RoomEvent).event_id, reply);
+        assert.equal(relations['m.thread'].count, 2);
+        assert.equal(relations['m.thread'].latest_event.event_id, reply);
         const path = `/_matrix/client/v1/rooms/${encodeURIComponent(room.id)}/relations/${encodeURIComponent(start)}/m.annotation`;
         const { chunk } = (await person.call('GET', path)) as { chunk: RoomEvent[] };
         assert.deepEqual(

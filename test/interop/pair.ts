@@ -66,9 +66,12 @@ export class Pair implements AsyncDisposable {
   }
 
   async register(side: Side, name: string): Promise<Person> {
-    const person = await Person.register(this.#port(side), name);
-    this.#people.push(person);
-    return person;
+    return this.#keep(await Person.register(this.#port(side), name));
+  }
+
+  /** One more device of somebody who is registered there. */
+  async login(side: Side, name: string): Promise<Person> {
+    return this.#keep(await Person.login(this.#port(side), name));
   }
 
   /** Neither server reaches the other. */
@@ -118,6 +121,11 @@ export class Pair implements AsyncDisposable {
     await this.#hearth.remove();
     await this.synapse.remove();
     for (const line of Object.values(this.#lines)) line.close();
+  }
+
+  #keep(person: Person): Person {
+    this.#people.push(person);
+    return person;
   }
 
   #port(side: Side): number {

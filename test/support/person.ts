@@ -5,14 +5,16 @@ export class Person {
   readonly name: string;
   readonly userId: string;
   readonly token: string;
+  readonly deviceId: string;
   readonly #calls: WireConnection;
   readonly #syncs: WireConnection;
   #txn = 0;
 
-  private constructor(port: number, name: string, userId: string, token: string) {
+  private constructor(port: number, name: string, session: { userId: string; token: string; deviceId: string }) {
     this.name = name;
-    this.userId = userId;
-    this.token = token;
+    this.userId = session.userId;
+    this.token = session.token;
+    this.deviceId = session.deviceId;
     this.#calls = new WireConnection(port);
     this.#syncs = new WireConnection(port);
   }
@@ -25,13 +27,29 @@ export class Person {
       auth: { type: 'm.login.dummy' },
     });
     connection.close();
-    const { user_id, access_token } = expectOk(answer) as { user_id: string; access_token: string };
-    return new Person(port, name, user_id, access_token);
+    return Person.#of(port, name, answer);
+  }
+
+  /** One more device of somebody who was registered by the above. */
+  static async login(port: number, name: string): Promise<Person> {
+    const connection = new WireConnection(port);
+    const answer = await connection.request('POST', '/_matrix/client/v3/login', undefined, {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: name },
+      password: `the password of ${name}`,
+    });
+    connection.close();
+    return Person.#of(port, name, answer);
+  }
+
+  static #of(port: number, name: string, answer: WireAnswer): Person {
+    const { user_id, access_token, device_id } = expectOk(answer) as Record<string, string>;
+    return new Person(port, name, { userId: user_id ?? '', token: access_token ?? '', deviceId: device_id ?? '' });
   }
 
   /** The same person at a server that was started again on another port. */
   at(port: number): Person {
-    const moved = new Person(port, this.name, this.userId, this.token);
+    const moved = new Person(port, this.name, this);
     moved.#txn = this.#txn;
     return moved;
   }
