@@ -69,7 +69,9 @@ export class RoomHistory {
       const page = this.#uses.timeline.page(at.segment, at.idx, direction, size);
       looks += page.events.length;
       const stop = this.#take(page.events, stretch, rows);
-      if (stop !== undefined) return { rows, next: stop };
+      // Whoever goes on until there is no more is not sent to the same end again and again.
+      const isOver = rows.length === 0 && stop !== undefined && isReached(stop, stretch.to, direction);
+      if (stop !== undefined) return { rows, next: isOver ? undefined : stop };
       if (page.next !== undefined && page.events.length > 0) {
         at = page.next;
         continue;

@@ -71,6 +71,15 @@ export class Universe implements AsyncDisposable {
     await this.start(name);
   }
 
+  /** Ends a server without notice and starts it on what it had written by then. */
+  async crash(name: string): Promise<void> {
+    this.network.leave(name);
+    this.network.silence(name, true);
+    await this.world(name).crash();
+    this.network.silence(name, false);
+    await this.start(name);
+  }
+
   /** A server that says what the test tells it to. */
   script(name: string): ScriptedServer {
     return new ScriptedServer(name, this.network, this.clock);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Externals } from '../../src/homeserver/externals.ts';
@@ -11,6 +13,9 @@ import { type Injected, type InjectOptions, inject } from './inject.ts';
 import { nobodyTransport } from './nobody.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { type TempFolder, tempFolder } from './store.ts';
+
+/** Databases with their logs; the index of a log is made anew when it is opened. */
+const leftBehind = /\.db(-wal)?$/;
 
 /** The whole server in this process, without ports, on a clock moved by hand. Consistent when it is done, or it throws. */
 export class World implements AsyncDisposable {
@@ -86,6 +91,21 @@ export class World implements AsyncDisposable {
     const problems = checkConsistency(hs.db, this.name);
     await hs[Symbol.asyncDispose]();
     assert.deepEqual(problems, []);
+  }
+
+  /** Ends the server as a crash does: what it has not written when this is called is lost. The data folder stays. */
+  async crash(): Promise<void> {
+    const { hs } = this;
+    this.#hs = undefined;
+    // The log last: it holds whatever a checkpoint has not yet brought into the file.
+    using then = tempFolder();
+    const files = readdirSync(this.dataDir, { recursive: true, encoding: 'utf8' });
+    for (const file of files.toSorted((a, b) => Number(a.endsWith('-wal')) - Number(b.endsWith('-wal')))) {
+      if (leftBehind.test(file)) cpSync(join(this.dataDir, file), join(then.path, file));
+    }
+    await hs[Symbol.asyncDispose]();
+    for (const file of files) if (leftBehind.test(file)) rmSync(join(this.dataDir, file), { force: true });
+    cpSync(then.path, this.dataDir, { recursive: true });
   }
 
   call(method: string, path: string, options: Omit<InjectOptions, 'method' | 'path'> = {}): Promise<Injected> {

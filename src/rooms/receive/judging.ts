@@ -1,8 +1,9 @@
 import type { AuthEvent } from '../../protocol/event-auth/types.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
-import { pointBefore } from '../../store/events/event-row.ts';
+import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
+import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, StatePoint } from '../../store/nids.ts';
 import { currentState, type StateSources, stateAt } from '../current-state.ts';
 import type { RoomInput } from '../input.ts';
@@ -85,7 +86,9 @@ export class Judging {
     const row = events.row(nid);
     if (row === undefined) return undefined;
     if (!judge.isSame(room, row, event)) return { outcome: 'dropped', reason: 'Another event has this ID' };
-    if ((row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
+    // The room's beginning is part of every state and auth chain, and has no state before it that could give it a place.
+    const isBeginning = row.type === wellKnown.types.create && (row.flags & eventFlags.REJECTED) === 0;
+    if (!isBeginning && (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
     return { outcome: 'duplicate', nid, before: pointBefore(row) };
   }
 
@@ -157,6 +160,17 @@ export class Judging {
     return undefined;
   }
 
+  /**
+   * Whether an event without a place stays what it is although it cannot have the place that was asked for: the current
+   * state rests on it, or that there is something against it is only what another server tells of the state before it.
+   */
+  #isReliedOn({ room, asAuth, statesAfter }: Case, { nid, flags, stateKey }: EventRow): boolean {
+    const { roomState, interning } = this.#uses;
+    if ((flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== eventFlags.OUTLIER) return false;
+    if (stateKey !== null && roomState.current(room.nid, stateKey) === nid) return true;
+    return asAuth.prevEvents.some((prev) => statesAfter?.has(interning.eventId(prev)) === true);
+  }
+
   #commit(course: Case): Fate {
     const { room, event, nid, asAuth, before, gap, rejection, softFailure, flags = 0 } = course;
     const { input, judge, events } = this.#uses;
@@ -167,6 +181,7 @@ export class Judging {
     const known = events.row(nid);
     const isRejected = outcome === 'rejected' && known !== undefined && (known.flags & eventFlags.REJECTED) !== 0;
     if (isRejected && (before === undefined || pointBefore(known) !== undefined)) return fate;
+    if (outcome === 'rejected' && known !== undefined && this.#isReliedOn(course, known)) return fate;
     input.commit({
       room: room.nid,
       rules: room.rules,

@@ -50,8 +50,8 @@ export class Guest {
   }
 
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of every form
-  sync(since?: string): Promise<any> {
-    return this.ok('GET', `/sync?timeout=0${since === undefined ? '' : `&since=${since}`}`);
+  sync(since?: string, query = ''): Promise<any> {
+    return this.ok('GET', `/sync?timeout=0${query}${since === undefined ? '' : `&since=${since}`}`);
   }
 
   async createRoom(options: Record<string, unknown> = {}): Promise<string> {

@@ -27,6 +27,11 @@ export class Network {
   readonly #cut = new Set<string>();
   /** Calls that never arrive, whatever the connection is like. */
   swallows: ((call: RecordedCall) => boolean) | undefined;
+  /** Turns of the event loop for which a call is on its way: a later one may overtake it. */
+  turns: ((call: RecordedCall) => number) | undefined;
+  /** Calls that arrive a second time, as from a server that has not had the answer. */
+  doubles: ((call: RecordedCall) => boolean) | undefined;
+  readonly #silent = new Set<string>();
 
   join(name: string, node: Node): void {
     this.#nodes.set(name, node);
@@ -34,6 +39,12 @@ export class Network {
 
   leave(name: string): void {
     this.#nodes.delete(name);
+  }
+
+  /** What a server still says after it has been ended without notice is not heard. */
+  silence(name: string, isSilent: boolean): void {
+    if (isSilent) this.#silent.add(name);
+    else this.#silent.delete(name);
   }
 
   /** Nothing passes between the two any more; answers on their way do not arrive either. */
@@ -56,15 +67,17 @@ export class Network {
     const call: RecordedCall = { from, to, method, uri, body: body && JSON.parse(body), status: undefined };
     this.calls.push(call);
     // Real calls are never answered at once.
-    await new Promise(setImmediate);
+    for (let turns = this.turns?.(call) ?? 1; turns > 0; turns--) await new Promise(setImmediate);
     const node = this.#nodes.get(to);
-    const unreachable = () => this.#cut.has(`${from} ${to}`) || this.swallows?.(call) === true;
+    const unreachable = () =>
+      this.#cut.has(`${from} ${to}`) || this.#silent.has(from) || this.swallows?.(call) === true;
     if (node === undefined || unreachable()) return failure('connection', `${to} cannot be reached from ${from}`);
     const controller = new AbortController();
     request.signal?.addEventListener('abort', () => controller.abort(), { once: true });
     const aborted = new Promise<'aborted'>((resolve) =>
       controller.signal.addEventListener('abort', () => resolve('aborted'), { once: true }),
     );
+    if (this.doubles?.(call) === true) void node(callOf(request, new AbortController().signal), from);
     const reply = await Promise.race([node(callOf(request, controller.signal), from), aborted]);
     if (reply === 'aborted') return failure('aborted', 'it was called off');
     if (unreachable()) return failure('connection', `${to} was cut off from ${from}`);
