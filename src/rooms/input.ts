@@ -44,6 +44,8 @@ export interface EventInput {
   readonly segment?: number;
   /** `prev_events` that are not here: an accepted event that has such begins a new segment. */
   readonly gap?: readonly EventNid[];
+  /** Of these it is known that they come before the newest segment anyway: it goes on. */
+  readonly goesOn?: boolean;
   /** The state before it; unknown for an outlier. */
   readonly before: StatePoint | undefined;
   readonly prevEvents: readonly EventNid[];
@@ -141,8 +143,8 @@ export class RoomInput {
   }
 
   /** What lies between the newest segment and an event whose parents are not here is unknown. */
-  #openGap({ room, gap = [] }: EventInput, pos: StreamPos): void {
-    if (gap.length > 0) this.#uses.timeline.openSegment(room, pos);
+  #openGap({ room, gap = [], goesOn = false }: EventInput, pos: StreamPos): void {
+    if (gap.length > 0 && !goesOn) this.#uses.timeline.openSegment(room, pos);
   }
 
   #insert(input: EventInput, row: EventRow): void {

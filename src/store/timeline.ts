@@ -142,6 +142,13 @@ export class Timeline {
     return { segment, idx: (this.#lowest.get(segment)?.idx ?? this.#requireSegment(segment).fromPos) - 1 };
   }
 
+  /** The first live event of the room's newest segment. */
+  beginning(room: RoomNid): EventNid | undefined {
+    const info = this.#room.get(room);
+    const segment = info === undefined ? undefined : this.#segments.get(info.segment);
+    return segment === undefined ? undefined : this.#newerRows.get(segment.nid, segment.fromPos - 1, 1)?.event;
+  }
+
   /** The newest events of a room, newest first. */
   newest(room: RoomNid, limit: number): TimelinePage {
     const end = this.end(room);

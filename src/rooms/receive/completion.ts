@@ -6,6 +6,7 @@ import type { KnownRoom } from '../known-rooms.ts';
 import type { Effort } from './effort.ts';
 import type { Lacking } from './fate.ts';
 import type { Fetching } from './fetching.ts';
+import type { Horizon } from './horizon.ts';
 import type { RemoteState } from './remote-state.ts';
 import type { RoomQuestions } from './room-questions.ts';
 import type { VerifiedEvent } from './verify.ts';
@@ -14,6 +15,7 @@ export interface CompletionUses {
   readonly interning: Interning;
   readonly extremities: Extremities;
   readonly questions: RoomQuestions;
+  readonly horizon: Horizon;
   readonly fetching: Fetching;
   readonly remoteState: RemoteState;
 }
@@ -85,18 +87,19 @@ export class Completion {
     effort: Effort,
   ): Promise<boolean> {
     if (!effort.mayAskForMissing(betweenCalls)) return false;
-    const { questions, fetching, extremities, interning } = this.#uses;
+    const { questions, fetching, extremities, interning, horizon } = this.#uses;
     const earliest = extremities
       .forward(room.nid)
       .slice(-mostNamed)
       .map((nid) => interning.eventId(nid));
-    const between = { earliest, latest: latest.slice(0, mostNamed), limit: betweenAtOnce };
+    const minDepth = horizon.depth(room.nid);
+    const between = { earliest, latest: latest.slice(0, mostNamed), minDepth, limit: betweenAtOnce };
     for (const server of effort.servers.slice(0, 2)) {
       if (effort.isOver) return false;
       const values = await questions.missingEvents(server, room.roomId, between, effort.signal);
       if (values === undefined) continue;
       const before = events.size;
-      for (const event of await fetching.verified(room, values, effort)) {
+      for (const event of horizon.news(room.nid, await fetching.verified(room, values, effort))) {
         if (!events.has(event.eventId)) events.set(event.eventId, event);
       }
       if (events.size > before) return true;

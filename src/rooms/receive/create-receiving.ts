@@ -8,6 +8,7 @@ import type { Rooms } from '../rooms.ts';
 import { Completion } from './completion.ts';
 import { Deferred } from './deferred.ts';
 import { Fetching } from './fetching.ts';
+import { Horizon } from './horizon.ts';
 import { Judging } from './judging.ts';
 import { OutsideRooms } from './outside-rooms.ts';
 import { Receiver } from './receiver.ts';
@@ -44,6 +45,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
   const base = { ...stores, ...uses, log: uses.log.child('federation'), verifier, questions };
   const { authEvents, stateEngine, input, outliers, serverAccess } = rooms;
   const fetching = new Fetching({ ...base, outliers });
+  const horizon = new Horizon(stores);
   const remoteState = new RemoteState({ ...base, fetching });
   const receiver = new Receiver({
     ...base,
@@ -51,8 +53,8 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     whenEntered: (roomId) => rooms.remote.whenEntered(roomId),
     serverAccess,
     policy: rooms.policy,
-    judging: new Judging({ ...base, authEvents, stateEngine, input, judge: rooms.authJudge }),
-    completion: new Completion({ ...base, fetching, remoteState }),
+    judging: new Judging({ ...base, authEvents, stateEngine, input, horizon, judge: rooms.authJudge }),
+    completion: new Completion({ ...base, fetching, remoteState, horizon }),
     deferred: new Deferred(base),
     outsideRooms: new OutsideRooms({ ...base, input }),
   });

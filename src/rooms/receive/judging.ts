@@ -11,12 +11,14 @@ import type { KnownRoom } from '../known-rooms.ts';
 import type { StateEngine } from '../state-engine.ts';
 import type { AuthJudge } from './auth-judge.ts';
 import type { Fate, Lacking } from './fate.ts';
+import type { Horizon } from './horizon.ts';
 import type { VerifiedEvent } from './verify.ts';
 
 export interface JudgingUses extends StateSources {
   readonly events: EventStore;
   readonly stateEngine: StateEngine;
   readonly input: RoomInput;
+  readonly horizon: Horizon;
   readonly judge: AuthJudge;
 }
 
@@ -173,7 +175,7 @@ export class Judging {
 
   #commit(course: Case): Fate {
     const { room, event, nid, asAuth, before, gap, rejection, softFailure, flags = 0 } = course;
-    const { input, judge, events } = this.#uses;
+    const { input, judge, events, horizon } = this.#uses;
     const outcome = rejection !== undefined ? 'rejected' : softFailure !== undefined ? 'soft-failed' : 'accepted';
     const reason = rejection ?? softFailure;
     const fate = { outcome, nid, before, ...(reason === undefined ? {} : { reason }) } as const;
@@ -192,7 +194,9 @@ export class Judging {
       prevEvents: asAuth.prevEvents,
       authEvents: judge.cited(room, event),
       flags,
-      ...(outcome === 'accepted' && gap.length > 0 ? { gap } : {}),
+      ...(outcome === 'accepted' && gap.length > 0
+        ? { gap, goesOn: horizon.goesOnFromPast(room.nid, event.pdu.depth, gap) }
+        : {}),
     });
     return fate;
   }

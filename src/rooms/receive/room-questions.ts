@@ -45,15 +45,20 @@ export class RoomQuestions {
   async missingEvents(
     server: ServerName,
     roomId: RoomId,
-    between: { readonly earliest: readonly EventId[]; readonly latest: readonly EventId[]; readonly limit: number },
+    between: {
+      readonly earliest: readonly EventId[];
+      readonly latest: readonly EventId[];
+      readonly minDepth: number;
+      readonly limit: number;
+    },
     signal: AbortSignal,
   ): Promise<readonly unknown[] | undefined> {
-    const { earliest, latest, limit } = between;
+    const { earliest, latest, minDepth, limit } = between;
     const answer = await this.#remote.call({
       server,
       method: 'POST',
       path: `/_matrix/federation/v1/get_missing_events/${encodeURIComponent(roomId)}`,
-      content: { earliest_events: [...earliest], latest_events: [...latest], limit, min_depth: 0 },
+      content: { earliest_events: [...earliest], latest_events: [...latest], limit, min_depth: minDepth },
       maxBytes: eventsBytes,
       signal,
     });

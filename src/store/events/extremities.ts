@@ -67,6 +67,11 @@ export class Extremities {
     this.#addBackward.run(room, parent, child);
   }
 
+  /** Whether an event that we do not have in its place is known to come before one that has its place. */
+  isMissing(room: RoomNid, parent: EventNid): boolean {
+    return this.#childrenOfMissing.get(room, parent) !== undefined;
+  }
+
   /** The parent has arrived: forgets it and tells which children were waiting. */
   resolveBackward(room: RoomNid, parent: EventNid): EventNid[] {
     const children = this.#childrenOfMissing.all(room, parent).map((row) => row.child);
