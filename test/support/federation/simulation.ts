@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
+import { type Log, silentLog } from '../../../src/util/log.ts';
 import { Guest } from '../../federation/joining/joining-world.ts';
 import { Seeded } from '../seeded.ts';
 import { Universe } from '../universe.ts';
@@ -51,7 +53,7 @@ export class Simulation implements AsyncDisposable {
   }
 
   static async run(options: SimulationOptions): Promise<void> {
-    await using universe = await Universe.open(servers);
+    await using universe = await Universe.open(servers, {}, { log: traced(options.trace) });
     await using simulation = new Simulation(universe, options);
     await simulation.#begin();
     for (let step = 0; step < options.steps; step++) await simulation.#step();
@@ -272,6 +274,16 @@ export class Simulation implements AsyncDisposable {
   #trace(text: string): void {
     this.#options.trace?.(text);
   }
+}
+
+/** Errors as part of the trace. */
+function traced(trace: SimulationOptions['trace']): Log {
+  const log: Log = {
+    ...silentLog,
+    error: (event, fields) => trace?.(`${event} ${inspect(fields)}`),
+    child: () => log,
+  };
+  return log;
 }
 
 /** All that paging from the newest on leads to, oldest first. */

@@ -66,7 +66,12 @@ export class SyncTale {
     const counts = new Map<string, number>();
     for (const id of this.#told) counts.set(id, (counts.get(id) ?? 0) + 1);
     for (const id of shown) assert.equal(counts.get(id) ?? 0, 1, `${this.#guest.userId} is told of ${id} once`);
-    const known = Object.fromEntries([...this.#state].sort(([a], [b]) => (a < b ? -1 : 1)));
-    assert.deepEqual(known, state, `${this.#guest.userId} knows the state`);
+    const keys = new Set([...this.#state.keys(), ...Object.keys(state)]);
+    const wrong = [...keys].filter((key) => this.#state.get(key) !== state[key]);
+    assert.deepEqual(
+      wrong.map((key) => [key, this.#state.get(key), state[key]]),
+      [],
+      `${this.#guest.userId} knows the state: ${wrong.map((key) => `${key} ${this.#state.get(key)} ${state[key]}`)}`,
+    );
   }
 }
