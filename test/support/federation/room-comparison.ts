@@ -66,7 +66,10 @@ export function compareRooms(
       const flags = flagsOf(world, eventId);
       const who = worlds.filter((_, other) => shown[other]?.includes(eventId)).map(({ name }) => name);
       assert.ok(flags !== undefined, `${world.name} does not know ${eventId}, which ${who} shows`);
-      assert.ok((flags & eventFlags.SOFT_FAILED) !== 0, `${world.name} hides ${eventId} (${flags}), which ${who} shows`);
+      assert.ok(
+        (flags & eventFlags.SOFT_FAILED) !== 0,
+        `${world.name} hides ${eventId} (${flags}), which ${who} shows`,
+      );
     }
     checkOrder(world, roomId, mine);
   }
