@@ -162,6 +162,14 @@ export class Judging {
     return undefined;
   }
 
+  /** Whether a rejection changes nothing about an event that is stored. */
+  #staysAsItIs(course: Case, known: EventRow): boolean {
+    // Rejected before, and still.
+    const wasRejected = (known.flags & eventFlags.REJECTED) !== 0;
+    if (wasRejected) return course.before === undefined || pointBefore(known) !== undefined;
+    return this.#isReliedOn(course, known);
+  }
+
   /**
    * Whether an event without a place stays what it is although it cannot have the place that was asked for: the current
    * state rests on it, or that there is something against it is only what another server tells of the state before it.
@@ -179,11 +187,8 @@ export class Judging {
     const outcome = rejection !== undefined ? 'rejected' : softFailure !== undefined ? 'soft-failed' : 'accepted';
     const reason = rejection ?? softFailure;
     const fate = { outcome, nid, before, ...(reason === undefined ? {} : { reason }) } as const;
-    // Rejected before, and still.
-    const known = events.row(nid);
-    const isRejected = outcome === 'rejected' && known !== undefined && (known.flags & eventFlags.REJECTED) !== 0;
-    if (isRejected && (before === undefined || pointBefore(known) !== undefined)) return fate;
-    if (outcome === 'rejected' && known !== undefined && this.#isReliedOn(course, known)) return fate;
+    const known = outcome === 'rejected' ? events.row(nid) : undefined;
+    if (known !== undefined && this.#staysAsItIs(course, known)) return fate;
     input.commit({
       room: room.nid,
       rules: room.rules,

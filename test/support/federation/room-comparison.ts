@@ -64,7 +64,10 @@ export function compareRooms(
     for (const eventId of all) {
       if (set.has(eventId)) continue;
       const flags = flagsOf(world, eventId);
-      const who = worlds.filter((_, other) => shown[other]?.includes(eventId)).map(({ name }) => name);
+      const who = worlds
+        .filter((_, other) => shown[other]?.includes(eventId))
+        .map(({ name }) => name)
+        .join();
       assert.ok(flags !== undefined, `${world.name} does not know ${eventId}, which ${who} shows`);
       assert.ok(
         (flags & eventFlags.SOFT_FAILED) !== 0,

@@ -71,7 +71,7 @@ export class SyncTale {
     assert.deepEqual(
       wrong.map((key) => [key, this.#state.get(key), state[key]]),
       [],
-      `${this.#guest.userId} knows the state: ${wrong.map((key) => `${key} ${this.#state.get(key)} ${state[key]}`)}`,
+      `${this.#guest.userId} knows the state: ${wrong.join()}`,
     );
   }
 }
