@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { MatrixError } from '../../protocol/errors.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -74,6 +75,8 @@ export class HttpListener {
   /** Bounded by connections and by `maxOpenStreams`. */
   readonly #open = new Set<Exchange>();
   readonly #sockets = new Set<Socket>();
+  /** Those of them, or what TLS has made of them, on which one request follows the other. */
+  readonly #inTurn = new Set<Socket>();
 
   private constructor({ serves, tls, idleTimeout = idleFor }: ListenOptions, tools: ServerTools) {
     this.#tls = tls && createTlsServer(tls, limits);
@@ -86,6 +89,11 @@ export class HttpListener {
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on(this.#tls ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) => {
+      if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return;
+      this.#inTurn.add(socket);
+      socket.once('close', () => this.#inTurn.delete(socket));
     });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#request(request, response));
     server.on('clientError', (error: Error, socket: Socket) => {
@@ -131,7 +139,7 @@ export class HttpListener {
     // Clients that speak HTTP/2 are told to bring nothing more here.
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const exchange of this.#open) exchange.abort();
-    if ('closeIdleConnections' in this.#server) this.#server.closeIdleConnections();
+    this.#closeIdle();
     const cancel = this.#tools.clock.after(grace, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
@@ -141,7 +149,22 @@ export class HttpListener {
 
   #request(request: IncomingMessage, response: ServerResponse): void {
     const ip = this.#tools.clients.of(request.socket.remoteAddress, request.headers);
-    void this.#answer(new Http1Exchange(request, response, ip, (exchange) => this.#open.delete(exchange)));
+    const over = (exchange: Exchange) => {
+      this.#open.delete(exchange);
+      // Its answer may have gone out with the promise to keep the connection open.
+      if (!this.#server.listening) this.#closeIdle();
+    };
+    void this.#answer(new Http1Exchange(request, response, ip, over));
+  }
+
+  /**
+   * Closes connections that wait for a request. Node's own `closeIdleConnections` leaves those alone that have not
+   * brought any yet, which clients open in advance.
+   */
+  #closeIdle(): void {
+    const busy = new Set<Socket>();
+    for (const exchange of this.#open) if (exchange instanceof Http1Exchange) busy.add(exchange.stream.socket);
+    for (const socket of this.#inTurn) if (!busy.has(socket)) socket.destroySoon();
   }
 
   #takeStreams(server: Http2SecureServer, idleTimeout: number): void {

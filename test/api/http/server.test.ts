@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ClientAddress } from '../../../src/api/http/client-address.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { tempFolder } from '../../support/store.ts';
 import { TestServer } from './test-server.ts';
 
@@ -79,6 +80,19 @@ describe('a listener', () => {
     await Promise.all([server.close(), answer]);
     assert.deepEqual(JSON.parse((await answer).text), { done: true });
     assert.equal((await answer).headers.connection, 'close');
+  });
+
+  it('does not wait for connections without a request when it is closed', async () => {
+    // On this clock no time passes, so nothing is cut off.
+    const server = await TestServer.start({ clock: new FakeClock() });
+    const silent = connect(server.port, '127.0.0.1');
+    const used = connect(server.port, '127.0.0.1');
+    const ended = [silent, used].map((socket) => new Promise((resolve) => socket.on('close', resolve)));
+    used.write('GET /_matrix/client/v3/small HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => used.once('data', resolve));
+    silent.resume();
+    await server.close();
+    await Promise.all(ended);
   });
 
   it('reads bodies with and without a length, and refuses those that are too large', async () => {
