@@ -98,6 +98,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     adminContact: adminContact(config),
     observers,
     spools: new SpoolFolder(config.dataDir),
+    workers,
     receiver: () => receiving.receiver,
   });
   const eduHandlers = new Map<string, EduHandler>(e2ee.remote.eduHandlers);

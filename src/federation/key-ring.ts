@@ -65,6 +65,14 @@ export class KeyRing {
     return known === undefined || (strict && known.validUntil < validAt) ? undefined : known.key;
   }
 
+  /** The key, if it is known, and the end of the time in which what it signed counts. */
+  keyWithEnd(server: ServerName, keyId: KeyId): { readonly key: VerifyKey; readonly validUntil: Millis } | undefined {
+    if (server !== this.#uses.serverName) return this.#uses.known.get(server, keyId);
+    const key = this.#ownKey(keyId, millis(0), false);
+    const row = this.#uses.serverKeys.list().find((each) => each.keyId === keyId);
+    return key && { key, validUntil: row?.expired ?? millis(Number.MAX_SAFE_INTEGER) };
+  }
+
   /** The last answer of a server about its keys, asked for again if it is not valid for so long. */
   async answerOf(
     server: ServerName,

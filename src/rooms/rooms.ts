@@ -11,6 +11,7 @@ import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import type { Random } from '../util/random.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
 import { Aliases } from './aliases.ts';
 import { AuthEvents } from './auth-events.ts';
 import { Edges } from './backfill/edges.ts';
@@ -95,6 +96,7 @@ export interface RoomsUses {
   readonly federation: Federation;
   /** Where what comes from other servers lies until it is checked. */
   readonly spools: SpoolFolder;
+  readonly workers: WorkerPool;
   /** What takes in events of other servers; it is built on rooms, and so after them. */
   readonly receiver: RemoteUses['receiver'];
   readonly log: Log;

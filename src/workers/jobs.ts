@@ -1,12 +1,14 @@
 import { type CheckpointResult, checkpointFile } from '../store/durability/checkpoints.ts';
 import { type BackupAnswer, type BackupRequest, runBackupJob } from './backup-jobs.ts';
 import { type MediaAnswer, type MediaRequest, runMediaJob } from './media-jobs.ts';
+import { runSpoolJob, type SpoolAnswer, type SpoolRequest } from './spool/spool-jobs.ts';
 
 /** What a worker can be asked for: a name, what it is given, what it answers. Both are copied between threads. */
 export interface Jobs {
   checkpoint: { input: string; output: CheckpointResult };
   media: { input: MediaRequest; output: MediaAnswer };
   backup: { input: BackupRequest; output: BackupAnswer };
+  spool: { input: SpoolRequest; output: SpoolAnswer };
 }
 
 export type JobKind = keyof Jobs;
@@ -16,6 +18,7 @@ const jobs: { readonly [K in JobKind]: (input: Jobs[K]['input']) => Jobs[K]['out
   checkpoint: checkpointFile,
   media: runMediaJob,
   backup: runBackupJob,
+  spool: runSpoolJob,
 };
 
 export interface Request<K extends JobKind = JobKind> {

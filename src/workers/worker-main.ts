@@ -2,10 +2,12 @@
 import { parentPort } from 'node:worker_threads';
 import { type Request, type Response, runJob } from './jobs.ts';
 import { closeMediaWriters } from './media-jobs.ts';
+import { closeSpools } from './spool/spool-jobs.ts';
 
 parentPort?.on('message', (request: Request | 'end') => {
   if (request === 'end') {
     closeMediaWriters();
+    closeSpools();
     parentPort?.close();
     return;
   }

@@ -10,6 +10,7 @@ import type { Clock } from '../../src/util/clock.ts';
 import { KeyedQueue } from '../../src/util/keyed-queue.ts';
 import { silentLog } from '../../src/util/log.ts';
 import type { Random } from '../../src/util/random.ts';
+import { WorkerPool } from '../../src/workers/worker-pool.ts';
 
 const noLimits: RoomsUses['limitSettings'] = {
   maxMembers: Number.MAX_SAFE_INTEGER,
@@ -28,7 +29,7 @@ export function alone(uses: {
   readonly random: Random;
   readonly folder: string;
   readonly key: SigningKey;
-}): Pick<RoomsUses, 'federation' | 'spools' | 'receiver' | 'log' | 'limitSettings' | 'adminContact'> {
+}): Pick<RoomsUses, 'federation' | 'spools' | 'workers' | 'receiver' | 'log' | 'limitSettings' | 'adminContact'> {
   const federation = createFederation({
     ...uses,
     log: silentLog,
@@ -52,6 +53,7 @@ export function alone(uses: {
   return {
     federation,
     spools: new SpoolFolder(uses.folder),
+    workers: new WorkerPool({ clock: uses.clock, log: silentLog }),
     receiver: () => receiver,
     log: silentLog,
     limitSettings: noLimits,

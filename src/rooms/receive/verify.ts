@@ -1,23 +1,14 @@
-import { canonicalJson } from '../../protocol/canonical-json.ts';
-import type { BuiltEvent } from '../../protocol/events/build.ts';
-import { type ReceivedEvent, readEvent } from '../../protocol/events/read.ts';
-import { type EventLike, redact } from '../../protocol/events/redact.ts';
-import { canonicalForm } from '../../protocol/events/texts.ts';
-import { type NeededSignature, neededSignatures } from '../../protocol/events/verify.ts';
+import { type Candidate, candidateOf, type VerifiedEvent } from '../../protocol/events/candidate.ts';
+import { readEvent } from '../../protocol/events/read.ts';
 import { isEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, KeyId, ServerName } from '../../protocol/ids/types.ts';
-import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { VerifyKey } from '../../protocol/signing/keys.ts';
-import { type Millis, millis } from '../../util/brand.ts';
+import type { Millis } from '../../util/brand.ts';
 import { isJsonObject } from '../../util/json.ts';
 import { SignatureBench } from './signature-bench.ts';
 
-/** An event of another server whose format and signatures are right. */
-export interface VerifiedEvent extends BuiltEvent {
-  /** Its content hash did not fit: what is here is the redacted form. */
-  readonly redacted: boolean;
-}
+export type { VerifiedEvent } from '../../protocol/events/candidate.ts';
 
 /** Why something that was sent as an event is none; the event ID if it could be found out. */
 export interface EventProblem {
@@ -40,11 +31,10 @@ export interface KeySource {
   key(server: ServerName, keyId: KeyId, validAt: Millis, strict: boolean): VerifyKey | undefined;
 }
 
-interface Candidate {
-  readonly event: VerifiedEvent;
-  readonly signedText: string;
-  readonly needed: readonly NeededSignature[];
-  readonly validAt: Millis;
+/** The same, for whoever checks signatures elsewhere. */
+export interface KeyList extends KeySource {
+  /** The key, if it is known, and the end of the time in which it is good. */
+  keyWithEnd(server: ServerName, keyId: KeyId): { readonly key: VerifyKey; readonly validUntil: Millis } | undefined;
 }
 
 /**
@@ -69,7 +59,7 @@ export class EventVerifier {
     const candidates: Candidate[] = [];
     for (const value of values) {
       const read = readEvent(value, rules);
-      if (read.ok) candidates.push(candidate(value, read.event, rules));
+      if (read.ok) candidates.push(candidateOf(value, read.event, rules));
       else problems.push({ ...idIn(value, rules), reason: `The event's ${read.problem.field} ${read.problem.reason}` });
     }
     const wanted = candidates.flatMap(({ needed, validAt }) =>
@@ -102,25 +92,6 @@ export class EventVerifier {
     }
     return undefined;
   }
-}
-
-function candidate(value: unknown, received: ReceivedEvent, rules: RoomVersionRules): Candidate {
-  const { pdu, eventId, canonical, signedText, contentHashMatches } = received;
-  const event = contentHashMatches ? { pdu, eventId, canonical, redacted: false } : redacted(value, received, rules);
-  // Claims of times that no clock shows must not make a key valid or a comparison fail.
-  const validAt = millis(Number.isSafeInteger(pdu.origin_server_ts) ? pdu.origin_server_ts : 0);
-  return { event, signedText, needed: neededSignatures(pdu, rules), validAt };
-}
-
-function redacted(value: unknown, { pdu, eventId, canonical }: ReceivedEvent, rules: RoomVersionRules): VerifiedEvent {
-  // Numbers of old room versions keep their bytes.
-  const exact = isJsonObject(value) ? value : (parseExactJson(canonical) as EventLike);
-  return {
-    pdu: redact(pdu, rules),
-    eventId,
-    canonical: canonicalJson(redact(exact, rules), canonicalForm(rules)),
-    redacted: true,
-  };
 }
 
 /** Old room versions say the ID in the event; for the others it takes an event that can be hashed. */

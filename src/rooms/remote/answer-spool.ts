@@ -1,24 +1,22 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { roomIdOf } from '../../protocol/events/client-event.ts';
-import { refIds } from '../../protocol/events/pdu.ts';
-import { readEvent } from '../../protocol/events/read.ts';
-import { neededSignatures } from '../../protocol/events/verify.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
-import { JsonCutter, type JsonPiece } from '../../protocol/json-stream/json-cutter.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
-import { type Spool, spoolParts } from '../../store/spool/spool.ts';
-import { millis } from '../../util/brand.ts';
+import { type SettledEvent, type SpooledKey, spoolParts } from '../../store/spool/spool.ts';
+import type { SpoolFolder, SpoolPlace } from '../../store/spool/spool-folder.ts';
+import type { SpoolAnswer, SpoolRequest } from '../../workers/spool/spool-jobs.ts';
+import type { WorkerPool } from '../../workers/worker-pool.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 
 /** An answer that cannot be used, whatever its events are. The message is for the log. */
 export class BadAnswer extends Error {}
 
-/** One event with what servers put into its `unsigned`; of the other members nearly nothing is needed. */
-const maxPieceBytes = 256 * 1024;
-const maxDepth = 1000;
-/** Looked at between two turns of the event loop: some milliseconds' work. */
-const sliceBytes = 64 * 1024;
+/** Sent to the worker in one piece: some milliseconds' work, so that others have their turn there. */
+const pieceBytes = 64 * 1024;
+/** Pieces on their way to the worker: a megabyte. */
+const credit = 16;
+/** Events that the worker hands back at once, and their bytes; one event may be larger. */
+const handedTogether = 100;
+const handedBytes = 256 * 1024;
 
 export interface SpoolingOptions {
   readonly roomId: RoomId;
@@ -48,25 +46,140 @@ export const joinParts: Readonly<Record<string, number>> = {
   auth_chain: spoolParts.authChain,
 };
 
+type Operation = SpoolRequest extends infer R ? (R extends SpoolRequest ? Omit<R, 'file'> : never) : never;
+
+/** Makes spools, which live in the worker. */
+export class AnswerSpools {
+  readonly #folder: SpoolFolder;
+  readonly #workers: WorkerPool;
+
+  constructor(folder: SpoolFolder, workers: WorkerPool) {
+    this.#folder = folder;
+    this.#workers = workers;
+  }
+
+  create(): AnswerSpool {
+    return new AnswerSpool(this.#folder.create(), this.#workers);
+  }
+}
+
 /**
- * Reads a large answer as it comes, and puts its events into a spool, one at a time: format and hashes are looked at,
- * signatures are not. Throws `BadAnswer` or `JsonCutError` for an answer that is none, and what the guard throws.
+ * A large answer in a file of its own. Cutting it up, hashing and checking signatures happen beside the main thread;
+ * what is in memory at a time is a megabyte, however large the answer.
  */
-export async function spoolAnswer(
-  body: AsyncIterable<Buffer>,
-  spool: Spool,
-  options: SpoolingOptions,
-): Promise<SpooledAnswer> {
-  const reader = new AnswerReader(spool, options);
-  for await (const chunk of untilItBreaks(body, options.signal)) {
-    for (let at = 0; at < chunk.length; at += sliceBytes) {
-      if (at > 0) await nextTurn();
-      const slice = chunk.subarray(at, at + sliceBytes);
-      spool.write(() => reader.take(slice));
-      options.guard?.check(reader.seen);
+export class AnswerSpool implements AsyncDisposable {
+  readonly #place: SpoolPlace;
+  readonly #workers: WorkerPool;
+  /** The worker remembers what it has open. */
+  readonly #release: () => void;
+
+  constructor(place: SpoolPlace, workers: WorkerPool) {
+    this.#place = place;
+    this.#workers = workers;
+    this.#release = workers.hold();
+  }
+
+  /**
+   * Reads an answer as it comes, and keeps its events, one at a time: format and hashes are looked at, signatures are
+   * not. Throws `BadAnswer` for an answer that is none, and what the guard throws. Once, before all else.
+   */
+  async read(body: AsyncIterable<Buffer>, options: SpoolingOptions): Promise<SpooledAnswer> {
+    const { signal, rules, guard, ...rest } = options;
+    await this.#run({ op: 'begin', options: { ...rest, version: rules.version } });
+    const sent: Promise<void>[] = [];
+    let failure: { readonly cause: unknown } | undefined;
+    const send = async (chunk: Uint8Array): Promise<void> => {
+      try {
+        const { seen } = await this.#asked({ op: 'read', chunk });
+        if (seen !== undefined) guard?.check(seen);
+      } catch (cause) {
+        failure ??= { cause };
+      }
+    };
+    for await (const chunk of untilItBreaks(body, signal)) {
+      for (let at = 0; at < chunk.length; at += pieceBytes) {
+        // A copy of its own: sending a piece of a larger buffer would send all of that.
+        sent.push(send(new Uint8Array(chunk.subarray(at, at + pieceBytes))));
+        if (sent.length >= credit) await sent.shift();
+        if (failure !== undefined) throw failure.cause;
+      }
+    }
+    await Promise.all(sent);
+    if (failure !== undefined) throw failure.cause;
+    const { read } = await this.#asked({ op: 'end' });
+    const members = new Map((read?.members ?? []).map(([key, text]) => [key, parseExactJson(text)]));
+    return { members, bad: read?.bad ?? 0 };
+  }
+
+  /** Servers and keys that signed, in the order in which they came. */
+  async signers(after: number, limit: number) {
+    return (await this.#run({ op: 'signers', after, limit })).signers ?? [];
+  }
+
+  /** Public keys that were found out. */
+  async setKeys(keys: readonly SpooledKey[]): Promise<void> {
+    await this.#run({ op: 'keys', keys });
+  }
+
+  /** Events cited as authorising that are not among these. */
+  async outside(after: number, limit: number) {
+    return (await this.#run({ op: 'outside', after, limit })).outside ?? [];
+  }
+
+  /** Cited events that are stored elsewhere: those that cite them need not wait for them. */
+  async known(nids: readonly number[]): Promise<void> {
+    await this.#run({ op: 'known', nids });
+  }
+
+  /** Some events whose signatures are right, behind all that they cite; `undefined` if none is ready. Each once. */
+  async verified() {
+    const { verified = [], looked } = await this.#run({
+      op: 'verified',
+      limit: handedTogether,
+      maxBytes: handedBytes,
+    });
+    return looked === 0 ? undefined : verified;
+  }
+
+  /** Records what became of events. */
+  async settle(events: readonly SettledEvent[]): Promise<void> {
+    if (events.length > 0) await this.#run({ op: 'settle', events });
+  }
+
+  /** The event of the state under a key. */
+  async entry(type: string, stateKey: string) {
+    return (await this.#run({ op: 'entry', type, stateKey })).entry;
+  }
+
+  /** A page of the state: what was taken of it. */
+  async state(after: number, limit: number) {
+    return (await this.#run({ op: 'state', after, limit })).state ?? [];
+  }
+
+  /** Events that could not be settled. */
+  async left(): Promise<number> {
+    return (await this.#run({ op: 'left' })).left ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      // Without its thread it is closed already.
+      await this.#run({ op: 'close' }).catch(() => {});
+    } finally {
+      this.#release();
+      this.#place[Symbol.dispose]();
     }
   }
-  return reader.end();
+
+  async #asked(operation: Operation): Promise<SpoolAnswer> {
+    const answer = await this.#run(operation);
+    if (answer.refused !== undefined) throw new BadAnswer(answer.refused);
+    return answer;
+  }
+
+  #run(operation: Operation): Promise<SpoolAnswer> {
+    return this.#workers.run('spool', { ...operation, file: this.#place.file });
+  }
 }
 
 /** What breaks off, or is called off, is an answer that cannot be used; nobody waits for a piece that never comes. */
@@ -89,74 +202,5 @@ async function* untilItBreaks(body: AsyncIterable<Buffer>, signal: AbortSignal):
     signal.removeEventListener('abort', callOff);
     // Closes the connection; a piece that is still awaited would hold this up for ever.
     pieces.return?.().then(undefined, () => {});
-  }
-}
-
-class AnswerReader {
-  readonly #cutter: JsonCutter;
-  readonly #spool: Spool;
-  readonly #options: SpoolingOptions;
-  readonly #members = new Map<string, unknown>();
-  #events = 0;
-  #stateEvents = 0;
-  #joined = 0;
-  #bad = 0;
-
-  constructor(spool: Spool, options: SpoolingOptions) {
-    this.#spool = spool;
-    this.#options = options;
-    const arrays = new Set(Object.keys(options.parts));
-    this.#cutter = new JsonCutter({ arrays, members: new Set(options.members), maxBytes: maxPieceBytes, maxDepth });
-  }
-
-  take(chunk: Buffer): void {
-    for (const piece of this.#cutter.push(chunk)) {
-      const value = parseExactJson(piece.bytes, { maxDepth });
-      if (value === undefined) throw new BadAnswer('a part is not JSON');
-      if (piece.isItem) this.#event(piece, value);
-      else this.#members.set(piece.key, value);
-    }
-  }
-
-  get seen() {
-    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined };
-  }
-
-  end(): SpooledAnswer {
-    this.#cutter.end();
-    return { members: this.#members, bad: this.#bad };
-  }
-
-  #event({ key, bytes }: JsonPiece, value: unknown): void {
-    const { rules, roomId, parts, maxEvents, without } = this.#options;
-    const part = parts[key] as number;
-    const read = readEvent(value, rules);
-    const type = read.ok ? read.event.pdu.type : '';
-    const stateKey = read.ok ? read.event.pdu.state_key : undefined;
-    if (!read.ok || stateKey === undefined || roomIdOf(read.event.pdu, read.event.eventId) !== roomId) {
-      this.#bad++;
-      return;
-    }
-    const { pdu, eventId } = read.event;
-    if (eventId === without) return;
-    if (++this.#events > maxEvents) throw new BadAnswer('it has too many events');
-    if (part === spoolParts.state) {
-      this.#stateEvents++;
-      if (type === 'm.room.member' && pdu.content['membership'] === 'join') this.#joined++;
-    }
-    const isFirst = this.#spool.put({
-      eventId,
-      part,
-      authEvents: refIds(pdu.auth_events),
-      type,
-      stateKey,
-      signers: neededSignatures(pdu, rules).map(({ server, signatures }) => ({
-        server,
-        keyIds: signatures.map(([keyId]) => keyId),
-      })),
-      ts: millis(Number.isSafeInteger(pdu.origin_server_ts) ? pdu.origin_server_ts : 0),
-      body: bytes,
-    });
-    if (!isFirst) throw new BadAnswer('its state has two events for one key');
   }
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import type { Random } from '../../util/random.ts';
+import type { WorkerPool } from '../../workers/worker-pool.ts';
 import type { AuthEvents } from '../auth-events.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
@@ -20,6 +21,7 @@ import type { PolicyCheck } from '../policy-check.ts';
 import type { AuthJudge } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
 import { EventVerifier } from '../receive/verify.ts';
+import { AnswerSpools } from './answer-spool.ts';
 import { Candidates } from './candidates.ts';
 import { Doorstep } from './doorstep.ts';
 import { Handshakes } from './handshakes.ts';
@@ -39,6 +41,7 @@ export interface RemoteUses extends Stores {
   readonly serverName: ServerName;
   readonly federation: Pick<Federation, 'client' | 'keyRing' | 'policy'>;
   readonly spools: SpoolFolder;
+  readonly workers: WorkerPool;
   readonly authEvents: AuthEvents;
   readonly rooms: KnownRooms;
   readonly input: RoomInput;
@@ -70,7 +73,13 @@ export function createRemote(given: RemoteUses): Remote {
   const base = { ...given, log, client, keys, judge, verifier: new EventVerifier(keys) };
   const handshakes = new Handshakes(base);
   const takeover = new StateTakeover(base);
-  const joining = new Joining({ ...base, handshakes, entry: new RoomEntry({ ...base, takeover }), receiver });
+  const answerSpools = new AnswerSpools(given.spools, given.workers);
+  const joining = new Joining({
+    ...base,
+    handshakes,
+    entry: new RoomEntry({ ...base, takeover, answerSpools }),
+    receiver,
+  });
   const candidates = new Candidates({ ...base, mayTalkTo: (server) => policy.mayTalkTo(server) });
   const doorstep = new Doorstep({ ...base, handshakes });
   return {

@@ -9,8 +9,6 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
-import type { Spool } from '../../store/spool/spool.ts';
-import type { SpoolFolder } from '../../store/spool/spool-folder.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Timeline } from '../../store/timeline.ts';
@@ -21,7 +19,7 @@ import type { KnownRooms } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
-import { BadAnswer, joinParts, spoolAnswer } from './answer-spool.ts';
+import { type AnswerSpool, type AnswerSpools, BadAnswer, joinParts } from './answer-spool.ts';
 import type { StateTakeover } from './state-takeover.ts';
 
 export interface RoomEntryUses {
@@ -32,7 +30,7 @@ export interface RoomEntryUses {
   readonly timeline: Timeline;
   readonly roomState: RoomStateStore;
   readonly stateImports: StateImports;
-  readonly spools: SpoolFolder;
+  readonly answerSpools: AnswerSpools;
   readonly streams: Streams;
   readonly rooms: KnownRooms;
   readonly input: RoomInput;
@@ -42,7 +40,7 @@ export interface RoomEntryUses {
 }
 
 interface Given {
-  readonly spool: Spool;
+  readonly spool: AnswerSpool;
   readonly guard: EntryGuard;
 }
 
@@ -67,8 +65,8 @@ export class RoomEntry {
   }
 
   /**
-   * In the room's lane, while none of our users is in the room. Throws `BadAnswer` or `JsonCutError` for an answer by
-   * which the room cannot be entered, and what the guard throws.
+   * In the room's lane, while none of our users is in the room. Throws `BadAnswer` for an answer by which the room
+   * cannot be entered, and what the guard throws.
    * @see https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
    */
   async enter(
@@ -77,9 +75,9 @@ export class RoomEntry {
     body: AsyncIterable<Buffer>,
     { signal, guard }: EntryOptions,
   ): Promise<void> {
-    const { db, spools, takeover } = this.#uses;
-    using spool = spools.create();
-    const { members } = await spoolAnswer(body, spool, {
+    const { answerSpools, takeover } = this.#uses;
+    await using spool = answerSpools.create();
+    const { members } = await spool.read(body, {
       roomId: room.roomId,
       rules: room.rules,
       parts: joinParts,
@@ -94,7 +92,7 @@ export class RoomEntry {
     const { begun, ended } = takeover.begin(room.nid);
     try {
       await takeover.store(room, begun, spool, signal);
-      db.write<void>(() => this.#authorise(room, join, spool));
+      await this.#authorise(room, join, spool);
       await this.#open(room, begun, join, { spool, guard });
     } catch (error) {
       await takeover.discard(room.nid);
@@ -128,14 +126,19 @@ export class RoomEntry {
   }
 
   /** By its own auth events and by the state, both as they came. */
-  #authorise(room: VersionedRoom, join: BuiltEvent, spool: Spool): void {
-    const { interning, judge, takeover } = this.#uses;
-    if (judge.missing(room, join).length > 0) throw new BadAnswer('what authorises the join is not in it');
-    const event = judge.asAuthEvent(join, interning.event(join.eventId));
-    const byOwn = judge.byAuthEvents(room, event);
-    if (!byOwn.allowed) throw new BadAnswer(`its auth events do not allow the join: ${byOwn.reason}`);
-    const byState = judge.inState(room.rules, event, takeover.lookup(spool));
-    if (!byState.allowed) throw new BadAnswer(`its state does not allow the join: ${byState.reason}`);
+  async #authorise(room: VersionedRoom, join: BuiltEvent, spool: AnswerSpool): Promise<void> {
+    const { db, interning, judge, takeover } = this.#uses;
+    const { type, state_key: stateKey, sender, content } = join.pdu;
+    const selectable = { type, sender, content, ...(stateKey === undefined ? {} : { stateKey }) };
+    const state = await takeover.lookup(spool, selectable, room.rules);
+    db.write<void>(() => {
+      if (judge.missing(room, join).length > 0) throw new BadAnswer('what authorises the join is not in it');
+      const event = judge.asAuthEvent(join, interning.event(join.eventId));
+      const byOwn = judge.byAuthEvents(room, event);
+      if (!byOwn.allowed) throw new BadAnswer(`its auth events do not allow the join: ${byOwn.reason}`);
+      const byState = judge.inState(room.rules, event, state);
+      if (!byState.allowed) throw new BadAnswer(`its state does not allow the join: ${byState.reason}`);
+    });
   }
 
   async #open(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, given: Given): Promise<void> {

@@ -1,21 +1,24 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { authTypesFor, type SelectableEvent } from '../../protocol/event-auth/selection.ts';
 import type { StateLookup } from '../../protocol/event-auth/types.ts';
+import type { Pdu } from '../../protocol/events/pdu.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
-import { parseExactJson } from '../../protocol/parse-json.ts';
+import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
-import type { Spool, WaitingEvent } from '../../store/spool/spool.ts';
+import type { SettledEvent, SpoolOutcome } from '../../store/spool/spool.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Streams } from '../../streams/streams.ts';
+import type { HandedEvent } from '../../workers/spool/spool-verifier.ts';
 import type { AuthEvents } from '../auth-events.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
-import type { EventVerifier, KeySource } from '../receive/verify.ts';
-import { BadAnswer } from './answer-spool.ts';
+import type { KeyList } from '../receive/verify.ts';
+import { type AnswerSpool, BadAnswer } from './answer-spool.ts';
 
 export interface StateTakeoverUses {
   readonly db: Database;
@@ -25,12 +28,9 @@ export interface StateTakeoverUses {
   readonly streams: Streams;
   readonly authEvents: AuthEvents;
   readonly outliers: Outliers;
-  readonly verifier: EventVerifier;
-  readonly keys: KeySource;
+  readonly keys: KeyList;
 }
 
-/** Events whose signatures are checked together, beside the main thread. */
-const verifiedTogether = 100;
 /** Events authorised and stored in one write: some ten milliseconds. */
 const storedTogether = 25;
 /** Entries of the state written at once. */
@@ -38,7 +38,7 @@ const entriesTogether = 200;
 /** Rows of the spool in one step. */
 const rowsTogether = 500;
 /** Servers whose keys are asked for together. */
-const signersTogether = 200;
+const signersTogether = 1000;
 /** Keys of servers that one answer may have us ask for: the largest rooms have some thousands of servers. */
 const maxSigners = 20_000;
 
@@ -59,58 +59,57 @@ export class StateTakeover {
   }
 
   /**
-   * Checks the events and stores them as outliers, each behind those that authorise it. What has a wrong signature, or
-   * cites what is not there, is left out.
+   * Has the events checked and stores them as outliers, each behind those that authorise it. What has a wrong
+   * signature, or cites what is not there, is left out.
    */
-  async store(room: VersionedRoom, begun: RoomImport, spool: Spool, signal: AbortSignal): Promise<{ left: number }> {
+  async store(room: VersionedRoom, begun: RoomImport, spool: AnswerSpool, signal: AbortSignal): Promise<void> {
     await this.#fetchKeys(spool, signal);
-    await this.#create(room, begun, spool, signal);
     await this.#freeKnown(spool);
-    while (true) {
-      signal.throwIfAborted();
-      const waiting = spool.ready(verifiedTogether);
-      if (waiting.length === 0) return { left: spool.left };
-      await this.#take(room, begun, spool, waiting, signal);
-    }
+    if ((await spool.entry('m.room.create', '')) === undefined) throw new BadAnswer('its state has no create event');
+    await this.#takeAll(room, begun, spool, signal);
+    await this.#checkCreate(room, spool);
   }
 
   /** All keys at once: server by server they would be waited for one after the other. */
-  async #fetchKeys(spool: Spool, signal: AbortSignal): Promise<void> {
-    let after = { server: '', keyId: '' };
+  async #fetchKeys(spool: AnswerSpool, signal: AbortSignal): Promise<void> {
+    const { keys } = this.#uses;
+    let after = 0;
     for (let asked = 0; ; asked += signersTogether) {
       if (asked > maxSigners) throw new BadAnswer('its events are of too many servers');
-      const signers = spool.signers(after, signersTogether);
+      const signers = await spool.signers(after, signersTogether);
       const last = signers.at(-1);
       if (last === undefined) return;
       const wanted = signers.map(({ server, keyId, ts }) => ({ server, keyIds: [keyId], validAt: ts }));
-      await this.#uses.keys.ensure(wanted, signal);
-      after = last;
+      await keys.ensure(wanted, signal);
+      signal.throwIfAborted();
+      const found = signers.flatMap(({ nid, server, keyId }) => {
+        const known = keys.keyWithEnd(server, keyId);
+        return known === undefined ? [] : [{ nid, key: known.key.bytes, validUntil: known.validUntil }];
+      });
+      await spool.setKeys(found);
+      after = last.nid;
     }
   }
 
   /** The event that all others rest on, whether they cite it or not. */
-  async #create(room: VersionedRoom, begun: RoomImport, spool: Spool, signal: AbortSignal): Promise<void> {
-    const create = spool.entry('m.room.create', '');
-    if (create === undefined) throw new BadAnswer('its state has no create event');
-    await this.#take(room, begun, spool, [create], signal);
-    const stored = spool.entry('m.room.create', '');
-    if (typeof stored?.event !== 'number') throw new BadAnswer('its create event is not valid');
-    const { content } = this.#uses.authEvents.get(stored.event);
-    if ((content['room_version'] ?? '1') !== room.rules.version) {
+  async #checkCreate({ rules }: VersionedRoom, spool: AnswerSpool): Promise<void> {
+    const create = await spool.entry('m.room.create', '');
+    if (typeof create?.event !== 'number') throw new BadAnswer('its create event is not valid');
+    const { content } = this.#uses.authEvents.get(create.event);
+    if ((content['room_version'] ?? '1') !== rules.version) {
       throw new BadAnswer('its create event is of another room version');
     }
   }
 
   /** What the events cite and the database has already. */
-  async #freeKnown(spool: Spool): Promise<void> {
-    let after = '';
+  async #freeKnown(spool: AnswerSpool): Promise<void> {
+    let after = 0;
     while (true) {
-      const cited = spool.outside(after, rowsTogether);
-      for (const eventId of cited) if (this.#isStored(eventId)) await this.#free(spool, eventId);
+      const cited = await spool.outside(after, rowsTogether);
+      await spool.known(cited.filter(({ eventId }) => this.#isStored(eventId)).map(({ nid }) => nid));
       const last = cited.at(-1);
       if (last === undefined) return;
-      after = last;
-      await nextTurn();
+      after = last.nid;
     }
   }
 
@@ -119,70 +118,81 @@ export class StateTakeover {
     return nid !== undefined && this.#uses.events.row(nid) !== undefined;
   }
 
-  async #take(
-    room: VersionedRoom,
-    begun: RoomImport,
-    spool: Spool,
-    waiting: readonly WaitingEvent[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const values = waiting.map(({ body }) => parseExactJson(body));
-    const { events } = await this.#uses.verifier.verify(values, room.rules, signal);
-    const stored = new Map<EventId, EventNid>();
+  /** While some are being stored, the signatures of the next ones are checked. */
+  async #takeAll(room: VersionedRoom, begun: RoomImport, spool: AnswerSpool, signal: AbortSignal): Promise<void> {
+    let ahead = spool.verified();
+    let isMore = false;
+    while (true) {
+      const events = await ahead;
+      signal.throwIfAborted();
+      if (events === undefined && !isMore) return;
+      ahead = spool.verified();
+      // Whoever gives up meanwhile does not wait for them.
+      ahead.catch(() => {});
+      if (events === undefined) {
+        isMore = false;
+        continue;
+      }
+      const settled = await this.#storeSome(room, begun, events);
+      await spool.settle(settled);
+      // What has just been asked for could not have them yet.
+      isMore ||= settled.length > 0;
+    }
+  }
+
+  async #storeSome(room: VersionedRoom, begun: RoomImport, events: readonly HandedEvent[]): Promise<SettledEvent[]> {
+    const settled: SettledEvent[] = [];
     for (let at = 0; at < events.length; at += storedTogether) {
       const slice = events.slice(at, at + storedTogether);
       const { added } = this.#uses.db.write(() => this.#addSlice(room, begun, slice));
-      for (const [eventId, nid] of added) stored.set(eventId, nid);
+      for (const { nid, eventId } of slice) settled.push(this.#settled(nid, added.get(eventId)));
       await nextTurn();
     }
-    spool.write(() => {
-      for (const { nid, eventId } of waiting) this.#settle(spool, nid, stored.get(eventId));
-    });
-    for (const eventId of stored.keys()) await this.#free(spool, eventId);
+    return settled;
   }
 
-  #addSlice(room: VersionedRoom, begun: RoomImport, slice: Parameters<Outliers['add']>[1]) {
+  #addSlice(room: VersionedRoom, begun: RoomImport, slice: readonly HandedEvent[]) {
     const { interning, stateImports, outliers } = this.#uses;
     for (const { eventId } of slice) {
       const nid = interning.findEvent(eventId);
       if (nid !== undefined && nid < begun.first) stateImports.stored(room.nid, nid);
     }
-    return outliers.add(room, slice);
+    const events = slice.map(({ eventId, canonical, redacted }) => ({
+      pdu: JSON.parse(canonical) as Pdu,
+      eventId,
+      canonical,
+      redacted,
+    }));
+    return outliers.add(room, events);
   }
 
-  #settle(spool: Spool, event: number, nid: EventNid | undefined): void {
-    if (nid === undefined) {
-      spool.settle(event, 'dropped');
-      return;
+  #settled(nid: number, event: EventNid | undefined): SettledEvent {
+    if (event === undefined) return { nid, outcome: 'dropped' };
+    const flags = this.#uses.events.row(event)?.flags ?? eventFlags.REJECTED;
+    const outcome: SpoolOutcome = (flags & eventFlags.REJECTED) === 0 ? 'taken' : 'rejected';
+    return { nid, outcome, event };
+  }
+
+  /** What the auth rules look at of the state that was stored, for one event. */
+  async lookup(spool: AnswerSpool, event: SelectableEvent, rules: RoomVersionRules): Promise<StateLookup<EventNid>> {
+    const found = new Map<string, EventNid>();
+    for (const [type, stateKey] of [['m.room.create', ''] as const, ...authTypesFor(event, rules)]) {
+      const nid = (await spool.entry(type, stateKey))?.event ?? undefined;
+      if (nid !== undefined) found.set(`${type} ${stateKey}`, nid);
     }
-    const flags = this.#uses.events.row(nid)?.flags ?? eventFlags.REJECTED;
-    spool.settle(event, (flags & eventFlags.REJECTED) === 0 ? 'taken' : 'rejected', nid);
-  }
-
-  async #free(spool: Spool, eventId: EventId): Promise<void> {
-    let after: number | undefined = 0;
-    while (after !== undefined) {
-      const from: number = after;
-      after = spool.write(() => spool.free(eventId, from, rowsTogether));
-      if (after !== undefined) await nextTurn();
-    }
-  }
-
-  /** The state that was stored, read entry by entry. */
-  lookup(spool: Spool): StateLookup<EventNid> {
     return (type, stateKey) => {
-      const nid = spool.entry(type, stateKey)?.event ?? undefined;
+      const nid = found.get(`${type} ${stateKey}`);
       return nid === undefined ? undefined : this.#uses.authEvents.get(nid);
     };
   }
 
   /** Writes the state where nobody looks yet. Answers what it adds up to; throws what the guard throws. */
-  async write(begun: RoomImport, spool: Spool, guard: EntryGuard): Promise<ImportCounts> {
+  async write(begun: RoomImport, spool: AnswerSpool, guard: EntryGuard): Promise<ImportCounts> {
     const { db, events, stateImports } = this.#uses;
     const counts: ImportCounts = { joined: 0, invited: 0, knocked: 0, banned: 0, servers: 0, states: 0 };
     let after = 0;
     while (true) {
-      const page = spool.state(after, entriesTogether);
+      const page = await spool.state(after, entriesTogether);
       const last = page.at(-1);
       if (last === undefined) return counts;
       after = last.nid;

@@ -1,6 +1,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Spool } from './spool.ts';
+
+/** Where a spool is to lie; its file is removed when it is disposed of. */
+export interface SpoolPlace extends Disposable {
+  readonly file: string;
+}
 
 /** The folder of what is on its way into the database. Nothing in it outlives the process. */
 export class SpoolFolder {
@@ -13,10 +17,10 @@ export class SpoolFolder {
     rmSync(this.#path, { recursive: true, force: true });
   }
 
-  /** A new, empty spool; its file goes when it is disposed of. */
-  create(): Spool {
+  /** A place for a new spool. */
+  create(): SpoolPlace {
     mkdirSync(this.#path, { recursive: true, mode: 0o700 });
     const file = join(this.#path, `${++this.#made}.db`);
-    return new Spool(file, () => rmSync(file, { force: true }));
+    return { file, [Symbol.dispose]: () => rmSync(file, { force: true }) };
   }
 }

@@ -22,11 +22,12 @@ export interface SpooledEvent {
 
 export interface WaitingEvent {
   readonly nid: number;
-  readonly eventId: EventId;
   readonly body: Buffer;
 }
 
-export interface SpooledEntry extends WaitingEvent {
+export interface SpooledEntry {
+  readonly nid: number;
+  readonly eventId: EventId;
   /** Its number in hearth.db if it was taken. */
   readonly event: EventNid | null;
 }
@@ -34,41 +35,71 @@ export interface SpooledEntry extends WaitingEvent {
 /** What became of an event. `rejected`: it is stored, but in no state. */
 export type SpoolOutcome = 'taken' | 'rejected' | 'dropped';
 
-const statuses = { waiting: 0, taken: 1, rejected: 2, dropped: 3 } as const;
+export interface SettledEvent {
+  readonly nid: number;
+  readonly outcome: SpoolOutcome;
+  /** Its number in hearth.db. */
+  readonly event?: EventNid | undefined;
+}
+
+export interface SpooledSigner {
+  /** Where the next page goes on. */
+  readonly nid: number;
+  readonly server: ServerName;
+  readonly keyId: KeyId;
+  /** The newest time of an event that it signed. */
+  readonly ts: Millis;
+}
+
+export interface SpooledKey {
+  readonly nid: number;
+  /** The public key, and until when what it signed counts. */
+  readonly key: Uint8Array;
+  readonly validUntil: number;
+}
+
+const statuses = { waiting: 0, taken: 1, rejected: 2, dropped: 3, handedOut: 4, cited: 5, known: 6 } as const;
 
 const schema = `
 CREATE TABLE event (
   nid     INTEGER PRIMARY KEY,
   id      TEXT NOT NULL UNIQUE,
-  parts   INTEGER NOT NULL,
-  type    TEXT NOT NULL,
-  skey    TEXT NOT NULL,
-  status  INTEGER NOT NULL DEFAULT 0,  -- 0 waiting, 1 taken, 2 rejected, 3 dropped
+  parts   INTEGER NOT NULL DEFAULT 0,
+  status  INTEGER NOT NULL DEFAULT 5,  -- 0 waiting, 1 taken, 2 rejected, 3 dropped, 4 handed out, 5 cited only, 6 known elsewhere
   pending INTEGER NOT NULL DEFAULT 0,  -- auth events that are not settled
   event   INTEGER,                     -- its number in hearth.db
-  body    BLOB NOT NULL
+  key     INTEGER                      -- of entry
 ) STRICT;
-CREATE INDEX event_ready ON event (status, pending, nid);
+CREATE INDEX event_ready ON event (nid) WHERE status = 0 AND pending = 0;
+CREATE INDEX event_outside ON event (nid) WHERE status = 5;
+CREATE TABLE body (
+  nid   INTEGER PRIMARY KEY,
+  bytes BLOB NOT NULL
+) STRICT;
 CREATE TABLE cites (
+  parent INTEGER NOT NULL,
   child  INTEGER NOT NULL,
-  parent TEXT NOT NULL,
   PRIMARY KEY (parent, child)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE signer (
-  server TEXT NOT NULL,
-  key_id TEXT NOT NULL,
-  ts     INTEGER NOT NULL,
-  PRIMARY KEY (server, key_id)
-) STRICT, WITHOUT ROWID;
+  nid         INTEGER PRIMARY KEY,
+  server      TEXT NOT NULL,
+  key_id      TEXT NOT NULL,
+  ts          INTEGER NOT NULL,
+  key         BLOB,
+  valid_until INTEGER,
+  UNIQUE (server, key_id)
+) STRICT;
 CREATE TABLE entry (
-  type TEXT NOT NULL,
-  skey TEXT NOT NULL,
-  nid  INTEGER NOT NULL,
-  PRIMARY KEY (type, skey)
-) STRICT, WITHOUT ROWID;`;
+  nid   INTEGER PRIMARY KEY,
+  type  TEXT NOT NULL,
+  skey  TEXT NOT NULL,
+  event INTEGER,                       -- of the state
+  UNIQUE (type, skey)
+) STRICT;`;
 
 /** The page cache; the file itself grows as long as the answer does. */
-const cacheKib = 2048;
+const cacheKib = 4096;
 
 /**
  * The events of one large answer on disk, unverified, in a file of its own that is thrown away afterwards. Hands them
@@ -76,26 +107,29 @@ const cacheKib = 2048;
  */
 export class Spool implements Disposable {
   readonly #db: Sqlite.Database;
-  readonly #discard: () => void;
   readonly #find;
-  readonly #insert;
+  readonly #cited;
+  readonly #fill;
   readonly #addPart;
-  readonly #entry;
+  readonly #keepBody;
+  readonly #findKey;
+  readonly #addKey;
+  readonly #setKey;
   readonly #entryOf;
   readonly #cite;
   readonly #sign;
   readonly #ready;
-  readonly #citers;
-  readonly #settle;
+  readonly #status;
   readonly #freed;
   readonly #outside;
   readonly #signers;
+  readonly #setSigner;
+  readonly #signer;
   readonly #state;
   readonly #left;
 
-  /** `file` must not exist. `discard` removes it. */
-  constructor(file: string, discard: () => void) {
-    this.#discard = discard;
+  /** `file` must not exist. */
+  constructor(file: string) {
     this.#db = new Sqlite(file);
     // Nobody reads the file after a crash: it may be damaged then. The journal of a small write fits into memory.
     this.#db.pragma('journal_mode = MEMORY');
@@ -105,49 +139,56 @@ export class Spool implements Disposable {
     this.#db.pragma(`cache_size = -${cacheKib}`);
     this.#db.exec(schema);
     const prepare = <P extends unknown[], R>(sql: string) => this.#db.prepare<P, R>(sql);
-    this.#find = prepare<[string], { nid: number; parts: number; type: string; skey: string }>(
-      'SELECT nid, parts, type, skey FROM event WHERE id = ?',
+    this.#find = prepare<[string], { nid: number; parts: number; status: number; key: number | null }>(
+      'SELECT nid, parts, status, key FROM event WHERE id = ?',
     );
-    this.#insert = prepare<[string, number, string, string, number, Uint8Array], never>(
-      'INSERT INTO event (id, parts, type, skey, pending, body) VALUES (?, ?, ?, ?, ?, ?)',
+    this.#cited = prepare<[string], never>('INSERT INTO event (id) VALUES (?)');
+    this.#fill = prepare<[number, number, number, number], never>(
+      `UPDATE event SET status = ${statuses.waiting}, parts = ?, pending = ?, key = ? WHERE nid = ?`,
     );
     this.#addPart = prepare<[number, number], never>('UPDATE event SET parts = parts | ? WHERE nid = ?');
-    this.#entry = prepare<[string, string, number], never>(
-      'INSERT OR IGNORE INTO entry (type, skey, nid) VALUES (?, ?, ?)',
-    );
+    this.#keepBody = prepare<[number, Uint8Array], never>('INSERT INTO body (nid, bytes) VALUES (?, ?)');
+    this.#findKey = prepare<[string, string], { nid: number }>('SELECT nid FROM entry WHERE type = ? AND skey = ?');
+    this.#addKey = prepare<[string, string], never>('INSERT INTO entry (type, skey) VALUES (?, ?)');
+    this.#setKey = prepare<[number, number], never>('UPDATE entry SET event = ? WHERE nid = ? AND event IS NULL');
     this.#entryOf = prepare<[string, string], SpooledEntry>(
-      'SELECT event.nid, id AS eventId, body, CASE status WHEN 1 THEN event.event END AS event' +
-        ' FROM entry CROSS JOIN event ON event.nid = entry.nid WHERE entry.type = ? AND entry.skey = ?',
+      'SELECT event.nid, id AS eventId, CASE status WHEN 1 THEN event.event END AS event' +
+        ' FROM entry CROSS JOIN event ON event.nid = entry.event WHERE entry.type = ? AND entry.skey = ?',
     );
-    this.#cite = prepare<[number, string], never>('INSERT OR IGNORE INTO cites (child, parent) VALUES (?, ?)');
+    this.#cite = prepare<[number, number], never>('INSERT OR IGNORE INTO cites (parent, child) VALUES (?, ?)');
     this.#sign = prepare<[string, string, number], never>(
       'INSERT INTO signer (server, key_id, ts) VALUES (?, ?, ?)' +
-        ' ON CONFLICT (server, key_id) DO UPDATE SET ts = max(ts, excluded.ts)',
+        ' ON CONFLICT (server, key_id) DO UPDATE SET ts = excluded.ts WHERE excluded.ts > ts',
     );
-    this.#ready = prepare<[number], WaitingEvent>(
-      'SELECT nid, id AS eventId, body FROM event WHERE status = 0 AND pending = 0 ORDER BY nid LIMIT ?',
+    this.#ready = prepare<[], WaitingEvent>(
+      `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
+        ` WHERE status = ${statuses.waiting} AND pending = 0 AND event.nid > 0 ORDER BY event.nid`,
     );
-    this.#citers = prepare<[string, number, number], { child: number }>(
-      'SELECT child FROM cites WHERE parent = ? AND child > ? ORDER BY child LIMIT ?',
-    );
-    this.#settle = prepare<[number, number | null, number], never>(
+    this.#status = prepare<[number, number | null, number], never>(
       'UPDATE event SET status = ?, event = ? WHERE nid = ?',
     );
-    this.#freed = prepare<[string], never>(
-      'UPDATE event SET pending = pending - 1 WHERE nid IN (SELECT value FROM json_each(?))',
+    this.#freed = prepare<[number], never>(
+      'UPDATE event SET pending = pending - 1 WHERE nid IN (SELECT child FROM cites WHERE parent = ?)',
     );
-    this.#outside = prepare<[string, number], { parent: EventId }>(
-      'SELECT DISTINCT parent FROM cites WHERE parent > ?' +
-        ' AND NOT EXISTS (SELECT 1 FROM event WHERE id = parent) ORDER BY parent LIMIT ?',
+    this.#outside = prepare<[number, number], { nid: number; eventId: EventId }>(
+      `SELECT nid, id AS eventId FROM event WHERE status = ${statuses.cited} AND nid > ? ORDER BY nid LIMIT ?`,
     );
-    this.#signers = prepare<[string, string, number], { server: ServerName; keyId: KeyId; ts: number }>(
-      'SELECT server, key_id AS keyId, ts FROM signer WHERE (server, key_id) > (?, ?) ORDER BY server, key_id LIMIT ?',
+    this.#signers = prepare<[number, number], { nid: number; server: ServerName; keyId: KeyId; ts: number }>(
+      'SELECT nid, server, key_id AS keyId, ts FROM signer WHERE nid > ? ORDER BY nid LIMIT ?',
+    );
+    this.#setSigner = prepare<[Uint8Array, number, number], never>(
+      'UPDATE signer SET key = ?, valid_until = ? WHERE nid = ?',
+    );
+    this.#signer = prepare<[string, string], { key: Buffer | null; validUntil: number | null }>(
+      'SELECT key, valid_until AS validUntil FROM signer WHERE server = ? AND key_id = ?',
     );
     // The + keeps the planner from reading all that were taken and sorting them.
     this.#state = prepare<[number, number], { nid: number; event: EventNid }>(
       'SELECT nid, event FROM event WHERE nid > ? AND +status = 1 AND (parts & 1) <> 0 ORDER BY nid LIMIT ?',
     );
-    this.#left = prepare<[], { count: number }>('SELECT count(*) AS count FROM event WHERE status = 0');
+    this.#left = prepare<[], { count: number }>(
+      `SELECT count(*) AS count FROM event WHERE status IN (${statuses.waiting}, ${statuses.handedOut})`,
+    );
   }
 
   /** Runs `fn` in one transaction. */
@@ -155,23 +196,31 @@ export class Spool implements Disposable {
     return this.#db.transaction(fn)();
   }
 
-  /** Keeps an event. False for a second event of the state under one key. */
+  /** Keeps an event. False for a second event of the state under one key. Before anything is handed out. */
   put(event: SpooledEvent): boolean {
     const { eventId, part } = event;
+    const found = this.#find.get(eventId);
     // In room versions 1 and 2 two events may claim one ID: the first is the one that is kept.
-    const known = this.#find.get(eventId);
-    const nid = known?.nid ?? this.#add(event);
-    if (known !== undefined && (known.parts & part) === 0) this.#addPart.run(part, nid);
-    if (part !== spoolParts.state || ((known?.parts ?? 0) & part) !== 0) return true;
-    return this.#entry.run(known?.type ?? event.type, known?.skey ?? event.stateKey, nid).changes > 0;
+    const known = found?.status === statuses.cited ? undefined : found;
+    const isMore = ((known?.parts ?? 0) & part) === 0;
+    if (known !== undefined && isMore) this.#addPart.run(part, known.nid);
+    const { nid, key } = known ?? this.#fillIn(event, found?.nid ?? this.#idOf(eventId));
+    if (part !== spoolParts.state || !isMore) return true;
+    return this.#setKey.run(nid, key as number).changes > 0;
   }
 
-  #add({ eventId, part, authEvents, type, stateKey, signers, ts, body }: SpooledEvent): number {
+  #fillIn({ eventId: _id, part, authEvents, type, stateKey, signers, ts, body }: SpooledEvent, nid: number) {
     const parents = new Set(authEvents);
-    const nid = Number(this.#insert.run(eventId, part, type, stateKey, parents.size, body).lastInsertRowid);
-    for (const parent of parents) this.#cite.run(nid, parent);
+    const key = this.#findKey.get(type, stateKey)?.nid ?? Number(this.#addKey.run(type, stateKey).lastInsertRowid);
+    this.#fill.run(part, parents.size, key, nid);
+    this.#keepBody.run(nid, body);
+    for (const parent of parents) this.#cite.run(this.#find.get(parent)?.nid ?? this.#idOf(parent), nid);
     for (const { server, keyIds } of signers) for (const keyId of keyIds) this.#sign.run(server, keyId, ts);
-    return nid;
+    return { nid, key };
+  }
+
+  #idOf(eventId: EventId): number {
+    return Number(this.#cited.run(eventId).lastInsertRowid);
   }
 
   /** The event of the state under a key. */
@@ -179,36 +228,60 @@ export class Spool implements Disposable {
     return this.#entryOf.get(type, stateKey);
   }
 
-  /** Servers and keys that signed, with the newest time of an event they signed, by server and key. */
-  signers(after: { server: string; keyId: string }, limit: number) {
-    return this.#signers
-      .all(after.server, after.keyId, limit)
-      .map(({ server, keyId, ts }) => ({ server, keyId, ts: millis(ts) }));
+  /** Servers and keys that signed, in the order in which they came. */
+  signers(after: number, limit: number): SpooledSigner[] {
+    return this.#signers.all(after, limit).map((signer) => ({ ...signer, ts: millis(signer.ts) }));
   }
 
-  /** Events cited as authorising that are not among these, in the order of their IDs. */
-  outside(after: string, limit: number): EventId[] {
-    return this.#outside.all(after, limit).map(({ parent }) => parent);
+  /** Public keys that were found out. */
+  setKeys(keys: readonly SpooledKey[]): void {
+    for (const { nid, key, validUntil } of keys) this.#setSigner.run(key, validUntil, nid);
   }
 
-  /** Events all of whose auth events are settled. */
-  ready(limit: number): WaitingEvent[] {
-    return this.#ready.all(limit);
+  key(server: ServerName, keyId: KeyId): { readonly key: Buffer; readonly validUntil: number } | undefined {
+    const row = this.#signer.get(server, keyId);
+    return row?.key == null ? undefined : { key: row.key, validUntil: row.validUntil ?? 0 };
   }
 
-  /** Records what became of an event; `nid`: its number in hearth.db. */
-  settle(event: number, outcome: SpoolOutcome, nid?: EventNid): void {
-    this.#settle.run(statuses[outcome], nid ?? null, event);
+  /** Events cited as authorising that are not among these. */
+  outside(after: number, limit: number): { readonly nid: number; readonly eventId: EventId }[] {
+    return this.#outside.all(after, limit);
   }
 
-  /** An event is settled: its children wait for one less. A page of them; where to go on, or `undefined` at the end. */
-  free(eventId: EventId, after: number, limit: number): number | undefined {
-    const children = this.#citers.all(eventId, after, limit).map(({ child }) => child);
-    if (children.length > 0) this.#freed.run(JSON.stringify(children));
-    return children.length < limit ? undefined : children.at(-1);
+  /** Cited events that are stored elsewhere: those that cite them need not wait for them. */
+  known(nids: readonly number[]): void {
+    for (const nid of nids) {
+      this.#status.run(statuses.known, null, nid);
+      this.#freed.run(nid);
+    }
   }
 
-  /** A page of the state: what was taken of it. `at` is where the next page begins. */
+  /**
+   * Hands out events all of whose auth events are settled: up to so many, and at least one, with up to so many bytes.
+   * They are handed out once.
+   */
+  ready(limit: number, maxBytes: number): WaitingEvent[] {
+    const events: WaitingEvent[] = [];
+    let bytes = 0;
+    for (const event of this.#ready.iterate()) {
+      bytes += event.body.length;
+      if (events.length > 0 && bytes > maxBytes) break;
+      events.push(event);
+      if (events.length === limit) break;
+    }
+    for (const { nid } of events) this.#status.run(statuses.handedOut, null, nid);
+    return events;
+  }
+
+  /** Records what became of events: what cites those that are stored waits for one less. */
+  settle(events: readonly SettledEvent[]): void {
+    for (const { nid, outcome, event } of events) {
+      this.#status.run(statuses[outcome], event ?? null, nid);
+      if (outcome !== 'dropped') this.#freed.run(nid);
+    }
+  }
+
+  /** A page of the state: what was taken of it. */
   state(after: number, limit: number): { readonly nid: number; readonly event: EventNid }[] {
     return this.#state.all(after, limit);
   }
@@ -220,6 +293,5 @@ export class Spool implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
-    this.#discard();
   }
 }

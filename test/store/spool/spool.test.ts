@@ -8,7 +8,7 @@ import { asEventId } from '../../../src/protocol/ids/event-id.ts';
 import { asKeyId } from '../../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
-import { type Spool, type SpooledEvent, spoolParts } from '../../../src/store/spool/spool.ts';
+import { Spool, type SpooledEvent, spoolParts } from '../../../src/store/spool/spool.ts';
 import { SpoolFolder } from '../../../src/store/spool/spool-folder.ts';
 import { millis } from '../../../src/util/brand.ts';
 import { tempFolder } from '../../support/store.ts';
@@ -29,15 +29,28 @@ function event(name: number, cites: readonly number[], more: Partial<SpooledEven
   };
 }
 
+/** A spool in a folder of its own. */
+function openSpool() {
+  const folder = tempFolder();
+  const place = new SpoolFolder(folder.path).create();
+  const spool = new Spool(place.file);
+  return {
+    spool,
+    [Symbol.dispose]() {
+      spool[Symbol.dispose]();
+      place[Symbol.dispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
 /** Takes everything that becomes ready; answers the order. */
-function drain(spool: Spool, atOnce: number): string[] {
-  const order: string[] = [];
-  for (let ready = spool.ready(atOnce); ready.length > 0; ready = spool.ready(atOnce)) {
-    for (const { nid, eventId } of ready) {
-      order.push(eventId);
-      spool.settle(nid, 'taken', nid as EventNid);
-      let after: number | undefined = 0;
-      while (after !== undefined) after = spool.free(eventId, after, 3);
+function drain(spool: Spool, atOnce: number, maxBytes = 1000): number[] {
+  const order: number[] = [];
+  for (let ready = spool.ready(atOnce, maxBytes); ready.length > 0; ready = spool.ready(atOnce, maxBytes)) {
+    for (const { nid, body } of ready) {
+      order.push((JSON.parse(body.toString()) as { n: number }).n);
+      spool.settle([{ nid, outcome: 'taken', event: nid as EventNid }]);
     }
   }
   return order;
@@ -45,21 +58,19 @@ function drain(spool: Spool, atOnce: number): string[] {
 
 describe('a spool', () => {
   it('hands events out behind all that they cite, and keeps back those of a circle or with a gap', () => {
-    using folder = tempFolder();
-    const spools = new SpoolFolder(folder.path);
     const graph = fc.array(fc.array(fc.nat(14), { maxLength: 4 }), { maxLength: 12 });
     fc.assert(
       fc.property(graph, fc.integer({ min: 1, max: 5 }), (cites, atOnce) => {
-        using spool = spools.create();
+        using opened = openSpool();
+        const { spool } = opened;
         for (const [name, cited] of cites.entries()) spool.put(event(name, cited));
         const order = drain(spool, atOnce);
-        for (const [at, eventId] of order.entries()) {
-          const name = cites.findIndex((_, index) => id(index) === eventId);
-          for (const cited of cites[name] ?? []) assert.ok(order.indexOf(id(cited)) < at, `${name} cites ${cited}`);
+        for (const [at, name] of order.entries()) {
+          for (const cited of cites[name] ?? []) assert.ok(order.indexOf(cited) < at, `${name} cites ${cited}`);
         }
         // What was kept back cites, by and by, something that is not here or itself.
         for (const [name, cited] of cites.entries()) {
-          if (!order.includes(id(name))) assert.ok(cited.some((other) => !order.includes(id(other))));
+          if (!order.includes(name)) assert.ok(cited.some((other) => !order.includes(other)));
         }
         assert.equal(spool.left, cites.length - order.length);
       }),
@@ -68,20 +79,47 @@ describe('a spool', () => {
   });
 
   it('goes on where what is cited is known elsewhere', () => {
-    using folder = tempFolder();
-    using spool = new SpoolFolder(folder.path).create();
+    using opened = openSpool();
+    const { spool } = opened;
     spool.put(event(1, [7, 8]));
     spool.put(event(2, [1, 7]));
-    assert.deepEqual(spool.outside('', 1), [id(7)]);
-    assert.deepEqual(spool.outside(id(7), 5), [id(8)]);
+    const [first] = spool.outside(0, 1);
+    assert.equal(first?.eventId, id(7));
+    const rest = spool.outside(first?.nid ?? 0, 5);
+    assert.deepEqual(
+      rest.map(({ eventId }) => eventId),
+      [id(8)],
+    );
     assert.deepEqual(drain(spool, 5), []);
-    for (const known of [7, 8]) spool.free(id(known), 0, 10);
-    assert.deepEqual(drain(spool, 5), [id(1), id(2)]);
+    spool.known([first?.nid ?? 0, ...rest.map(({ nid }) => nid)]);
+    assert.deepEqual(spool.outside(0, 5), []);
+    assert.deepEqual(drain(spool, 5), [1, 2]);
+  });
+
+  it('hands out no more bytes than were asked for, but always one event', () => {
+    using opened = openSpool();
+    const { spool } = opened;
+    for (const name of [1, 2, 3]) spool.put(event(name, [], { body: Buffer.from(JSON.stringify({ n: name })) }));
+    const size = JSON.stringify({ n: 1 }).length;
+    assert.equal(spool.ready(5, 2 * size).length, 2);
+    assert.equal(spool.ready(5, 1).length, 1);
+    assert.equal(spool.ready(5, 1).length, 0);
+    assert.equal(spool.left, 3);
+  });
+
+  it('lets nothing go on behind what was dropped', () => {
+    using opened = openSpool();
+    const { spool } = opened;
+    spool.put(event(1, []));
+    spool.put(event(2, [1]));
+    for (const { nid } of spool.ready(5, 1000)) spool.settle([{ nid, outcome: 'dropped' }]);
+    assert.deepEqual(drain(spool, 5), []);
+    assert.equal(spool.left, 1);
   });
 
   it('keeps an event once, and says when the state has two for one key', () => {
-    using folder = tempFolder();
-    using spool = new SpoolFolder(folder.path).create();
+    using opened = openSpool();
+    const { spool } = opened;
     const part = spoolParts.state;
     assert.ok(spool.put(event(1, [])));
     assert.ok(spool.put(event(1, [], { part })));
@@ -89,13 +127,14 @@ describe('a spool', () => {
     assert.ok(!spool.put(event(2, [], { part, stateKey: '1' })));
     drain(spool, 5);
     assert.equal(spool.entry('m.room.member', '1')?.eventId, id(1));
-    assert.deepEqual(spool.signers({ server: '', keyId: '' }, 5), [{ server: 'x', keyId: 'ed25519:1', ts: 2 }]);
+    assert.deepEqual(spool.signers(0, 5), [{ nid: 1, server: 'x', keyId: 'ed25519:1', ts: 2 }]);
+    assert.deepEqual(spool.signers(1, 5), []);
   });
 
   it('reads by an index', () => {
-    using folder = tempFolder();
     const recording = mock.method(Sqlite.prototype, 'prepare');
-    using spool = new SpoolFolder(folder.path).create();
+    using opened = openSpool();
+    const { spool } = opened;
     spool.put(event(1, []));
     const texts = new Set(recording.mock.calls.map((call) => call.arguments[0]));
     const [connection] = recording.mock.calls.map((call) => call.this as Sqlite.Database);
@@ -114,14 +153,15 @@ describe('a spool', () => {
     const path = join(folder.path, 'spool');
     const spools = new SpoolFolder(folder.path);
     {
-      using spool = spools.create();
+      using place = spools.create();
+      using spool = new Spool(place.file);
       spool.put(event(1, []));
       assert.equal(readdirSync(path).length, 1);
     }
     assert.deepEqual(readdirSync(path), []);
-    const left = spools.create();
+    using left = new Spool(spools.create().file);
     new SpoolFolder(folder.path);
     assert.ok(!existsSync(path));
-    left[Symbol.dispose]();
+    left.put(event(1, []));
   });
 });

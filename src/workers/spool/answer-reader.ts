@@ -1,0 +1,118 @@
+import { roomIdOf } from '../../protocol/events/client-event.ts';
+import { refIds } from '../../protocol/events/pdu.ts';
+import { readEvent } from '../../protocol/events/read.ts';
+import { neededSignatures } from '../../protocol/events/verify.ts';
+import { JsonCutError, JsonCutter, type JsonPiece } from '../../protocol/json-stream/json-cutter.ts';
+import { parseExactJson } from '../../protocol/parse-json.ts';
+import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import { type Spool, spoolParts } from '../../store/spool/spool.ts';
+import { millis } from '../../util/brand.ts';
+
+/** One event with what servers put into its `unsigned`; of the other members nearly nothing is needed. */
+const maxPieceBytes = 256 * 1024;
+const maxDepth = 1000;
+
+/** How a large answer is read. */
+export interface ReadingOptions {
+  readonly roomId: string;
+  readonly version: string;
+  /** Which members hold events, and what they are. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** Members that are wanted whole. */
+  readonly members: readonly string[];
+  /** Events kept; more are refused. */
+  readonly maxEvents: number;
+  /** ID of an event that is not taken from the answer. */
+  readonly without?: string;
+}
+
+/** What an answer held besides the events that were kept. */
+export interface ReadAnswer {
+  /** The text of each wanted member. */
+  readonly members: readonly (readonly [key: string, text: string])[];
+  /** Events that are none of the room. */
+  readonly bad: number;
+}
+
+/** How much an answer has held so far. */
+export interface SeenSoFar {
+  readonly events: number;
+  readonly stateEvents: number;
+  /** Users who are in the room. */
+  readonly members: number;
+}
+
+/**
+ * Reads a large answer as it comes, and puts its events into a spool, one at a time: format and hashes are looked at,
+ * signatures are not. Throws `JsonCutError` for an answer that cannot be used.
+ */
+export class AnswerReader {
+  readonly #cutter: JsonCutter;
+  readonly #spool: Spool;
+  readonly #options: ReadingOptions;
+  readonly #rules: RoomVersionRules;
+  readonly #members: [string, string][] = [];
+  #events = 0;
+  #stateEvents = 0;
+  #joined = 0;
+  #bad = 0;
+
+  constructor(spool: Spool, rules: RoomVersionRules, options: ReadingOptions) {
+    this.#spool = spool;
+    this.#rules = rules;
+    this.#options = options;
+    const arrays = new Set(Object.keys(options.parts));
+    this.#cutter = new JsonCutter({ arrays, members: new Set(options.members), maxBytes: maxPieceBytes, maxDepth });
+  }
+
+  take(chunk: Buffer): void {
+    for (const piece of this.#cutter.push(chunk)) {
+      const value = parseExactJson(piece.bytes, { maxDepth });
+      if (value === undefined) throw new JsonCutError('a part is not JSON');
+      if (piece.isItem) this.#event(piece, value);
+      else this.#members.push([piece.key, piece.bytes.toString()]);
+    }
+  }
+
+  get seen(): SeenSoFar {
+    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined };
+  }
+
+  end(): ReadAnswer {
+    this.#cutter.end();
+    return { members: this.#members, bad: this.#bad };
+  }
+
+  #event({ key, bytes }: JsonPiece, value: unknown): void {
+    const { roomId, parts, maxEvents, without } = this.#options;
+    const part = parts[key] as number;
+    const read = readEvent(value, this.#rules);
+    const type = read.ok ? read.event.pdu.type : '';
+    const stateKey = read.ok ? read.event.pdu.state_key : undefined;
+    if (!read.ok || stateKey === undefined || roomIdOf(read.event.pdu, read.event.eventId) !== roomId) {
+      this.#bad++;
+      return;
+    }
+    const { pdu, eventId } = read.event;
+    if (eventId === without) return;
+    if (++this.#events > maxEvents) throw new JsonCutError('it has too many events');
+    if (part === spoolParts.state) {
+      this.#stateEvents++;
+      if (type === 'm.room.member' && pdu.content['membership'] === 'join') this.#joined++;
+    }
+    const isFirst = this.#spool.put({
+      eventId,
+      part,
+      authEvents: refIds(pdu.auth_events),
+      type,
+      stateKey,
+      signers: neededSignatures(pdu, this.#rules).map(({ server, signatures }) => ({
+        server,
+        keyIds: signatures.map(([keyId]) => keyId),
+      })),
+      ts: millis(Number.isSafeInteger(pdu.origin_server_ts) ? pdu.origin_server_ts : 0),
+      body: bytes,
+    });
+    if (!isFirst) throw new JsonCutError('its state has two events for one key');
+  }
+}
