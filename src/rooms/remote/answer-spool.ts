@@ -36,7 +36,8 @@ export interface SpoolingOptions {
 
 export interface SpooledAnswer {
   readonly members: ReadonlyMap<string, unknown>;
-  /** Events that are none of the room. */
+  /** Events that were kept, some of them twice, and events that are none of the room. */
+  readonly events: number;
   readonly bad: number;
 }
 
@@ -108,7 +109,7 @@ export class AnswerSpool implements AsyncDisposable {
     if (failure !== undefined) throw failure.cause;
     const { read } = await this.#asked({ op: 'end' });
     const members = new Map((read?.members ?? []).map(([key, text]) => [key, parseExactJson(text)]));
-    return { members, bad: read?.bad ?? 0 };
+    return { members, events: read?.events ?? 0, bad: read?.bad ?? 0 };
   }
 
   /** Servers and keys that signed, in the order in which they came. */
@@ -154,11 +155,6 @@ export class AnswerSpool implements AsyncDisposable {
   /** A page of the state: what was taken of it. */
   async state(after: number, limit: number) {
     return (await this.#run({ op: 'state', after, limit })).state ?? [];
-  }
-
-  /** Events that could not be settled. */
-  async left(): Promise<number> {
-    return (await this.#run({ op: 'left' })).left ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -126,7 +126,6 @@ export class Spool implements Disposable {
   readonly #setSigner;
   readonly #signer;
   readonly #state;
-  readonly #left;
 
   /** `file` must not exist. */
   constructor(file: string) {
@@ -185,9 +184,6 @@ export class Spool implements Disposable {
     // The + keeps the planner from reading all that were taken and sorting them.
     this.#state = prepare<[number, number], { nid: number; event: EventNid }>(
       'SELECT nid, event FROM event WHERE nid > ? AND +status = 1 AND (parts & 1) <> 0 ORDER BY nid LIMIT ?',
-    );
-    this.#left = prepare<[], { count: number }>(
-      `SELECT count(*) AS count FROM event WHERE status IN (${statuses.waiting}, ${statuses.handedOut})`,
     );
   }
 
@@ -284,11 +280,6 @@ export class Spool implements Disposable {
   /** A page of the state: what was taken of it. */
   state(after: number, limit: number): { readonly nid: number; readonly event: EventNid }[] {
     return this.#state.all(after, limit);
-  }
-
-  /** Events that could not be settled. */
-  get left(): number {
-    return this.#left.get()?.count ?? 0;
   }
 
   [Symbol.dispose](): void {

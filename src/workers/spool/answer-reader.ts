@@ -30,7 +30,8 @@ export interface ReadingOptions {
 export interface ReadAnswer {
   /** The text of each wanted member. */
   readonly members: readonly (readonly [key: string, text: string])[];
-  /** Events that are none of the room. */
+  /** Events that were kept, some of them twice, and events that are none of the room. */
+  readonly events: number;
   readonly bad: number;
 }
 
@@ -80,7 +81,7 @@ export class AnswerReader {
 
   end(): ReadAnswer {
     this.#cutter.end();
-    return { members: this.#members, bad: this.#bad };
+    return { members: this.#members, events: this.#events, bad: this.#bad };
   }
 
   #event({ key, bytes }: JsonPiece, value: unknown): void {

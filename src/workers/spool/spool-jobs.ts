@@ -25,7 +25,6 @@ export type SpoolRequest = { readonly file: string } & (
   | { readonly op: 'verified'; readonly limit: number; readonly maxBytes: number }
   | { readonly op: 'entry'; readonly type: string; readonly stateKey: string }
   | { readonly op: 'state'; readonly after: number; readonly limit: number }
-  | { readonly op: 'left' }
   | { readonly op: 'close' }
 );
 
@@ -41,7 +40,6 @@ export interface SpoolAnswer {
   readonly looked?: number;
   readonly entry?: SpooledEntry;
   readonly state?: ReturnType<Spool['state']>;
-  readonly left?: number;
 }
 
 interface OpenSpool {
@@ -114,8 +112,6 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
     }
     case 'state':
       return { state: spool.state(request.after, request.limit) };
-    case 'left':
-      return { left: spool.left };
     case 'begin':
     case 'close':
       return {};
