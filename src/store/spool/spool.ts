@@ -236,7 +236,8 @@ export class Spool implements Disposable {
 
   key(server: ServerName, keyId: KeyId): { readonly key: Buffer; readonly validUntil: number } | undefined {
     const row = this.#signer.get(server, keyId);
-    return row?.key == null ? undefined : { key: row.key, validUntil: row.validUntil ?? 0 };
+    const key = row?.key ?? undefined;
+    return key && { key, validUntil: row?.validUntil ?? 0 };
   }
 
   /** Events cited as authorising that are not among these. */
