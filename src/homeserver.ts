@@ -28,6 +28,7 @@ import { CatchUpRooms } from './lifecycle/catch-up-rooms.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
+import { Mailer } from './outbound/mailer.ts';
 import type { UserId } from './protocol/ids/types.ts';
 import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
@@ -50,6 +51,7 @@ import { Sweep } from './store/sweep.ts';
 import type { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
 import type { DeviceObserver } from './users/devices.ts';
+import type { MailAddressObserver } from './users/mail-addresses.ts';
 import { RemoteProfiles } from './users/remote-profiles.ts';
 import { createUsers } from './users/users.ts';
 
@@ -78,8 +80,13 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const e2ee = createE2ee(base);
   const deviceObservers: DeviceObserver[] = [e2ee.keys];
   const { passwordCost } = externals;
+  const mailer = new Mailer(config.smtp);
+  const mailAddressObservers: MailAddressObserver[] = [];
   const users = createUsers({
     ...base,
+    mailer,
+    publicUrl: config.publicUrl,
+    mailAddressObservers,
     peopleObservers: [userDirectory],
     deviceObservers,
     registration: config.registration,
@@ -118,7 +125,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   users.accountData.observe(pushRules);
   users.accountData.provideDefault('m.push_rules', (user) => pushRules.content(user));
   const pushCounts = new PushCounts({ ...shared, rules: pushRules });
-  const push = createPush({ ...shared, config, outbound });
+  const push = createPush({ ...shared, config, outbound, mailer, mailAddresses: users.mailAddresses });
+  mailAddressObservers.push(push.pushers);
   deviceObservers.push(push.pushers);
   const ephemeral = createEphemeral({ ...shared, enabled: config.presence.enabled, exists: isTaken });
   const { typing, typingService, presence, receipts } = ephemeral;
@@ -208,6 +216,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media,
     mediaPruning: mediaServices.pruning,
     uia: users.uia,
+    mailAddresses: users.mailAddresses,
     e2ee,
     searchIndex,
     rooms,

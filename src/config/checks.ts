@@ -26,6 +26,16 @@ export function checkTogether(config: Config, report: Report, unreadable: Unread
   if (config.federation.retryMin > config.federation.retryMax) {
     report(['federation', 'retry_min'], 'must not be longer than federation.retry_max');
   }
+  checkMail(config, report);
+}
+
+function checkMail({ smtp, publicUrl }: Config, report: Report): void {
+  if (smtp.host === undefined) return;
+  if (smtp.from === undefined) report(['smtp', 'from'], 'is missing; smtp.host needs it');
+  if (publicUrl === undefined) report(['public_url'], 'is missing; links in mails begin with it (smtp.host is set)');
+  if (smtp.password !== undefined && smtp.username === undefined) {
+    report(['smtp', 'username'], 'is missing; smtp.password needs it');
+  }
 }
 
 function filesIn(config: Config): [KeyPath, string | undefined][] {

@@ -8,6 +8,7 @@ import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Sweep } from '../store/sweep.ts';
+import type { MailAddresses } from '../users/mail-addresses.ts';
 import type { Uia } from '../users/uia.ts';
 import { millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
@@ -21,6 +22,7 @@ export interface TaskUses {
   readonly mediaPruning: Pick<RemoteMediaPruning, 'slice'>;
   readonly clock: Clock;
   readonly uia: Uia;
+  readonly mailAddresses: Pick<MailAddresses, 'forgetExpired'>;
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
@@ -46,7 +48,7 @@ const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
-  const { db, stores, sweep, clock, uia, e2ee, searchIndex, federation, rooms } = uses;
+  const { db, stores, sweep, e2ee, searchIndex, federation, rooms } = uses;
   return [
     {
       name: 'pack bodies',
@@ -62,21 +64,7 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
     ...transactionTasks(uses),
     ...e2eeTasks(e2ee),
     ...federationTasks(federation),
-    {
-      name: 'forget interactive authentication that is over',
-      every: millis(10 * minute),
-      slice: () => db.write(() => uia.forgetExpired(sessionsPerSlice)) === sessionsPerSlice,
-    },
-    {
-      // Two minutes' worth of them at the most. Expired access tokens stay until they are refreshed or their device
-      // goes: a client has to be told that it may come back.
-      name: 'forget login tokens that are over',
-      every: millis(10 * minute),
-      slice: () => {
-        db.write<void>(() => stores.tokens.removeExpiredLogin(clock.now()));
-        return false;
-      },
-    },
+    ...accountTasks(uses),
     {
       // What a crash has left of them; those that fail clear up after themselves.
       name: 'remove joins that came to nothing',
@@ -103,6 +91,31 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
       },
     },
     ...mediaTasks(uses),
+  ];
+}
+
+function accountTasks({ db, stores, clock, uia, mailAddresses }: TaskUses): BackgroundTask[] {
+  return [
+    {
+      name: 'forget interactive authentication that is over',
+      every: millis(10 * minute),
+      slice: () => db.write(() => uia.forgetExpired(sessionsPerSlice)) === sessionsPerSlice,
+    },
+    {
+      name: 'forget links in mails that are over',
+      every: millis(10 * minute),
+      slice: () => db.write(() => mailAddresses.forgetExpired(sessionsPerSlice)) === sessionsPerSlice,
+    },
+    {
+      // Two minutes' worth of them at the most. Expired access tokens stay until they are refreshed or their device
+      // goes: a client has to be told that it may come back.
+      name: 'forget login tokens that are over',
+      every: millis(10 * minute),
+      slice: () => {
+        db.write<void>(() => stores.tokens.removeExpiredLogin(clock.now()));
+        return false;
+      },
+    },
   ];
 }
 

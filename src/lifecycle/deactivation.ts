@@ -5,6 +5,7 @@ import type { AccountStore } from '../store/users/accounts.ts';
 import type { AccountData } from '../users/account-data.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { Filters } from '../users/filters.ts';
+import type { MailAddresses } from '../users/mail-addresses.ts';
 import type { Profiles } from '../users/profiles.ts';
 import type { MembershipPort } from './user-rooms.ts';
 
@@ -16,6 +17,7 @@ export interface DeactivationUses {
   readonly accountData: AccountData;
   readonly filters: Filters;
   readonly e2ee: Pick<E2ee, 'crossSigning' | 'backups'>;
+  readonly mailAddresses: MailAddresses;
   readonly rooms: MembershipPort;
 }
 
@@ -28,14 +30,15 @@ export class Deactivation {
   }
 
   /**
-   * Takes password, tokens, devices and keys away, then leaves all rooms. With `erase` everything that is no event goes too,
+   * Takes password, tokens, devices, keys and mail addresses away, then leaves all rooms. With `erase` everything that is no event goes too,
    * and rooms hide the user's events from whoever joins later. `also` runs in the same transaction.
    */
   async deactivate(user: UserNid, erase: boolean, also: () => void = () => {}): Promise<void> {
-    const { db, accounts, profiles, accountData, filters, e2ee, rooms } = this.#uses;
+    const { db, accounts, mailAddresses, profiles, accountData, filters, e2ee, rooms } = this.#uses;
     await db.durable<void>(() => {
       also();
       accounts.close(user, erase);
+      mailAddresses.forget(user);
       e2ee.crossSigning.forget(user);
       e2ee.backups.forget(user);
       if (!erase) return;

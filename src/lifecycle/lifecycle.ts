@@ -31,7 +31,7 @@ export interface Lifecycle {
 }
 
 export function createLifecycle({ db, streams, clock, stores, users, e2ee, rooms }: LifecycleUses): Lifecycle {
-  const { accounts, profiles, accountData, filters, devices } = users;
+  const { accounts, profiles, accountData, filters, devices, mailAddresses } = users;
   const deactivation = new Deactivation({
     db,
     accounts,
@@ -40,6 +40,7 @@ export function createLifecycle({ db, streams, clock, stores, users, e2ee, rooms
     accountData,
     filters,
     e2ee,
+    mailAddresses,
     rooms,
   });
   return {

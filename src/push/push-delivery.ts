@@ -12,6 +12,7 @@ import type { JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
 import { Lru } from '../util/lru.ts';
 import type { PushGateway, PushOutcome } from './push-gateway.ts';
+import { type PushMails, patience } from './push-mails.ts';
 import type { PushMessages } from './push-message.ts';
 
 export interface PushDeliveryUses {
@@ -23,16 +24,21 @@ export interface PushDeliveryUses {
   readonly pushCounts: PushCountStore;
   readonly messages: PushMessages;
   readonly gateway: PushGateway;
+  readonly mails: PushMails;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** What a pusher has to tell next, and what will be told with it. */
 interface Step {
-  readonly url: string;
-  readonly message: JsonObject;
   readonly cursor: StreamPos;
   readonly badge: number;
+  readonly send: () => Promise<PushOutcome>;
+}
+
+/** A mail that is not due yet: more may come that it can tell of, or its user may read in the meantime. */
+interface Later {
+  readonly notBefore: number;
 }
 
 /** Requests at once, each of another pusher: a gateway that answers in 200 ms takes forty a second. */
@@ -120,7 +126,7 @@ export class PushDelivery {
       // Idle ones cost a millisecond each: others come between.
       await new Promise((resolve) => setImmediate(resolve));
       const step = this.#next(nid);
-      if (step !== undefined) this.#settle(nid, step, await this.#notify(step));
+      if (step !== undefined) this.#settle(nid, step, await step.send());
       this.#wake();
     } catch (problem) {
       // It stays ready, and is tried when something happens next.
@@ -130,7 +136,7 @@ export class PushDelivery {
     }
   }
 
-  async #notify({ url, message }: Step): Promise<PushOutcome> {
+  async #notify(url: string, message: JsonObject): Promise<PushOutcome> {
     const { clock, gateway } = this.#uses;
     const { origin } = new URL(url);
     if ((this.#silent.get(origin) ?? 0) > clock.monotonic()) {
@@ -147,9 +153,12 @@ export class PushDelivery {
     const pusher = pushers.get(nid);
     if (pusher === undefined) return undefined;
     const now = streams.now();
-    const step = this.#nextStep(pusher, now);
+    const step = pusher.kind === 'email' ? this.#nextMail(pusher) : this.#nextStep(pusher, now);
     if (step === undefined) db.write<void>(() => pushers.makeIdle(nid, now));
-    return step;
+    if (step === undefined || !('notBefore' in step)) return step;
+    db.write<void>(() => pushers.wait(nid, pusher.failures, step.notBefore));
+    this.#setTimer();
+    return undefined;
   }
 
   #nextStep(pusher: Pusher, now: StreamPos): Step | undefined {
@@ -163,14 +172,28 @@ export class PushDelivery {
       if (notification === undefined) {
         // Counts that have risen were told with what raised them.
         if (pusher.badge === null || badge >= pusher.badge) return undefined;
-        return { url, cursor: now, badge, message: messages.badge(pusher, badge) };
+        return this.#step(url, now, badge, messages.badge(pusher, badge));
       }
       cursor = notification.pos;
       const row = events.row(notification.event);
       if (row === undefined || (row.flags & eventFlags.REDACTED) !== 0) continue;
-      return { url, cursor, badge, message: messages.event(pusher, row, notification, badge) };
+      return this.#step(url, cursor, badge, messages.event(pusher, row, notification, badge));
     }
-    return { url, cursor, badge, message: messages.badge(pusher, badge) };
+    return this.#step(url, cursor, badge, messages.badge(pusher, badge));
+  }
+
+  #step(url: string, cursor: StreamPos, badge: number, message: JsonObject): Step {
+    return { cursor, badge, send: () => this.#notify(url, message) };
+  }
+
+  /** A mail tells of all that has come so far. */
+  #nextMail(pusher: Pusher): Step | Later | undefined {
+    const { pushCounts, mails, clock } = this.#uses;
+    const mail = mails.next(pusher);
+    if (mail === undefined) return undefined;
+    if (mail.due > clock.now()) return { notBefore: mail.due };
+    const badge = pushCounts.total(pusher.user);
+    return { cursor: mail.cursor, badge, send: () => mails.send(pusher, mail) };
   }
 
   #settle(nid: number, { cursor, badge }: Step, outcome: PushOutcome): void {
@@ -196,6 +219,10 @@ export class PushDelivery {
     // A position of its own sends it to the end of the line.
     if (pusher.enabled) db.write<void>(() => pushers.told(nid, cursor, badge, streams.next()));
     else db.write<void>(() => pushers.makeIdle(nid, cursor));
+    if (pusher.kind === 'http' || !pusher.enabled) return;
+    // One mail in a while, however fast messages come.
+    db.write<void>(() => pushers.wait(nid, 0, clock.now() + patience));
+    this.#setTimer();
   }
 
   #endWaits(): void {

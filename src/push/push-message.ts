@@ -57,6 +57,17 @@ export class PushMessages {
     };
   }
 
+  /** The room and the sender of an event as this user would call them. */
+  names({ room, sender }: EventRow, user: UserNid): { readonly name: string; readonly sender: string } {
+    const { interning } = this.#uses;
+    const { room_name: name, room_alias: alias } = this.#room(room, user);
+    const called = [name, alias].find((value) => typeof value === 'string') ?? interning.roomId(room);
+    return {
+      name: oneLine(called),
+      sender: oneLine(this.#displayName(room, sender) ?? interning.userId(sender)),
+    };
+  }
+
   #sender({ room, sender }: EventRow): JsonObject {
     const name = this.#displayName(room, sender);
     return name === undefined ? {} : { sender_display_name: name };
@@ -111,6 +122,11 @@ export class PushMessages {
     const name = member && this.#uses.authEvents.get(member.event).content['displayname'];
     return typeof name === 'string' && name !== '' ? name : undefined;
   }
+}
+
+/** Names may be as long as an event, and have lines. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, 100);
 }
 
 function dataOf({ data }: Pusher): JsonObject {

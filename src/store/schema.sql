@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 15;
+PRAGMA user_version = 16;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -412,6 +412,31 @@ CREATE TABLE login_token (
 
 CREATE INDEX login_token_expires ON login_token (expires);
 
+CREATE TABLE mail_address (
+  address   TEXT PRIMARY KEY,   -- lower case
+  user      INTEGER NOT NULL,
+  validated INTEGER NOT NULL,   -- milliseconds since the epoch
+  added     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX mail_address_user ON mail_address (user);
+
+CREATE TABLE mail_session (
+  sid           TEXT PRIMARY KEY,
+  address       TEXT NOT NULL,
+  client_secret TEXT NOT NULL,
+  purpose       INTEGER NOT NULL,   -- 0 for an account's address, 1 for a new account, 2 for a new password
+  send_attempt  INTEGER NOT NULL,
+  token         BLOB NOT NULL,      -- SHA-256 of what stands in the newest mail
+  next_link     TEXT,
+  mails         INTEGER NOT NULL,   -- how many were sent
+  validated     INTEGER,
+  expires       INTEGER NOT NULL,
+  UNIQUE (address, client_secret, purpose)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX mail_session_expires ON mail_session (expires);
+
 CREATE TABLE media (
   server       INTEGER NOT NULL,
   media_id     TEXT NOT NULL,
@@ -569,7 +594,7 @@ CREATE TABLE pusher (
   badge               INTEGER,           -- the unread count that was told last
   ready               INTEGER,
   retry_at            INTEGER,           -- milliseconds since the epoch
-  failures            INTEGER NOT NULL DEFAULT 0,
+  failures            INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL DEFAULT 0,
   UNIQUE (app_id, pushkey, user)
 ) STRICT;
 

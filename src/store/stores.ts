@@ -50,6 +50,7 @@ import { AccountDataStore } from './users/account-data.ts';
 import { AccountStore } from './users/accounts.ts';
 import { DeviceStore } from './users/devices.ts';
 import { FilterStore } from './users/filters.ts';
+import { MailAddressStore } from './users/mail-addresses.ts';
 import { OpenIdTokenStore } from './users/openid-tokens.ts';
 import { ProfileStore } from './users/profiles.ts';
 import { RegistrationTokenStore } from './users/registration-tokens.ts';
@@ -88,6 +89,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly tokens: TokenStore;
   readonly registrationTokens: RegistrationTokenStore;
   readonly uiaSessions: UiaSessionStore;
+  readonly mailAddresses: MailAddressStore;
   readonly profiles: ProfileStore;
   readonly openIdTokens: OpenIdTokenStore;
   readonly reports: ReportStore;
@@ -143,17 +145,8 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     pushCounts: new PushCountStore(db),
     pushers: new PusherStore(db),
     syncChanges: new SyncChanges(db),
-    accounts: new AccountStore(db),
-    devices: new DeviceStore(db),
-    tokens: new TokenStore(db),
-    registrationTokens: new RegistrationTokenStore(db),
-    uiaSessions: new UiaSessionStore(db),
-    profiles: new ProfileStore(db),
-    openIdTokens: new OpenIdTokenStore(db),
     reports: new ReportStore(db),
     delayedEvents: new DelayedEventStore(db),
-    accountData: new AccountDataStore(db),
-    filters: new FilterStore(db),
     messageText: new MessageTextStore(db),
     deviceLists: new DeviceListStore(db),
     dehydratedDevices: new DehydratedDeviceStore(db),
@@ -169,6 +162,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
     ...openDirectoryStores(db),
+    ...openAccountStores(db),
     ...openFederationStores(db),
     ...openLimitStores(db),
   };
@@ -179,5 +173,20 @@ function openDirectoryStores(db: Database): Pick<Stores, 'roomDirectory' | 'list
     roomDirectory: new RoomDirectoryStore(db),
     listedRooms: new ListedRoomStore(db),
     userDirectory: new UserDirectoryStore(db),
+  };
+}
+
+function openAccountStores(db: Database) {
+  return {
+    accounts: new AccountStore(db),
+    devices: new DeviceStore(db),
+    tokens: new TokenStore(db),
+    registrationTokens: new RegistrationTokenStore(db),
+    uiaSessions: new UiaSessionStore(db),
+    mailAddresses: new MailAddressStore(db),
+    profiles: new ProfileStore(db),
+    openIdTokens: new OpenIdTokenStore(db),
+    accountData: new AccountDataStore(db),
+    filters: new FilterStore(db),
   };
 }

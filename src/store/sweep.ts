@@ -29,6 +29,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'refresh_token.user',
     'login_token.user',
     'uia_session.user',
+    'mail_address.user',
     'profile.user',
     'openid_token.user',
     'report.reporter',

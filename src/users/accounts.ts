@@ -5,6 +5,7 @@ import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, UserNid } from '../store/nids.ts';
 import type { AccountRow, AccountStore } from '../store/users/accounts.ts';
+import type { MailAddressStore } from '../store/users/mail-addresses.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
@@ -39,6 +40,7 @@ export interface AccountsUses {
   readonly random: Random;
   readonly serverName: ServerName;
   readonly observers: readonly PeopleObserver[];
+  readonly mailAddresses: Pick<MailAddressStore, 'owner'>;
 }
 
 /** The accounts of this server. */
@@ -123,6 +125,12 @@ export class Accounts {
       if (row) return row;
     }
     return undefined;
+  }
+
+  /** Whose account has a mail address. */
+  ownerOf(mail: string): UserId | undefined {
+    const user = this.#uses.mailAddresses.owner(mail.normalize('NFC').toLowerCase());
+    return user === undefined ? undefined : this.userId(user);
   }
 
   userId(user: UserNid): UserId {

@@ -1,11 +1,13 @@
 import { forbidden, invalidParam, MatrixError, missingParam } from '../protocol/errors.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
+import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
 import type { Devices } from './devices.ts';
 import type { Guessing } from './guessing.ts';
 import type { Logins, Session, SessionWish } from './logins.ts';
+import type { MailAddresses } from './mail-addresses.ts';
 import type { Passwords } from './passwords.ts';
 import type { RegistrationTokens } from './registration-tokens.ts';
 import { policiesOf, type TermsDocument } from './terms.ts';
@@ -38,6 +40,8 @@ export interface RegistrationUses {
   readonly registrationTokens: RegistrationTokens;
   readonly uia: Uia;
   readonly guessing: Guessing;
+  readonly mailAddresses: MailAddresses;
+  readonly clock: Clock;
 }
 
 const flowsOf: { readonly [Mode in RegistrationMode]: readonly (readonly StageName[])[] } = {
@@ -56,9 +60,14 @@ export class Registration {
 
   /** What has to be shown; a request is refused before that if it could not be granted anyway. */
   get flows(): readonly (readonly StageName[])[] {
-    const { mode, terms } = this.#uses;
-    if (terms.length === 0) return flowsOf[mode];
-    return flowsOf[mode].map((stages) => [...stages.filter((stage) => stage !== 'm.login.dummy'), 'm.login.terms']);
+    const { mode, terms, mailAddresses } = this.#uses;
+    const plain = flowsOf[mode].map((stages) => {
+      const rest = terms.length === 0 ? [] : (['m.login.terms'] as const);
+      return [...stages.filter((stage) => stage !== 'm.login.dummy'), ...rest];
+    });
+    // The address first: a flow that is the beginning of another would be complete before that.
+    const withMail = mailAddresses.enabled ? plain.map((stages) => ['m.login.email.identity' as const, ...stages]) : [];
+    return [...plain.map((stages) => (stages.length === 0 ? (['m.login.dummy'] as const) : stages)), ...withMail];
   }
 
   get terms(): readonly TermsDocument[] {
@@ -89,7 +98,7 @@ export class Registration {
 
   /** Makes the account, after `check` and the stages. Resolves when it survives a power cut. */
   async register(wish: RegistrationWish, passed: UiaPassed): Promise<Registered> {
-    const { db, accounts, devices, logins, passwords, uia } = this.#uses;
+    const { db, accounts, devices, logins, passwords, uia, mailAddresses, clock } = this.#uses;
     if (wish.password === undefined) throw missingParam('Missing password');
     const userId = wish.username === undefined ? accounts.anyUserId() : accounts.freeUserId(wish.username);
     const deviceId = devices.wantedId(wish.deviceId);
@@ -98,6 +107,7 @@ export class Registration {
       const user = accounts.insert(userId, password, false);
       if (user === undefined) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
       uia.finish(passed);
+      if (passed.mail !== undefined) mailAddresses.bind(user, { address: passed.mail, validated: clock.now() });
       return { userId, session: wish.inhibitLogin ? undefined : logins.begin(user, deviceId, wish) };
     });
   }

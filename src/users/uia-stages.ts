@@ -1,15 +1,23 @@
 import { forbidden, missingParam } from '../protocol/errors.ts';
+import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { UiaMemory } from '../store/users/uia-sessions.ts';
-import type { JsonObject } from '../util/json.ts';
+import { isJsonObject, type JsonObject } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
 import type { Guessing } from './guessing.ts';
 import { identifiedUser } from './identifiers.ts';
 import type { Logins } from './logins.ts';
+import { anotherOwner, type MailAddresses, notProven } from './mail-addresses.ts';
 import type { RegistrationTokens } from './registration-tokens.ts';
 
 /** The stages that this server can check. */
-export const stageNames = ['m.login.dummy', 'm.login.password', 'm.login.registration_token', 'm.login.terms'] as const;
+export const stageNames = [
+  'm.login.dummy',
+  'm.login.password',
+  'm.login.registration_token',
+  'm.login.terms',
+  'm.login.email.identity',
+] as const;
 export type StageName = (typeof stageNames)[number];
 
 export interface StageContext {
@@ -19,10 +27,12 @@ export interface StageContext {
 }
 
 export interface UiaStagesUses {
+  readonly db: Database;
   readonly accounts: Accounts;
   readonly logins: Logins;
   readonly registrationTokens: RegistrationTokens;
   readonly guessing: Guessing;
+  readonly mailAddresses: MailAddresses;
 }
 
 /** Checks what a client shows for one stage of user-interactive authentication. */
@@ -44,6 +54,8 @@ export class UiaStages {
         return this.#password(auth, context);
       case 'm.login.registration_token':
         return this.#registrationToken(auth, context);
+      case 'm.login.email.identity':
+        return this.#mailAddress(auth, context);
     }
   }
 
@@ -52,11 +64,27 @@ export class UiaStages {
     const password = auth['password'];
     if (typeof password !== 'string') throw missingParam('Missing auth.password');
     // Old clients name nobody: it is their own user that they mean.
-    const name = identifiedUser(auth) ?? (user === undefined ? undefined : accounts.userId(user));
+    const name =
+      identifiedUser(auth, (address) => accounts.ownerOf(address)) ??
+      (user === undefined ? undefined : accounts.userId(user));
     if (name === undefined) throw missingParam('Missing auth.identifier');
     if (user !== undefined && accounts.meant(name)?.user !== user) throw forbidden('This is another user');
     const account = await logins.checkPassword(name, password, ip);
     return { user: account.user };
+  }
+
+  /** An address that an account has shows whose it is; another one can be the address of a new account. */
+  #mailAddress(auth: JsonObject, { user }: StageContext): UiaMemory {
+    const { db, mailAddresses } = this.#uses;
+    // Old clients write it in one word.
+    const given = auth['threepid_creds'] ?? auth['threepidCreds'];
+    const { sid, client_secret: secret } = isJsonObject(given) ? given : {};
+    if (typeof sid !== 'string' || typeof secret !== 'string') throw missingParam('Missing auth.threepid_creds');
+    const proven = db.write(() => mailAddresses.take(sid, secret, ['registration', 'password']));
+    if (proven === undefined) throw notProven();
+    const owner = mailAddresses.owner(proven.address);
+    if (user !== undefined && owner !== user) throw anotherOwner();
+    return owner === undefined ? { mail: proven.address } : { user: owner };
   }
 
   #registrationToken(auth: JsonObject, { ip }: StageContext): UiaMemory {

@@ -32,6 +32,8 @@ export interface UiaPassed {
   /** Who it is, if a stage or the access token showed it. */
   readonly user: UserNid | undefined;
   readonly registrationToken: string | undefined;
+  /** An address that nobody has yet, shown to be the person's. */
+  readonly mail: string | undefined;
 }
 
 /** 401 with what is left to do. Only where a stage failed is there an error in it. */
@@ -101,6 +103,7 @@ export class Uia {
       session: progress.session,
       user: request.requester?.user ?? progress.memory.user,
       registrationToken: progress.memory.registrationToken,
+      mail: progress.memory.mail,
     };
   }
 

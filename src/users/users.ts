@@ -1,8 +1,10 @@
+import type { Mailer } from '../outbound/mailer.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
 import type { Random } from '../util/random.ts';
 import { AccountData } from './account-data.ts';
 import { Accounts } from './accounts.ts';
@@ -10,6 +12,7 @@ import { type DeviceObserver, Devices } from './devices.ts';
 import { Filters } from './filters.ts';
 import { Guessing } from './guessing.ts';
 import { Logins } from './logins.ts';
+import { MailAddresses, type MailAddressObserver } from './mail-addresses.ts';
 import { Moderation } from './moderation.ts';
 import { OpenId } from './openid.ts';
 import { defaultPasswordCost, type PasswordCost } from './password-hash.ts';
@@ -36,6 +39,7 @@ export interface UsersUses {
     | 'registrationTokens'
     | 'uiaSessions'
     | 'profiles'
+    | 'mailAddresses'
     | 'openIdTokens'
     | 'accountData'
     | 'filters'
@@ -51,6 +55,11 @@ export interface UsersUses {
   };
   readonly deviceObservers?: readonly DeviceObserver[];
   readonly peopleObservers?: readonly PeopleObserver[];
+  readonly mailer: Mailer;
+  /** What links in mails begin with. */
+  readonly publicUrl: string | undefined;
+  readonly mailAddressObservers?: readonly MailAddressObserver[];
+  readonly log: Log;
   /** Tests take a cheaper one. */
   readonly passwordCost?: PasswordCost;
 }
@@ -72,6 +81,7 @@ export interface Users {
   readonly people: People;
   readonly moderation: Moderation;
   readonly openId: OpenId;
+  readonly mailAddresses: MailAddresses;
 }
 
 /** Builds them bottom-up. */
@@ -85,10 +95,23 @@ export function createUsers(uses: UsersUses): Users {
   const observers = uses.deviceObservers ?? [];
   const devices = new Devices({ ...shared, store: stores.devices, tokens, observers });
   const peopleObservers = uses.peopleObservers ?? [];
-  const accounts = new Accounts({ ...shared, store: stores.accounts, tokens, devices, observers: peopleObservers });
+  const { mailAddresses: mailStore } = stores;
+  const accounts = new Accounts({
+    ...shared,
+    store: stores.accounts,
+    tokens,
+    devices,
+    observers: peopleObservers,
+    mailAddresses: mailStore,
+  });
+  const mailAddresses = new MailAddresses({
+    ...uses,
+    store: mailStore,
+    observers: uses.mailAddressObservers ?? [],
+  });
   const logins = new Logins({ ...shared, accounts, devices, tokens, store: stores.tokens });
   const registrationTokens = new RegistrationTokens({ ...shared, store: stores.registrationTokens });
-  const people = { ...shared, accounts, devices, logins, registrationTokens };
+  const people = { ...shared, accounts, devices, logins, registrationTokens, mailAddresses };
   const uia = new Uia({ ...people, store: stores.uiaSessions, stages: new UiaStages(people) });
   const profiles = new Profiles({ ...shared, store: stores.profiles, accounts, observers: peopleObservers });
   const accountData = new AccountData({ ...shared, store: stores.accountData, streams });
@@ -108,6 +131,7 @@ export function createUsers(uses: UsersUses): Users {
     filters: new Filters({ db, store: stores.filters }),
     people: new People({ accounts, profiles, accountData, interning }),
     openId: new OpenId({ ...shared, store: stores.openIdTokens, accounts }),
+    mailAddresses,
     moderation: new Moderation({ accounts, devices, serverName }),
   };
 }

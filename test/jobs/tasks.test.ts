@@ -25,6 +25,7 @@ async function opened() {
     catchUpRooms: { slice: async () => false },
     clock,
     uia: services.uia,
+    mailAddresses: services.mailAddresses,
     e2ee: services.e2ee,
     rooms: services.rooms,
   });

@@ -4,6 +4,7 @@ import type { AccountServices } from '../../src/api/services.ts';
 import { createE2ee } from '../../src/e2ee/create-e2ee.ts';
 import { createLifecycle } from '../../src/lifecycle/lifecycle.ts';
 import type { MembershipPort } from '../../src/lifecycle/user-rooms.ts';
+import { Mailer } from '../../src/outbound/mailer.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { UserId } from '../../src/protocol/ids/types.ts';
 import type { RegistrationMode } from '../../src/users/registration.ts';
@@ -30,6 +31,15 @@ export interface TestUser {
   readonly deviceId: string;
   readonly password: string;
 }
+
+const noMail = {
+  host: undefined,
+  port: 587,
+  tls: 'starttls',
+  username: undefined,
+  password: undefined,
+  from: undefined,
+} as const;
 
 /** All account endpoints over real stores; rooms only note what they are asked for. */
 export class AccountServer implements AsyncDisposable {
@@ -63,6 +73,9 @@ export class AccountServer implements AsyncDisposable {
       deviceObservers: [e2ee.keys],
       registration: { mode: options.mode ?? 'open', sharedSecret: options.sharedSecret },
       passwordCost: cheapPasswords,
+      mailer: new Mailer(noMail),
+      publicUrl: options.publicUrl,
+      log: silentLog,
     });
     const note = (what: string, user: Parameters<MembershipPort['leaveAll']>[0]) => {
       this.asked.push(`${what} ${stores.interning.userId(user)}`);

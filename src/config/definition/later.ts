@@ -53,7 +53,7 @@ export const laterTables = {
     lifetime: preset(duration, '24h', 'How long the passwords are good for.'),
   }),
   smtp: table(
-    'Sending mail.',
+    'Sending mail: addresses of accounts, forgotten passwords, notifications. Needs `public_url`, which links in mails begin with.',
     {
       host: optional(text('a host name'), 'The mail server; without it no mail is sent.', {
         example: 'mail.example.org',
@@ -68,7 +68,6 @@ export const laterTables = {
       password: optional(text(), 'The password that goes with it.', { secret: true, example: 'a password' }),
       from: optional(mailAddress, 'The address that mail comes from.', { example: 'hearth@example.org' }),
     },
-    later,
   ),
   federation_directory: table('One room directory over all servers that this one knows: see docs/room-directory.md.', {
     enabled: preset(flag, false, 'Whether the room directories of other servers are read and shown together.'),

@@ -13,6 +13,7 @@ import remoteMedia from './0012_remote_media.sql' with { type: 'text' };
 import receiving from './0013_receiving.sql' with { type: 'text' };
 import knownDirectory from './0014_known_directory.sql' with { type: 'text' };
 import roomLimits from './0015_room_limits.sql' with { type: 'text' };
+import mail from './0016_mail.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -39,4 +40,5 @@ export const migrations: readonly Migration[] = [
   { version: 13, name: 'receiving', sql: receiving, compat: 1 },
   { version: 14, name: 'known_directory', sql: knownDirectory, compat: 1 },
   { version: 15, name: 'room_limits', sql: roomLimits, compat: 1 },
+  { version: 16, name: 'mail', sql: mail, compat: 1 },
 ];

@@ -1,8 +1,13 @@
 import type { Database } from '../db.ts';
 import type { DeviceNid, StreamPos, UserNid } from '../nids.ts';
 
+export type PusherKind = 'http' | 'email';
+
+const kinds: readonly PusherKind[] = ['http', 'email'];
+
 /** What a client says of a pusher. */
 export interface PusherSettings {
+  readonly kind: PusherKind;
   readonly appId: string;
   readonly pushkey: string;
   readonly appDisplayName: string;
@@ -28,7 +33,8 @@ export interface Pusher extends PusherSettings {
   readonly failures: number;
 }
 
-interface StoredPusher extends Omit<Pusher, 'enabled'> {
+interface StoredPusher extends Omit<Pusher, 'enabled' | 'kind'> {
+  readonly kind: number;
   readonly enabled: 0 | 1;
 }
 
@@ -58,7 +64,7 @@ export class PusherStore {
     const columns =
       'nid, user, device, app_id AS appId, pushkey, app_display_name AS appDisplayName,' +
       ' device_display_name AS deviceDisplayName, profile_tag AS profileTag, lang, data, enabled, updated, cursor,' +
-      ' badge, failures';
+      ' badge, failures, kind';
     this.#row = db.prepare<[nid: number], StoredPusher>(`SELECT ${columns} FROM pusher WHERE nid = ?`);
     this.#ofUser = db.prepare<[user: number], StoredPusher>(
       `SELECT ${columns} FROM pusher WHERE user = ? ORDER BY nid`,
@@ -68,11 +74,11 @@ export class PusherStore {
     );
     this.#insert = db.prepare<(string | number | null)[], never>(
       'INSERT INTO pusher (app_id, pushkey, app_display_name, device_display_name, profile_tag, lang, data, enabled,' +
-        ' device, updated, user, cursor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        ' kind, device, updated, user, cursor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#update = db.prepare<(string | number | null)[], never>(
       'UPDATE pusher SET app_display_name = ?, device_display_name = ?, profile_tag = ?, lang = ?, data = ?,' +
-        ' enabled = ?, device = ?, updated = ?, cursor = ?, ready = ?, retry_at = NULL, failures = 0 WHERE nid = ?',
+        ' enabled = ?, kind = ?, device = ?, updated = ?, cursor = ?, ready = ?, retry_at = NULL, failures = 0 WHERE nid = ?',
     );
     this.#remove = db.prepare<[nid: number], never>('DELETE FROM pusher WHERE nid = ?');
     this.#removeOf = db.prepare<[appId: string, pushkey: string, user: number], never>(
@@ -187,10 +193,10 @@ export class PusherStore {
   }
 }
 
-function said({ appDisplayName, deviceDisplayName, profileTag, lang, data, enabled }: PusherSettings) {
-  return [appDisplayName, deviceDisplayName, profileTag, lang, data, enabled ? 1 : 0] as const;
+function said({ appDisplayName, deviceDisplayName, profileTag, lang, data, enabled, kind }: PusherSettings) {
+  return [appDisplayName, deviceDisplayName, profileTag, lang, data, enabled ? 1 : 0, kinds.indexOf(kind)] as const;
 }
 
 function read(row: StoredPusher | undefined): Pusher | undefined {
-  return row && { ...row, enabled: row.enabled === 1 };
+  return row && { ...row, enabled: row.enabled === 1, kind: kinds[row.kind] as PusherKind };
 }

@@ -5,6 +5,8 @@ import type { UserNid } from '../nids.ts';
 export interface UiaMemory {
   readonly user?: UserNid;
   readonly registrationToken?: string;
+  /** A mail address that was shown to be the person's. */
+  readonly mail?: string;
 }
 
 export interface UiaSessionRow {

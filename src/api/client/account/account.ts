@@ -5,7 +5,7 @@ import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { AccountServices } from '../../services.ts';
-import { confirmByPassword } from './uia.ts';
+import { confirmByPassword, confirmByPasswordOrMail } from './uia.ts';
 
 /**
  * `GET /_matrix/client/v3/account/whoami`
@@ -20,20 +20,6 @@ const whoami = (): Endpoint =>
     body: 'none',
     handler: ({ requester }) =>
       json({ user_id: requester.userId, device_id: requester.deviceId, is_guest: requester.guest }),
-  });
-
-/**
- * `GET /_matrix/client/v3/account/3pid`
- * Mail addresses and phone numbers of the account: this server keeps none. 200 `{ threepids: [] }`
- * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid
- */
-const threepids = (): Endpoint =>
-  endpoint({
-    method: 'GET',
-    path: '/_matrix/client/v3/account/3pid',
-    auth: 'user',
-    body: 'none',
-    handler: () => json({ threepids: [] }),
   });
 
 const passwordBody = v.looseObject({
@@ -58,7 +44,7 @@ const password = (services: AccountServices): Endpoint =>
       const { accounts, passwords, uia } = services;
       const body = parse(passwordBody, request.body);
       passwords.checkStrength(body.new_password);
-      const passed = await confirmByPassword(services, 'POST account/password', request);
+      const passed = await confirmByPasswordOrMail(services, 'POST account/password', request);
       if (passed.user === undefined) throw forbidden('It is not known whose password this is');
       await accounts.changePassword(passed.user, body.new_password, {
         logOut: body.logout_devices,
@@ -90,14 +76,13 @@ const deactivate = (services: AccountServices): Endpoint =>
       const passed = await confirmByPassword(services, 'POST account/deactivate', request);
       if (passed.user === undefined) throw forbidden('It is not known whose account this is');
       await deactivation.deactivate(passed.user, erase, () => uia.finish(passed));
-      // There are no addresses here that an identity server could hold.
+      // No identity server was ever told of an address.
       return json({ id_server_unbind_result: 'success' });
     },
   });
 
 export const accountEndpoints = (services: AccountServices): Endpoint[] => [
   whoami(),
-  threepids(),
   password(services),
   deactivate(services),
 ];

@@ -51,7 +51,7 @@ const forAdmins = { 'm.account_moderation': { suspend: true, lock: true } };
  * 200 `{ capabilities }`
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities
  */
-const capabilities = ({ server }: AccountServices): Endpoint => {
+const capabilities = ({ server, mailAddresses }: AccountServices): Endpoint => {
   const answer = {
     capabilities: {
       'm.change_password': { enabled: true },
@@ -62,7 +62,7 @@ const capabilities = ({ server }: AccountServices): Endpoint => {
       'm.profile_fields': { enabled: true },
       'm.set_displayname': { enabled: true },
       'm.set_avatar_url': { enabled: true },
-      'm.3pid_changes': { enabled: false },
+      'm.3pid_changes': { enabled: mailAddresses.enabled },
       'm.get_login_token': { enabled: true },
       'm.forget_forced_upon_leave': { enabled: false },
     },

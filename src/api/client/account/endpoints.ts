@@ -8,10 +8,12 @@ import { filterEndpoints } from './filter.ts';
 import { loginEndpoints } from './login.ts';
 import { loginFallbackEndpoint } from './login-fallback.ts';
 import { logoutEndpoints } from './logout.ts';
+import { mailEndpoints } from './mail.ts';
 import { profileEndpoints } from './profile.ts';
 import { registerEndpoints } from './register.ts';
 import { sharedSecretEndpoints } from './shared-secret.ts';
 import { tagEndpoints } from './tags.ts';
+import { threepidEndpoints } from './threepids.ts';
 import { uiaFallbackEndpoints } from './uia-fallback.ts';
 
 /** Accounts, their sessions, and what clients keep for them. */
@@ -24,6 +26,8 @@ export function accountApiEndpoints(services: AccountServices): Endpoint[] {
     loginFallbackEndpoint(),
     ...logoutEndpoints(services),
     ...accountEndpoints(services),
+    ...threepidEndpoints(services),
+    ...mailEndpoints(services),
     ...deviceEndpoints(services),
     ...uiaFallbackEndpoints(services),
     ...profileEndpoints(services),

@@ -61,7 +61,7 @@ const flows = (): Endpoint =>
  * · 401 M_USER_LOCKED · 403 M_FORBIDDEN, M_USER_DEACTIVATED · 429 M_LIMIT_EXCEEDED after too many wrong passwords
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login
  */
-const login = ({ logins, server }: AccountServices): Endpoint =>
+const login = ({ logins, accounts, server }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/login',
@@ -73,7 +73,7 @@ const login = ({ logins, server }: AccountServices): Endpoint =>
       const wish = sessionWish(body, request);
       switch (body.type) {
         case 'm.login.password': {
-          const name = identifiedUser(request.body);
+          const name = identifiedUser(request.body, (address) => accounts.ownerOf(address));
           if (name === undefined) throw missingParam('Missing identifier');
           if (body.password === undefined) throw missingParam('Missing password');
           const account = await logins.checkPassword(name, body.password, request.ip);

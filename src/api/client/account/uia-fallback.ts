@@ -13,7 +13,10 @@ interface Form {
   readonly fields: string;
 }
 
-const forms: { readonly [Stage in StageName]: Form } = {
+/** Whoever confirms a mail address does so in the mail, and the client knows what it has asked for. */
+type FormStage = Exclude<StageName, 'm.login.email.identity'>;
+
+const forms: { readonly [Stage in FormStage]: Form } = {
   'm.login.dummy': { title: 'Continue', fields: '' },
   'm.login.password': {
     title: 'Confirm with your password',
@@ -29,7 +32,7 @@ const forms: { readonly [Stage in StageName]: Form } = {
 };
 
 /** What a stage asks for; the terms are links to the documents. */
-function formOf(stage: StageName, { registration }: AccountServices): Form {
+function formOf(stage: FormStage, { registration }: AccountServices): Form {
   const form = forms[stage];
   if (stage !== 'm.login.terms') return form;
   const links = registration.terms.map(
@@ -53,9 +56,9 @@ const formPage = (status: number, { title, fields }: Form, problem = ''): Reply 
 const donePage = (): Reply =>
   htmlPage(200, 'Done', `<p>You can close this window and go back to your app.</p><script>${doneScript}</script>`);
 
-function stageOf(type: string): StageName {
+function stageOf(type: string): FormStage {
   const stage = stageNames.find((name) => name === type);
-  if (stage === undefined) throw unrecognized();
+  if (stage === undefined || stage === 'm.login.email.identity') throw unrecognized();
   return stage;
 }
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { invalidParam } from '../../../protocol/errors.ts';
+import { invalidParam, missingParam } from '../../../protocol/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
@@ -22,7 +22,7 @@ const list = ({ pushers, devices }: Services): Endpoint =>
     handler({ requester }) {
       const names = new Map(devices.list(requester.user).map(({ nid, deviceId }) => [nid, deviceId]));
       const answer = pushers.list(requester.user).map((pusher) => ({
-        kind: 'http',
+        kind: pusher.kind,
         app_id: pusher.appId,
         pushkey: pusher.pushkey,
         app_display_name: pusher.appDisplayName,
@@ -50,7 +50,7 @@ const pusherSchema = v.looseObject({
   device_display_name: name,
   profile_tag: v.nullish(name),
   lang: v.pipe(v.string(), v.maxLength(64)),
-  data: v.looseObject({ url: v.string(), format: v.optional(v.string()) }),
+  data: v.looseObject({ url: v.optional(v.string()), format: v.optional(v.string()) }),
   append: v.optional(v.boolean(), false),
   'org.matrix.msc3881.enabled': v.optional(v.boolean(), true),
 });
@@ -59,7 +59,7 @@ const pusherSchema = v.looseObject({
  * `POST /_matrix/client/v3/pushers/set`
  * Makes or changes the user's pusher with this `pushkey` and `app_id`; `kind` null deletes it. Unless `append` is true,
  * pushers of other users with the same key and app are deleted: the app has changed hands.
- * 200 `{}` · 400 M_MISSING_PARAM, M_BAD_JSON · 400 M_INVALID_PARAM kind, URL, lengths · 413 M_TOO_LARGE data
+ * 200 `{}` · 400 M_MISSING_PARAM, M_BAD_JSON, M_THREEPID_NOT_FOUND not an address of the account · 400 M_INVALID_PARAM kind, URL, lengths · 413 M_TOO_LARGE data
  * · 429 M_LIMIT_EXCEEDED
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
@@ -76,9 +76,11 @@ const set = ({ pushers }: Services): Endpoint =>
         await pushers.delete(requester.user, appId, pushkey);
         return empty();
       }
-      if (kind !== 'http') throw invalidParam('kind must be "http" or null');
+      if (kind !== 'http' && kind !== 'email') throw invalidParam('kind must be "http", "email" or null');
       const pusher = parse(pusherSchema, body);
+      if (kind === 'http' && pusher.data.url === undefined) throw missingParam('Missing data.url');
       await pushers.set(requester, {
+        kind,
         appId,
         pushkey,
         appDisplayName: pusher.app_display_name,
