@@ -175,7 +175,7 @@ describe('the environment', () => {
   ];
   for (const [variable, value, pick, expected] of cases) {
     it(`sets ${variable}=${value}, and wins over the file`, () => {
-      const toml = `${name}data_dir = "/x"\n[registration]\nmode = "open"\n[smtp]\nhost = "m"\n`;
+      const toml = `${name}data_dir = "/x"\npublic_url = "https://hs.test"\n[registration]\nmode = "open"\n[smtp]\nhost = "m"\nfrom = "h@m"\n`;
       assert.deepEqual(pick(good(toml, { [variable]: value }).config), expected);
     });
   }
@@ -301,6 +301,15 @@ describe('problems', () => {
       'a lower bound above the upper',
       '[federation]\nretry_max = "1s"\nretry_min = "2s"',
       ['hearth.toml:4: federation.retry_min: must not be longer than federation.retry_max'],
+    ],
+    [
+      'a mail server without what mails need',
+      '[smtp]\nhost = "mail.test"\npassword = "x"',
+      [
+        'configuration: smtp.from: is missing; smtp.host needs it',
+        'configuration: public_url: is missing; links in mails begin with it (smtp.host is set)',
+        'configuration: smtp.username: is missing; smtp.password needs it',
+      ],
     ],
     [
       'a bad IP range',
