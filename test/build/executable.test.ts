@@ -1,26 +1,28 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../architecture/source-files.ts';
+import { machineFor } from '../support/machine.ts';
 import { smoke } from '../support/smoke.ts';
 
 const run = promisify(execFile);
-const build = (script: string, out: string) =>
-  run(process.execPath, [join(projectRoot, 'build', script), '--out', out], { cwd: projectRoot });
+const build = (script: string, out: string, ...more: string[]) =>
+  run(process.execPath, [join(projectRoot, 'build', script), '--out', out, ...more], { cwd: projectRoot });
 
 describe('npm run build', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-build-'));
   const executable = join(folder, 'elsewhere');
+  const forMachine = (arch: string) => join(folder, `again/hearth-linux-${arch}`);
   after(() => rmSync(folder, { recursive: true }));
 
   before(async () => {
     // At the same time, so that nothing changes between the two.
-    await Promise.all([build('executable.ts', folder), build('executable.ts', join(folder, 'again'))]);
+    await Promise.all([build('executable.ts', folder), build('executable.ts', join(folder, 'again'), '--all')]);
     renameSync(join(folder, 'hearth'), executable);
   });
 
@@ -42,20 +44,25 @@ describe('npm run build', () => {
     }
   });
 
-  it('serves in a root that holds nothing but the C and C++ libraries', { skip: !canMakeRoot() }, async () => {
-    const root = mkdtempSync(join(tmpdir(), 'hearth-root-'));
-    try {
-      await smoke({ executable: '/hearth', prefix: fillRoot(root, executable), dir: join(root, 'home') });
-    } finally {
-      rmSync(root, { recursive: true });
-    }
-  });
-
-  it('serves beside whatever else the machine has', { skip: canMakeRoot() }, () => smoke({ executable }));
-
   it('gives the same bytes for the same sources', () => {
-    assert.equal(hashOf(executable), hashOf(join(folder, 'again/hearth')));
+    assert.equal(hashOf(executable), hashOf(forMachine(process.arch)));
   });
+
+  const other = process.arch === 'x64' ? 'arm64' : 'x64';
+  for (const [lived, restored] of [
+    [process.arch, other],
+    [other, process.arch],
+  ] as const) {
+    it(`serves on ${lived} where there is nothing but the C and C++ libraries, and on ${restored} from its backup`, async (test) => {
+      using machine = machineFor(forMachine(lived));
+      using backupMachine = machineFor(forMachine(restored));
+      const first = machine ?? backupMachine;
+      assert.ok(first);
+      if (machine === undefined || backupMachine === undefined)
+        test.diagnostic(`there is no emulator for ${other} here`);
+      await smoke(machine ?? first, backupMachine ?? first);
+    });
+  }
 });
 
 describe('the bundle in a folder', () => {
@@ -74,29 +81,4 @@ describe('the bundle in a folder', () => {
 
 function hashOf(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
-}
-
-/** Whether this machine lets us have a root folder of our own. */
-function canMakeRoot(): boolean {
-  return spawnSync('unshare', ['-rm', 'chroot', '/', 'true']).status === 0;
-}
-
-/** Puts the executable and the libraries it names into an empty folder; answers the words that make this its root. */
-function fillRoot(root: string, executable: string): string[] {
-  const imageLibrary = globSync(`node_modules/@img/sharp-libvips-linux-${process.arch}/lib/*.so.*`, {
-    cwd: projectRoot,
-  });
-  const files = [executable, ...imageLibrary.map((file) => join(projectRoot, file))];
-  const named = execFileSync('ldd', files, { encoding: 'utf8' }).matchAll(/\s(\/\S+) \(0x/g);
-  for (const library of new Set(Array.from(named, ([, library = '']) => library))) {
-    mkdirSync(join(root, dirname(library)), { recursive: true });
-    copyFileSync(library, join(root, library));
-  }
-  copyFileSync(executable, join(root, 'hearth'));
-  for (const name of ['proc', 'home']) mkdirSync(join(root, name));
-  // Inside, the names that we use outside mean the same.
-  mkdirSync(join(root, dirname(root)), { recursive: true });
-  symlinkSync('/', join(root, root));
-  const script = 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"';
-  return ['unshare', '-rm', 'sh', '-c', script, root];
 }
