@@ -13,6 +13,7 @@ import { type Random, randomToken } from '../util/random.ts';
 import { checkDraft } from './content-checks.ts';
 import type { EventDraft } from './draft.ts';
 import type { KnownRooms } from './known-rooms.ts';
+import type { LocalEvent } from './local-events.ts';
 import type { CommittedEvent, EventObserver } from './observer.ts';
 import type { Sending } from './send.ts';
 
@@ -162,10 +163,14 @@ export class DelayedEvents implements EventObserver {
   async #send({ id }: DelayedEventRow): Promise<MatrixError | undefined> {
     const { db, store, clock, interning } = this.#uses;
     try {
+      const due = store.find(id);
+      if (due?.status !== 'scheduled') return undefined;
+      const what = this.#draftOf(due);
+      const signed = await this.#uses.sending.recommended(what.sender, what.room, what.draft);
       await db.durable<void>(() => {
         const row = store.find(id);
         if (row?.status !== 'scheduled') return;
-        store.end(id, 'sent', clock.now(), interning.event(this.#append(row)), null);
+        store.end(id, 'sent', clock.now(), interning.event(this.#append(row, signed)), null);
       });
       return undefined;
     } catch (error) {
@@ -176,15 +181,22 @@ export class DelayedEvents implements EventObserver {
     }
   }
 
-  #append({ user, room, type, stateKey, content }: DelayedEventRow) {
-    const { senderOf, rooms, sending, interning } = this.#uses;
+  #append(row: DelayedEventRow, signed: LocalEvent | undefined) {
+    const { sending } = this.#uses;
+    const { sender, room, draft } = this.#draftOf(row);
+    const { stateKey } = draft;
+    return stateKey === undefined
+      ? sending.append(sender, room, draft, signed)
+      : sending.appendState(sender, room, { ...draft, stateKey }, { signed });
+  }
+
+  #draftOf({ user, room, type, stateKey, content }: DelayedEventRow) {
+    const { senderOf, rooms, interning } = this.#uses;
     const sender = senderOf(user);
     if (sender === undefined) throw new MatrixError(403, 'M_FORBIDDEN', 'The account is closed or locked');
-    const known = rooms.getForMember(interning.roomId(room));
-    const draft = { type, content: JSON.parse(content) as JsonObject };
-    return stateKey === null
-      ? sending.append(sender, known, draft)
-      : sending.appendState(sender, known, { ...draft, stateKey });
+    const said = { type, content: JSON.parse(content) as JsonObject };
+    const draft: EventDraft = stateKey === null ? said : { ...said, stateKey };
+    return { sender, room: rooms.getForMember(interning.roomId(room)), draft };
   }
 
   #schedule(atLeast = 0): void {

@@ -59,11 +59,10 @@ export class Memberships {
   }
 
   async #joinHere(requester: Requester, room: KnownRoom, options: RemoteOptions): Promise<void> {
-    const { db, remote } = this.#uses;
+    const { remote } = this.#uses;
     try {
-      await db.durable<void>(() => {
-        if (this.#of(room, requester.userId) !== 'join') this.#set(requester, room, requester.userId, 'join', options);
-      });
+      const isOutside = () => this.#of(room, requester.userId) !== 'join';
+      await this.#set(requester, room, { target: requester.userId, membership: 'join', ...options }, isOutside);
     } catch (error) {
       if (!(error instanceof NeedsVoucher)) throw error;
       if (!(await remote.joinByOthersWord(requester, room.roomId, options))) throw error;
@@ -75,7 +74,7 @@ export class Memberships {
     const { roomId, via } = await this.#resolve(roomIdOrAlias, options);
     const room = this.#inside(roomId);
     if (room === undefined) await this.#uses.remote.knock(requester, roomId, { ...options, via });
-    else await this.#uses.db.durable<void>(() => this.#set(requester, room, requester.userId, 'knock', options));
+    else await this.#set(requester, room, { target: requester.userId, membership: 'knock', ...options });
     return roomId;
   }
 
@@ -97,9 +96,8 @@ export class Memberships {
   async leave(requester: Requester, roomId: string, options: WithReason = {}): Promise<void> {
     const room = this.#inside(roomId);
     if (room === undefined) return this.#leaveElsewhere(requester, roomId, options);
-    await this.#uses.db.durable<void>(() => {
-      if (mayLeave(this.#of(room, requester.userId))) this.#set(requester, room, requester.userId, 'leave', options);
-    });
+    const isInside = () => mayLeave(this.#of(room, requester.userId));
+    await this.#set(requester, room, { target: requester.userId, membership: 'leave', ...options }, isInside);
   }
 
   /** A room that nobody of ours is in: what we know of its state may be wrong by now. */
@@ -117,13 +115,13 @@ export class Memberships {
   async kick(requester: Requester, roomId: string, userId: string, options: WithReason = {}): Promise<void> {
     const room = this.#uses.rooms.getForMember(roomId);
     const target = targetUser(userId);
-    await this.#uses.db.durable<void>(() => {
+    await this.#set(requester, room, { target, membership: 'leave', ...options }, () => {
       this.#requireJoined(requester, room);
       const present = this.#of(room, target);
       if (present !== 'join' && present !== 'invite' && present !== 'knock') {
         throw forbidden('This user is not in the room');
       }
-      this.#set(requester, room, target, 'leave', options);
+      return true;
     });
   }
 
@@ -131,17 +129,17 @@ export class Memberships {
   async ban(requester: Requester, roomId: string, userId: string, options: WithReason = {}): Promise<void> {
     const room = this.#uses.rooms.getForMember(roomId);
     const target = targetUser(userId);
-    await this.#uses.db.durable<void>(() => this.#set(requester, room, target, 'ban', options));
+    await this.#set(requester, room, { target, membership: 'ban', ...options });
   }
 
   /** 403 M_BAD_STATE the user is not banned · 403 M_FORBIDDEN */
   async unban(requester: Requester, roomId: string, userId: string, options: WithReason = {}): Promise<void> {
     const room = this.#uses.rooms.getForMember(roomId);
     const target = targetUser(userId);
-    await this.#uses.db.durable<void>(() => {
+    await this.#set(requester, room, { target, membership: 'leave', ...options }, () => {
       this.#requireJoined(requester, room);
       if (this.#of(room, target) !== 'ban') throw new MatrixError(403, 'M_BAD_STATE', 'This user is not banned');
-      this.#set(requester, room, target, 'leave', options);
+      return true;
     });
   }
 
@@ -196,15 +194,24 @@ export class Memberships {
     if (this.#of(room, requester.userId) !== 'join') throw forbidden('You are not in this room');
   }
 
-  #set(
+  /** Sets a membership if a check, which may throw, finds that there is anything to do. */
+  async #set(
     requester: Requester,
     room: KnownRoom,
-    target: UserId,
-    membership: MembershipName,
-    { reason }: WithReason,
-  ): void {
+    { target, membership, reason }: WithReason & { readonly target: UserId; readonly membership: MembershipName },
+    check: () => boolean = () => true,
+  ): Promise<void> {
+    const { db, sending } = this.#uses;
     const content: JsonObject = reason === undefined ? { membership } : { membership, reason };
-    this.#uses.sending.appendState(requester, room, { type: 'm.room.member', stateKey: target, content });
+    const draft = { type: 'm.room.member', stateKey: target, content };
+    if (!check()) return;
+    const asked = sending.recommended(requester, room, draft);
+    // Nobody is kept in a room by a policy server.
+    const isOwnLeave = membership === 'leave' && target === requester.userId;
+    const signed = await (isOwnLeave ? asked.catch(() => undefined) : asked);
+    await db.durable<void>(() => {
+      if (check()) sending.appendState(requester, room, draft, { signed });
+    });
   }
 }
 

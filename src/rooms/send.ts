@@ -107,7 +107,7 @@ export class Sending {
     }
     const elsewhere = namesAliases(draft) ? await canonicalAlias.lookUp(room, draft.content) : undefined;
     if (policy.isNeeded(room.nid, draft)) return this.#setPoliced(requester, room, draft, elsewhere);
-    return db.durable<EventId>(() => this.appendState(requester, room, draft, elsewhere));
+    return db.durable<EventId>(() => this.appendState(requester, room, draft, { elsewhere }));
   }
 
   /** The same in a room whose policy server is asked first. */
@@ -141,13 +141,40 @@ export class Sending {
     return policy.signed(room, event);
   }
 
-  /** The same inside a write. 403 M_FORBIDDEN for an invite of another server's user: there is no time to ask it. */
-  appendState(requester: Requester, room: KnownRoom, draft: StateDraft, elsewhere?: ElsewhereAliases): EventId {
+  /**
+   * What is to be sent by `append` or `appendState` as the room's policy server has signed it; nothing where the room has
+   * none. Throws what they throw, and what the policy server says against it.
+   */
+  async recommended(requester: Requester, room: KnownRoom, draft: EventDraft): Promise<LocalEvent | undefined> {
+    const { db, policy, localInput } = this.#uses;
+    if (!policy.isNeeded(room.nid, draft)) return undefined;
+    const event = db.write(() => {
+      const { stateKey } = draft;
+      const prepared = stateKey === undefined ? draft : this.prepareState(requester, room, { ...draft, stateKey });
+      this.#checkOwn(requester, room, prepared);
+      return localInput.prepare(room, requester.userId, prepared);
+    });
+    return policy.signed(room, event);
+  }
+
+  /**
+   * State, inside a write. 403 M_FORBIDDEN for an invite of another server's user: there is no time to ask it. `signed`:
+   * the draft as `recommended` gave it.
+   */
+  appendState(
+    requester: Requester,
+    room: KnownRoom,
+    draft: StateDraft,
+    {
+      elsewhere,
+      signed,
+    }: { readonly elsewhere?: ElsewhereAliases | undefined; readonly signed?: LocalEvent | undefined } = {},
+  ): EventId {
     if (isInviteElsewhere(draft, this.#uses.serverName)) {
       throw forbidden('Users of other servers cannot be invited in this way');
     }
     const prepared = this.prepareState(requester, room, draft, elsewhere);
-    return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared);
+    return this.#presentEvent(room, requester.userId, prepared) ?? this.append(requester, room, prepared, signed);
   }
 
   /** Inside a write: checks what only concerns our own users, and commits. `signed`: the draft as an event already. */

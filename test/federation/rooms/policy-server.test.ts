@@ -124,6 +124,37 @@ describe('a room with a policy server', () => {
     assert.equal(refused.status, 400);
   });
 
+  it('asks about memberships and what was to be sent later', async () => {
+    asked = [];
+    const call = (method: string, path: string, body: JsonObject, token = room.token) =>
+      world().call(method, `/_matrix/client/v3/rooms/${enc(room.roomId)}/${path}`, { token, body });
+    const dora = await world().register('dora');
+    const target = { user_id: `@dora:${own}` };
+    assert.equal((await call('POST', 'join', {}, dora)).status, 200);
+    assert.equal((await call('POST', 'kick', { ...target, reason: 'spam' })).status, 400);
+    for (const what of ['kick', 'ban', 'unban']) assert.equal((await call('POST', what, target)).status, 200);
+    assert.deepEqual(
+      asked.map(({ content }) => content['membership']),
+      ['join', 'leave', 'leave', 'ban', 'leave'],
+    );
+    const delay = 'org.matrix.msc4140.delay=1000';
+    assert.equal((await call('PUT', `send/m.room.message/l1?${delay}`, { body: 'later' })).status, 200);
+    assert.equal((await call('PUT', `send/m.room.message/l2?${delay}`, { body: 'later spam' })).status, 200);
+    universe.clock.advance(2000);
+    await universe.until(async () => (await shown()).includes('later') && asked.length === 7);
+    assert.ok(!(await shown()).includes('later spam'));
+  });
+
+  it('keeps nobody in', async () => {
+    const erin = await world().register('erin');
+    const call = (what: string) =>
+      world().call('POST', `/_matrix/client/v3/rooms/${enc(room.roomId)}/${what}`, { token: erin, body: {} });
+    assert.equal((await call('join')).status, 200);
+    universe.cut(own, policy.name);
+    assert.equal((await call('leave')).status, 200);
+    universe.heal(own, policy.name);
+  });
+
   it('does not take a signature of another key, nor an answer that is none', async () => {
     scripted(otherKey);
     assert.equal((await say('badly signed')).status, 502);
