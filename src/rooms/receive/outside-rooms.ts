@@ -8,6 +8,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { type MembershipCode, membershipCode, memberships } from '../../store/events/membership.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { RoomNid, UserNid } from '../../store/nids.ts';
+import type { PushCountStore } from '../../store/push/push-counts.ts';
 import type { LocalMember } from '../../store/state/local-members.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
@@ -22,6 +23,7 @@ export interface OutsideRoomsUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
+  readonly pushCounts: PushCountStore;
   readonly input: RoomInput;
   readonly streams: Streams;
   readonly verifier: EventVerifier;
@@ -102,7 +104,7 @@ export class OutsideRooms {
   }
 
   #end({ user, room, rules }: Waiting, event: VerifiedEvent): Fate {
-    const { db, interning, events, input, roomState, streams } = this.#uses;
+    const { db, interning, events, input, roomState, pushCounts, streams } = this.#uses;
     const membership = membershipCode(event.pdu.content['membership']);
     const target = event.pdu.state_key;
     if (membership === undefined || target === undefined || interning.findUser(target) !== user) {
@@ -123,7 +125,9 @@ export class OutsideRooms {
         prevEvents: refIds(event.pdu.prev_events).map((id) => interning.event(id)),
         authEvents: [],
       });
-      roomState.setLocalMember({ user, room, membership, event: nid, pos: streams.next() });
+      const pos = streams.next();
+      roomState.setLocalMember({ user, room, membership, event: nid, pos });
+      pushCounts.clear(user, room, pos);
       streams.touchUser(user);
       return { outcome: 'accepted', nid, before: undefined };
     });

@@ -8,6 +8,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { type MembershipCode, memberships } from '../../store/events/membership.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid, UserNid } from '../../store/nids.ts';
+import type { PushCountStore } from '../../store/push/push-counts.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { millis } from '../../util/brand.ts';
@@ -23,6 +24,7 @@ export interface DoorstepUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
+  readonly pushCounts: PushCountStore;
   readonly streams: Streams;
   readonly clock: Clock;
   readonly log: Log;
@@ -103,14 +105,17 @@ export class Doorstep {
 
   /** Without an event of the leave the membership ends with the event it had. */
   #keep({ user, roomId }: Outsider, membership: MembershipCode, made?: SignedWish, stripped?: string): void {
-    const { interning, roomState, streams } = this.#uses;
+    const { interning, roomState, pushCounts, streams } = this.#uses;
     const room = interning.room(roomId);
     const present = roomState.localMember(user, room);
     // Somebody of ours may have entered the room meanwhile, or the user been let in: then the room's state counts.
     if (present?.membership === memberships.join) return;
     const event = made === undefined ? present?.event : this.#store(room, made.rules, made.event);
     if (event === undefined) return;
-    roomState.setLocalMember({ user, room, membership, event, pos: streams.next() }, stripped);
+    const pos = streams.next();
+    roomState.setLocalMember({ user, room, membership, event, pos }, stripped);
+    // The invite was unread.
+    if (membership === memberships.leave) pushCounts.clear(user, room, pos);
     streams.touchUser(user);
   }
 

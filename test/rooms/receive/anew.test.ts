@@ -140,15 +140,29 @@ describe('what is sent about a room that nobody here is in', () => {
     assert.equal(status, 200);
     const rooms = async () => (await world.ok('GET', '/_matrix/client/v3/sync?timeout=0', token)).rooms ?? {};
     assert.ok((await rooms()).invite?.[roomId]);
-    return { room, dora, creator, rooms, roomId };
+    const unread = () => {
+      const { interning, pushCounts } = world.hs.stores;
+      const [user, nid] = [interning.findUser(dora), interning.findRoom(roomId)];
+      return pushCounts.unread(user ?? assert.fail(), nid ?? assert.fail());
+    };
+    assert.equal(unread()[0]?.notify, 1);
+    return { room, dora, creator, rooms, roomId, unread, world, token };
   };
 
   it('ends an invite if it comes from a server that was seen in it', async () => {
     await using universe = await Universe.open(['a.test']);
-    const { room, dora, rooms, roomId } = await invited(universe);
+    const { room, dora, rooms, roomId, unread } = await invited(universe);
     const revoked = room.scripted.add({ type: 'm.room.member', stateKey: dora, content: { membership: 'leave' } });
     assert.deepEqual(await room.send(revoked), { [revoked.eventId]: {} });
     assert.equal((await rooms()).invite?.[roomId], undefined);
+    assert.deepEqual(unread(), []);
+  });
+
+  it('is unread no more when the invite is declined', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const { roomId, unread, world, token } = await invited(universe);
+    await world.ok('POST', `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/leave`, token, {});
+    assert.deepEqual(unread(), []);
   });
 
   it('does not if it comes from anybody else, or is something else', async () => {
