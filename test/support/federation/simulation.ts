@@ -118,7 +118,14 @@ export class Simulation implements AsyncDisposable {
     else this.#act();
     if (this.#seeded.chance(0.5)) await this.#turns(1 + this.#seeded.below(8));
     if (this.#seeded.chance(0.2)) clock.advance(this.#seeded.pick([100, 2000, minute, 10 * minute]));
-    if (this.#seeded.chance(0.15)) this.#go(() => this.#seeded.pick([...this.#tales.values()]).sync());
+    if (this.#seeded.chance(0.15)) this.#go(() => this.#sync(this.#seeded.pick(this.#staying)));
+  }
+
+  async #sync({ server }: Actor): Promise<void> {
+    const life = this.#lives.get(server);
+    await this.#tales.get(server)?.sync().catch((error: unknown) => {
+      if (life === this.#lives.get(server)) throw error;
+    }); // biome-ignore format: short
   }
 
   /** Something befalls the network or a server. */
