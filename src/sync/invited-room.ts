@@ -1,7 +1,7 @@
+import { shownAtTheDoor } from '../rooms/shown-at-the-door.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
@@ -14,20 +14,6 @@ export interface InvitedRoomUses {
   readonly roomState: RoomStateStore;
   readonly people: Pick<People, 'blocksInvites'>;
 }
-
-/**
- * What somebody at the door is shown of a room.
- * @see https://spec.matrix.org/v1.19/client-server-api/#stripped-state
- */
-const shownKeys = [
-  wellKnown.stateKeys.create,
-  wellKnown.stateKeys.joinRules,
-  wellKnown.stateKeys.name,
-  wellKnown.stateKeys.avatar,
-  wellKnown.stateKeys.topic,
-  wellKnown.stateKeys.canonicalAlias,
-  wellKnown.stateKeys.encryption,
-];
 
 /** Writes the entries of `rooms.invite` and `rooms.knock`. */
 export class InvitedRooms {
@@ -52,7 +38,7 @@ export class InvitedRooms {
   /** The stripped state of a room of ours, with the user's own member event. */
   #current(room: RoomNid, own: EventNid): string {
     const { roomState, events } = this.#uses;
-    const nids = shownKeys.map((key) => roomState.current(room, key)).filter((nid) => nid !== undefined);
+    const nids = shownAtTheDoor.map((key) => roomState.current(room, key)).filter((nid) => nid !== undefined);
     const bodies = events.bares([...nids, own]);
     const stripped = [...nids, own].map((nid) => {
       const { type, state_key, sender, content } = bodies.get(nid) ?? {};

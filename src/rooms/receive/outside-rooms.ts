@@ -1,7 +1,7 @@
 import { refIds } from '../../protocol/events/pdu.ts';
 import { isEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, ServerName, UserId } from '../../protocol/ids/types.ts';
-import { isUserId, parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
+import { isUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import { type RoomVersionRules, roomVersionRules } from '../../protocol/room-versions.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
@@ -14,6 +14,7 @@ import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { isJsonObject, type JsonValue } from '../../util/json.ts';
 import type { RoomInput } from '../input.ts';
+import { serversInStripped } from '../stripped-servers.ts';
 import { isOfRoom } from './auth-judge.ts';
 import type { Fate } from './fate.ts';
 import type { EventVerifier, VerifiedEvent } from './verify.ts';
@@ -99,7 +100,7 @@ export class OutsideRooms {
     const inviter = row === undefined ? [] : [serverOf(interning.userId(row.sender))];
     return {
       rules: version === undefined ? undefined : roomVersionRules(version),
-      servers: new Set([...inviter, ...serversIn(state)]),
+      servers: new Set([...inviter, ...serversInStripped(state)]),
     };
   }
 
@@ -150,14 +151,6 @@ function versionIn(state: readonly JsonValue[]): string | undefined {
   if (!isJsonObject(create) || !isJsonObject(create['content'])) return undefined;
   const version = create['content']['room_version'] ?? '1';
   return typeof version === 'string' ? version : undefined;
-}
-
-function serversIn(state: readonly JsonValue[]): ServerName[] {
-  return state.flatMap((event) => {
-    const sender = isJsonObject(event) ? event['sender'] : undefined;
-    const user = typeof sender === 'string' ? parseUserId(sender) : undefined;
-    return user === undefined ? [] : [serverOf(user)];
-  });
 }
 
 /** Without the room's version only the ID that an event gives itself can be told. */

@@ -1,13 +1,13 @@
 import { serverOfRoomId } from '../../protocol/ids/room-id.ts';
 import { parseServerName } from '../../protocol/ids/server-name.ts';
 import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
-import { parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
+import { serverOf } from '../../protocol/ids/user-id.ts';
 import { tryParseJson } from '../../protocol/parse-json.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { UserNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
-import { isJsonObject } from '../../util/json.ts';
+import { serversInStripped } from '../stripped-servers.ts';
 
 /** Servers asked for one handshake: who names more does not know where the room is. */
 const maxCandidates = 20;
@@ -66,12 +66,7 @@ export class Candidates {
     const room = interning.findRoom(roomId);
     const stripped = room === undefined ? undefined : roomState.stripped(user, room);
     const events: unknown = stripped === undefined ? undefined : tryParseJson(stripped);
-    if (!Array.isArray(events)) return [];
-    return events.flatMap((event) => {
-      const sender = isJsonObject(event) ? event['sender'] : undefined;
-      const userId = typeof sender === 'string' ? parseUserId(sender) : undefined;
-      return userId === undefined ? [] : [serverOf(userId)];
-    });
+    return Array.isArray(events) ? serversInStripped(events) : [];
   }
 
   #residents(roomId: RoomId): ServerName[] {

@@ -1,3 +1,4 @@
+import { MatrixError } from '../../protocol/errors.ts';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { isStrippedState, strippedState } from '../../protocol/events/client-event.ts';
 import { type Pdu, refIds } from '../../protocol/events/pdu.ts';
@@ -77,7 +78,10 @@ export class Doorstep {
     try {
       ({ made } = await this.#ask(outsider, 'leave'));
     } catch (error) {
-      log.info('rooms.left_alone', { roomId: outsider.roomId, cause: error });
+      log[error instanceof MatrixError ? 'info' : 'error']('rooms.left_alone', {
+        roomId: outsider.roomId,
+        cause: error,
+      });
     }
     await db.durable<void>(() => this.#keep(outsider, memberships.leave, made));
   }

@@ -1,8 +1,7 @@
 import { type FederationClient, type RemoteFailure, remoteError, remotePath } from '../../federation/client.ts';
-import { canonicalJson } from '../../protocol/canonical-json.ts';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
-import { canonicalForm } from '../../protocol/events/texts.ts';
 import { isSignedBy } from '../../protocol/events/verify.ts';
+import { withoutSignatures } from '../../protocol/events/without-signatures.ts';
 import type { EventId, ServerName, UserId } from '../../protocol/ids/types.ts';
 import { asUserId, parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
@@ -71,7 +70,8 @@ export class Inviting {
     if (isFailure(returned)) throw remoteError(returned);
     const { events } = await this.#uses.verifier.verify([returned], room.rules);
     const [signed] = events;
-    if (signed === undefined || signed.redacted || bare(signed, room) !== bare(event, room)) {
+    const said = ({ pdu }: BuiltEvent) => withoutSignatures(pdu, room.rules);
+    if (signed === undefined || signed.redacted || said(signed) !== said(event)) {
       throw remoteError(badAnswer(server, 'another event comes back than the invite'));
     }
     if (!(await this.#hasSigned(server, room, signed))) {
@@ -134,11 +134,6 @@ export class Inviting {
     await keys.ensure([{ server, keyIds, validAt }]);
     return isSignedBy(pdu, rules, server, (name, keyId) => keys.key(name, keyId, validAt, rules.enforceKeyValidity));
   }
-}
-
-function bare({ pdu }: BuiltEvent, { rules }: KnownRoom): string {
-  const { signatures: _signatures, unsigned: _unsigned, ...rest } = pdu as JsonObject;
-  return canonicalJson(rest, canonicalForm(rules));
 }
 
 function isOldServer({ kind, status = 0, errcode }: RemoteFailure, { rules }: KnownRoom): boolean {

@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { canonicalJson } from '../../protocol/canonical-json.ts';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { refIds } from '../../protocol/events/pdu.ts';
-import { canonicalForm } from '../../protocol/events/texts.ts';
+import { withoutSignatures } from '../../protocol/events/without-signatures.ts';
 import { JsonCutError } from '../../protocol/json-stream/json-cutter.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
@@ -13,7 +12,6 @@ import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { Streams } from '../../streams/streams.ts';
-import type { JsonObject } from '../../util/json.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
@@ -115,11 +113,7 @@ export class RoomEntry {
     if (own.pdu.content['join_authorised_via_users_server'] === undefined) return own;
     const { events } = await this.#uses.verifier.verify([returned], rules, signal);
     const [event] = events;
-    const bare = ({ pdu }: BuiltEvent) => {
-      const { signatures: _signatures, unsigned: _unsigned, ...rest } = pdu as JsonObject;
-      return canonicalJson(rest, canonicalForm(rules));
-    };
-    if (event === undefined || bare(event) !== bare(own)) {
+    if (event === undefined || withoutSignatures(event.pdu, rules) !== withoutSignatures(own.pdu, rules)) {
       throw new BadAnswer('nobody has vouched for the join with a signature');
     }
     return event;

@@ -1,8 +1,7 @@
-import { array, boolean, integer, minValue, nullable, nullish, number, object, pipe, string } from 'valibot';
 import { endpoint } from '../../http/endpoint.ts';
-import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
+import { publicRoomsSearch } from '../../public-rooms-search.ts';
 import type { Services } from '../../services.ts';
 
 const path = '/_matrix/client/v3/publicRooms';
@@ -30,14 +29,6 @@ export const getPublicRooms = ({ directory }: Services): Endpoint =>
       ),
   });
 
-const searchBody = object({
-  limit: nullish(pipe(number(), integer(), minValue(0))),
-  since: nullish(string()),
-  filter: nullish(object({ generic_search_term: nullish(string()), room_types: nullish(array(nullable(string()))) })),
-  include_all_networks: nullish(boolean()),
-  third_party_instance_id: nullish(string()),
-});
-
 /**
  * `POST /_matrix/client/v3/publicRooms`
  * The published rooms that have a term in name, topic or alias, or are of certain types. A page may be empty and have a
@@ -53,17 +44,6 @@ export const searchPublicRooms = ({ directory }: Services): Endpoint =>
     auth: 'user',
     body: 'optional-json',
     limit: 'other',
-    async handler({ query, body }) {
-      const wish = parse(searchBody, body);
-      return json(
-        await directory.remotePublicRooms.list(query.get('server'), {
-          limit: wish.limit ?? undefined,
-          since: wish.since ?? undefined,
-          searchTerm: wish.filter?.generic_search_term ?? undefined,
-          roomTypes: wish.filter?.room_types ?? undefined,
-          allNetworks: wish.include_all_networks ?? undefined,
-          network: wish.third_party_instance_id ?? undefined,
-        }),
-      );
-    },
+    handler: async ({ query, body }) =>
+      json(await directory.remotePublicRooms.list(query.get('server'), publicRoomsSearch(body))),
   });
