@@ -15,6 +15,8 @@ export interface GiantJoinOptions {
   readonly canOmitMembers: boolean;
   readonly executable?: string;
   readonly prefix: readonly string[];
+  /** Sees the data folder in the end. */
+  readonly look?: (dataDir: string) => void;
 }
 
 export interface GiantJoinFigures {
@@ -59,6 +61,7 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
     const settled = usageOf(server.pid);
     alice.close();
     await server.stop();
+    options.look?.(server.dataDir);
     return {
       answered,
       complete,

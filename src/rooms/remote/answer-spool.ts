@@ -11,8 +11,8 @@ import type { EntryGuard } from '../limits/room-limits.ts';
 export class BadAnswer extends Error {}
 
 /** Sent to the worker in one piece: some milliseconds' work, so that others have their turn there. */
-const pieceBytes = 64 * 1024;
-/** Pieces on their way to the worker: a megabyte. */
+const pieceBytes = 32 * 1024;
+/** Pieces on their way to the worker: half a megabyte. */
 const credit = 16;
 /** Events that the worker hands back at once, and their bytes; one event may be larger. */
 const handedTogether = 100;
@@ -66,7 +66,7 @@ export class AnswerSpools {
 
 /**
  * A large answer in a file of its own. Cutting it up, hashing and checking signatures happen beside the main thread;
- * what is in memory at a time is a megabyte, however large the answer.
+ * what is in memory at a time is less than a megabyte, however large the answer.
  */
 export class AnswerSpool implements AsyncDisposable {
   readonly #place: SpoolPlace;

@@ -4,6 +4,7 @@ import type { StateLookup } from '../../protocol/event-auth/types.ts';
 import type { Pdu } from '../../protocol/events/pdu.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import type { BodyPacker } from '../../store/bodies/body-packer.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
@@ -24,6 +25,7 @@ export interface StateTakeoverUses {
   readonly db: Database;
   readonly interning: Interning;
   readonly events: EventStore;
+  readonly bodyPacker: BodyPacker;
   readonly stateImports: StateImports;
   readonly streams: Streams;
   readonly authEvents: AuthEvents;
@@ -152,7 +154,7 @@ export class StateTakeover {
   }
 
   #addSlice(room: VersionedRoom, begun: RoomImport, slice: readonly HandedEvent[]) {
-    const { interning, stateImports, outliers } = this.#uses;
+    const { interning, stateImports, outliers, bodyPacker } = this.#uses;
     for (const { eventId } of slice) {
       const nid = interning.findEvent(eventId);
       if (nid !== undefined && nid < begun.first) stateImports.stored(room.nid, nid);
@@ -163,7 +165,10 @@ export class StateTakeover {
       canonical,
       redacted,
     }));
-    return outliers.add(room, events);
+    const result = outliers.add(room, events);
+    // At once: packed later, they would leave a hole of half the room's size in the file.
+    bodyPacker.packSome(slice.length);
+    return result;
   }
 
   #settled(nid: number, event: EventNid | undefined): SettledEvent {

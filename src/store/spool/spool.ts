@@ -99,7 +99,7 @@ CREATE TABLE entry (
 ) STRICT;`;
 
 /** The page cache; the file itself grows as long as the answer does. */
-const cacheKib = 4096;
+const cacheKib = 2048;
 
 /**
  * The events of one large answer on disk, unverified, in a file of its own that is thrown away afterwards. Hands them
