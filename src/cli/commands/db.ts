@@ -1,6 +1,12 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { checkCopy, markRestored } from '../../store/backup/restored-database.ts';
+import { ProcessLock } from '../../store/process-lock.ts';
+import { systemClock } from '../../util/clock.ts';
+import { CommandFailed } from '../arguments.ts';
+import { requireConfiguration } from '../configuration.ts';
 import { mib } from '../output.ts';
-import { outputOf, run } from '../session.ts';
+import { fallbackOf, globalsOf, outputOf, run } from '../session.ts';
 
 export function addDbCommands(program: Command): void {
   const db = program.command('db').description('the database');
@@ -15,4 +21,26 @@ export function addDbCommands(program: Command): void {
         `Database ${mib(file)}, of which free ${mib(free)}, search index ${mib(search)}.`,
       );
     });
+
+  db.command('mark-restored')
+    .description('tell a hearth.db that was put in place by other means than hearth restore that it is from the past')
+    .action((_options: unknown, command: Command) => {
+      const globals = globalsOf(command);
+      const { config } = requireConfiguration(globals.config, fallbackOf(globals));
+      const marked = mark(config.dataDir);
+      outputOf(command).result(marked, `${marked.file} is marked: the next start does what a restore needs.`);
+    });
+}
+
+function mark(dataDir: string): { file: string } {
+  using lock = ProcessLock.take(dataDir);
+  if (!lock) throw new CommandFailed(`A process works on ${dataDir}; stop it first.`, 'busy');
+  const file = join(dataDir, 'hearth.db');
+  try {
+    checkCopy(file);
+  } catch (error) {
+    throw new CommandFailed(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  markRestored(file, systemClock.now());
+  return { file };
 }

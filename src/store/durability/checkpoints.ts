@@ -15,6 +15,10 @@ export type RemoteCheckpoint = (file: string) => Promise<CheckpointResult>;
 const SOFT_FRAMES = (4 * 1024 * 1024) / PAGE_SIZE;
 /** Here the writer stops and waits: the WAL's size on a small disk, and the time to look a page up in it, are bounded. */
 const HARD_FRAMES = (64 * 1024 * 1024) / PAGE_SIZE;
+/** After a try in vain, somebody reads from an old place in the WAL and may do so for long: it grows by this until the next. */
+const GROWTH_FRAMES = HARD_FRAMES / 4;
+/** How long the writer waits for such a reader. */
+const READER_PATIENCE_MS = 250;
 /** Asking for the WAL's size costs a few microseconds; after every so many commits is enough. */
 const LOOK_EVERY = 16;
 /** While writes go on, each pass leaves what was written during it; the next is shorter. */
@@ -30,6 +34,7 @@ export class Checkpoints {
   readonly #state;
   #remote: RemoteCheckpoint | undefined;
   #commits = 0;
+  #hardFrames = HARD_FRAMES;
   #running: Promise<void> | undefined;
 
   constructor(connection: Connection, log: Log) {
@@ -49,7 +54,8 @@ export class Checkpoints {
     if (this.#commits < LOOK_EVERY) return;
     this.#commits = 0;
     const { log, checkpointed } = this.pending();
-    if (log >= HARD_FRAMES) this.#blocking();
+    if (log < HARD_FRAMES) this.#hardFrames = HARD_FRAMES;
+    if (log >= this.#hardFrames) this.#blocking(log);
     else if (log - checkpointed >= SOFT_FRAMES) this.#passive();
   }
 
@@ -86,8 +92,12 @@ export class Checkpoints {
     }
   }
 
-  #blocking(): void {
+  #blocking(frames: number): void {
+    const patience = this.#connection.pragma('busy_timeout', { simple: true }) as number;
+    this.#connection.pragma(`busy_timeout = ${READER_PATIENCE_MS}`);
     const [result] = this.#connection.pragma('wal_checkpoint(FULL)') as CheckpointResult[];
+    this.#connection.pragma(`busy_timeout = ${patience}`);
+    this.#hardFrames = frames + GROWTH_FRAMES;
     this.#log.warn('store.blocking_checkpoint', { ...result });
   }
 }
