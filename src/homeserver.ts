@@ -102,6 +102,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     people,
     settings: config.rooms,
     limitSettings: config.limits.room,
+    purgeSettings: config.purge,
     adminContact: adminContact(config),
     observers,
     spools: new SpoolFolder(config.dataDir),
@@ -147,7 +148,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
 
-  const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: new UserRooms(shared) });
+  const userRooms = new UserRooms(shared);
+  const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
 
@@ -251,7 +253,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       signingKeys,
       database: new DatabaseMeter(db),
       backups,
-      roomCosts: new RoomCosts({ rooms }),
+      roomCosts: new RoomCosts({ rooms, leave: (roomId) => userRooms.leaveRoom(roomId) }),
     },
     services,
     db,

@@ -7,7 +7,9 @@ import type { Rooms } from '../rooms/rooms.ts';
 import { AdminError } from './admin-error.ts';
 
 export interface RoomCostUses {
-  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions'>;
+  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges'>;
+  /** Has all users of this server leave a room. */
+  readonly leave: (roomId: RoomId) => Promise<void>;
 }
 
 /** What the estimate of a room tells the admin. */
@@ -48,6 +50,22 @@ export class RoomCosts {
 
   exemptions() {
     return this.#uses.rooms.exemptions.list();
+  }
+
+  /** Deletes a room; with `leave` the users of this server leave it first. Throws `AdminError`. */
+  async purge(room: string, leave: boolean): Promise<RoomId> {
+    const { purges } = this.#uses.rooms;
+    const { roomId } = await this.#named(room);
+    if (leave) await this.#uses.leave(roomId);
+    const outcome = purges.begin(roomId);
+    if (outcome === 'unknown') throw new AdminError('not_found', `nothing is stored of ${roomId}`);
+    if (outcome === 'in use') {
+      throw new AdminError(
+        'refused',
+        `somebody of this server is in ${roomId}, or invited to it: --leave has them leave`,
+      );
+    }
+    return roomId;
   }
 
   async #named(text: string): Promise<{ roomId: RoomId; servers: readonly string[] }> {

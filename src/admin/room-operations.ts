@@ -44,5 +44,10 @@ export const roomOperations = {
     },
   ),
 
+  'room/purge': operation(
+    v.strictObject({ room: roomName, leave: v.optional(v.boolean(), false) }),
+    async ({ roomCosts }, { room, leave }) => ({ room_id: await roomCosts.purge(room, leave) }),
+  ),
+
   'room/exemptions': operation(v.strictObject({}), ({ roomCosts }) => roomCosts.exemptions()),
 };

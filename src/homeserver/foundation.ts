@@ -65,7 +65,7 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
     signingKeyFile,
     outbound,
     /** Breaks off what is still under way to other servers. */
-    hangUp() {
+    hangUp: () => {
       federation.client.close();
       https.close();
     },

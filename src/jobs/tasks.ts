@@ -26,7 +26,7 @@ export interface TaskUses {
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
-  readonly rooms: Pick<Rooms, 'takeover'>;
+  readonly rooms: Pick<Rooms, 'takeover' | 'purges'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability'>;
 }
@@ -48,7 +48,7 @@ const listsPerSlice = 50;
 
 /** What is done when nobody waits: each task keeps its place in the database, so that a restart goes on. */
 export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
-  const { db, stores, sweep, e2ee, searchIndex, federation, rooms } = uses;
+  const { db, stores, sweep, e2ee, searchIndex, federation } = uses;
   return [
     {
       name: 'pack bodies',
@@ -65,12 +65,7 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
     ...e2eeTasks(e2ee),
     ...federationTasks(federation),
     ...accountTasks(uses),
-    {
-      // What a crash has left of them; those that fail clear up after themselves.
-      name: 'remove joins that came to nothing',
-      every: millis(minute),
-      slice: () => rooms.takeover.clearLeftover(),
-    },
+    ...roomTasks(uses),
     {
       name: 'give free pages back',
       every: millis(10 * minute),
@@ -115,6 +110,22 @@ function accountTasks({ db, stores, clock, uia, mailAddresses }: TaskUses): Back
         db.write<void>(() => stores.tokens.removeExpiredLogin(clock.now()));
         return false;
       },
+    },
+  ];
+}
+
+function roomTasks({ rooms }: TaskUses): BackgroundTask[] {
+  return [
+    {
+      // What a crash has left of them; those that fail clear up after themselves.
+      name: 'remove joins that came to nothing',
+      every: millis(minute),
+      slice: () => rooms.takeover.clearLeftover(),
+    },
+    {
+      name: 'delete rooms that nobody is in',
+      every: millis(minute),
+      slice: () => rooms.purges.slice(),
     },
   ];
 }

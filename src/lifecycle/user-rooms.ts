@@ -43,6 +43,21 @@ export class UserRooms implements MembershipPort {
     return this.#each(user, [join, invite, knock], (requester, room) => this.#uses.memberships.leave(requester, room));
   }
 
+  /** Has all our users who are in a room, invited to it or knocking leave it. */
+  async leaveRoom(roomId: RoomId): Promise<void> {
+    const { interning, roomState, memberships: changes } = this.#uses;
+    const room = interning.findRoom(roomId);
+    if (room === undefined) return;
+    const { join, invite, knock } = memberships;
+    const users = roomState
+      .localsIn(room)
+      .filter(({ membership }) => membership === join || membership === invite || membership === knock);
+    for (const { user } of users) {
+      const requester = requesterFor(user, interning.userId(user));
+      await this.#try(requester, roomId, () => changes.leave(requester, roomId));
+    }
+  }
+
   copyProfile(user: UserNid): Promise<void> {
     // The rooms put the profile into every join of their own users.
     return this.#each(user, [memberships.join], async (requester, room) => {

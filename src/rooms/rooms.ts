@@ -91,6 +91,7 @@ export interface RoomsUses {
   readonly people: LocalPeople;
   readonly settings: Config['rooms'];
   readonly limitSettings: Config['limits']['room'];
+  readonly purgeSettings: Config['purge'];
   /** An address of whoever can make exceptions. */
   readonly adminContact: string;
   readonly federation: Federation;

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 16;
+PRAGMA user_version = 17;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -154,6 +154,8 @@ CREATE INDEX delayed_event_due ON delayed_event (due) WHERE status = 0;
 
 CREATE INDEX delayed_event_ended ON delayed_event (ended);
 
+CREATE INDEX delayed_event_room ON delayed_event (room);
+
 CREATE INDEX delayed_event_state ON delayed_event (room, kind, skey) WHERE status = 0;
 
 CREATE INDEX delayed_event_user ON delayed_event (user, due) WHERE status = 0;
@@ -216,6 +218,13 @@ CREATE TABLE discovered (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX discovered_expires ON discovered (expires);
+
+CREATE TABLE empty_room (
+  room  INTEGER PRIMARY KEY,
+  since INTEGER NOT NULL             -- milliseconds since the epoch
+) STRICT;
+
+CREATE INDEX empty_room_since ON empty_room (since);
 
 CREATE TABLE event (
   nid        INTEGER PRIMARY KEY,
@@ -774,6 +783,13 @@ CREATE TABLE room_line (
   line     INTEGER NOT NULL,
   PRIMARY KEY (room, from_pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE room_purge (
+  room   INTEGER PRIMARY KEY,
+  start  INTEGER NOT NULL,           -- not before, milliseconds since the epoch
+  stage  INTEGER NOT NULL DEFAULT 0, -- stages before this one are done
+  cursor INTEGER NOT NULL DEFAULT 0  -- within the stage
+) STRICT;
 
 CREATE TABLE room_server (
   room     INTEGER NOT NULL,

@@ -100,6 +100,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'delayed_event.room',
     'deferred_pdu.room',
     'room_exemption.room',
+    'room_purge.room',
+    'empty_room.room',
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key', 'history_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],

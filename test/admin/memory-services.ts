@@ -75,6 +75,7 @@ export function memoryServices() {
       exemptRoom: (room) => Promise.resolve(asRoomId(room)),
       exemptUser: (userId, exempt) => void log.push(`exempt ${userId}: ${exempt}`),
       exemptions: () => ({ rooms: [], users: [] }),
+      purge: (room) => Promise.resolve(asRoomId(room)),
     },
     signingKeys: {
       list: () => [{ keyId: 'ed25519:a', publicKey: 'abc', created: millis(5), expired: undefined }],

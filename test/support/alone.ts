@@ -29,7 +29,10 @@ export function alone(uses: {
   readonly random: Random;
   readonly folder: string;
   readonly key: SigningKey;
-}): Pick<RoomsUses, 'federation' | 'spools' | 'workers' | 'receiver' | 'log' | 'limitSettings' | 'adminContact'> {
+}): Pick<
+  RoomsUses,
+  'federation' | 'spools' | 'workers' | 'receiver' | 'log' | 'limitSettings' | 'purgeSettings' | 'adminContact'
+> {
   const federation = createFederation({
     ...uses,
     log: silentLog,
@@ -57,6 +60,7 @@ export function alone(uses: {
     receiver: () => receiver,
     log: silentLog,
     limitSettings: noLimits,
+    purgeSettings: { historyMaxAge: undefined, emptyRoomsAfter: millis(60_000) },
     adminContact: 'mailto:admin@localhost',
   };
 }

@@ -17,6 +17,15 @@ export function addRoomCommands(program: Command): void {
       outputOf(command).result(told, [`${told.room_id}: ${told.words}.`, ...words].join('\n'));
     });
 
+  room
+    .command('purge <room>')
+    .description('delete everything that is stored of a room (ID or alias), in the background')
+    .option('--leave', 'have all users of this server leave it first')
+    .action(async (name: string, options: { leave?: boolean }, command: Command) => {
+      const done = await run(command, 'room/purge', { room: name, leave: options.leave ?? false });
+      outputOf(command).result(done, `${done.room_id} will be gone in a few minutes.`);
+    });
+
   const exempt = room.command('exempt').description('rooms and users that the limits on rooms do not hold for');
 
   exempt

@@ -124,16 +124,15 @@ export const laterTables = {
   delayed_events: table('Events that are sent later.', {
     max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.'),
   }),
-  purge: table(
-    'Forgetting what nobody needs.',
-    {
-      history_max_age: optional(duration, 'How old messages may grow; without it they are kept.', { example: '365d' }),
-      empty_rooms_after: preset(
-        duration,
-        '7d',
-        'How long a room stays in the database after the last local user has left and forgotten it.',
-      ),
-    },
-    later,
-  ),
+  purge: table('Forgetting what nobody needs.', {
+    history_max_age: optional(duration, 'How old messages may grow; without it they are kept.', {
+      ...later,
+      example: '365d',
+    }),
+    empty_rooms_after: preset(
+      duration,
+      '7d',
+      'How long a room stays in the database after the last local user has left it.',
+    ),
+  }),
 } as const;

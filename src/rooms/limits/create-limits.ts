@@ -1,19 +1,24 @@
+import type { Config } from '../../config/config.ts';
 import type { FederationClient } from '../../federation/client.ts';
+import { RoomPurges, type RoomPurgesUses } from '../purge/room-purge.ts';
 import { Exemptions, type ExemptionUses } from './exemptions.ts';
 import { RoomInquiry, type RoomInquiryUses } from './room-inquiry.ts';
 import { RoomLimits, type RoomLimitsUses } from './room-limits.ts';
 
 export type LimitingUses = Omit<RoomLimitsUses, 'inquiry' | 'settings'> &
   ExemptionUses &
+  Omit<RoomPurgesUses, 'emptyRoomsAfter'> &
   Omit<RoomInquiryUses, 'client'> & {
     readonly federation: { readonly client: Pick<FederationClient, 'call'> };
     readonly limitSettings: RoomLimitsUses['settings'];
+    readonly purgeSettings: Config['purge'];
   };
 
 export interface Limiting {
   /** What rooms may cost. */
   readonly limits: RoomLimits;
   readonly exemptions: Exemptions;
+  readonly purges: RoomPurges;
 }
 
 export function createLimits(uses: LimitingUses): Limiting {
@@ -21,5 +26,6 @@ export function createLimits(uses: LimitingUses): Limiting {
   return {
     limits: new RoomLimits({ ...uses, inquiry, settings: uses.limitSettings }),
     exemptions: new Exemptions(uses),
+    purges: new RoomPurges({ ...uses, emptyRoomsAfter: uses.purgeSettings.emptyRoomsAfter }),
   };
 }

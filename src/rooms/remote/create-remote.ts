@@ -18,6 +18,7 @@ import type { RoomLimits } from '../limits/room-limits.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
 import type { PolicyCheck } from '../policy-check.ts';
+import type { RoomPurges } from '../purge/room-purge.ts';
 import type { AuthJudge } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
 import { EventVerifier } from '../receive/verify.ts';
@@ -51,6 +52,7 @@ export interface RemoteUses extends Stores {
   readonly outliers: Outliers;
   readonly policy: PolicyCheck;
   readonly limits: RoomLimits;
+  readonly purges: RoomPurges;
   /** Built on rooms, and so after them. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }

@@ -14,6 +14,7 @@ import type { JsonObject } from '../../util/json.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
+import type { RoomPurges } from '../purge/room-purge.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import { askInTurn, badAnswer, type Handshakes, isFailure } from './handshakes.ts';
 import { isTheirFault, type RoomEntry } from './room-entry.ts';
@@ -37,6 +38,7 @@ export interface JoiningUses {
   readonly handshakes: Handshakes;
   readonly entry: RoomEntry;
   readonly limits: Pick<RoomLimits, 'guard'>;
+  readonly purges: Pick<RoomPurges, 'requireNone'>;
   /** Whoever changes a room's history runs in its lane. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }
@@ -202,8 +204,10 @@ export class Joining {
     answer: RemoteStream,
     signal: AbortSignal,
   ): Promise<SignedWish | RemoteFailure> {
-    const { entry, log, clock, limits } = this.#uses;
+    const { entry, log, clock, limits, purges } = this.#uses;
     const { roomId } = room;
+    // It may have begun while the other server was asked; it begins with nobody else in the room's lane.
+    purges.requireNone(roomId);
     const start = clock.monotonic();
     const guard = limits.guard(made.event.pdu.sender, room.nid, roomId);
     try {

@@ -5,6 +5,7 @@ import type { Requester } from '../../users/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
 import type { MemberRules } from '../member-rules.ts';
+import type { RoomPurges } from '../purge/room-purge.ts';
 import type { Candidates } from './candidates.ts';
 import type { Doorstep } from './doorstep.ts';
 import type { Joining } from './joining.ts';
@@ -15,6 +16,7 @@ export interface RemoteRoomsUses {
   readonly doorstep: Doorstep;
   readonly memberRules: MemberRules;
   readonly limits: Pick<RoomLimits, 'check'>;
+  readonly purges: Pick<RoomPurges, 'requireNone'>;
 }
 
 /** How somebody wants to get into a room, or out of it. */
@@ -54,6 +56,7 @@ export class RemoteRooms {
     if (requester.guest) {
       throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests cannot join rooms of other servers');
     }
+    this.#uses.purges.requireNone(roomId);
     const wish = this.#wish(requester, roomId, options);
     await this.#uses.limits.check(requester.user, roomId, wish.servers);
     return this.#uses.joining.enter(wish);
@@ -73,6 +76,7 @@ export class RemoteRooms {
   /** Knocks on a room that nobody of ours is in. Throws like `join`. */
   async knock(requester: Requester, roomId: RoomId, options: RemoteOptions = {}): Promise<void> {
     if (requester.suspended === true) throw userSuspended();
+    this.#uses.purges.requireNone(roomId);
     await this.#uses.doorstep.knock(this.#wish(requester, roomId, options));
   }
 

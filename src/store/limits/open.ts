@@ -1,11 +1,19 @@
 import type { Database } from '../db.ts';
+import { EmptyRoomStore } from './empty-rooms.ts';
 import { RoomLimitStore } from './room-limits.ts';
+import { RoomPurgeStore } from './room-purge.ts';
 
 /** What rooms cost, and may cost. */
 export interface LimitStores {
   readonly roomLimits: RoomLimitStore;
+  readonly roomPurges: RoomPurgeStore;
+  readonly emptyRooms: EmptyRoomStore;
 }
 
 export function openLimitStores(db: Database): LimitStores {
-  return { roomLimits: new RoomLimitStore(db) };
+  return {
+    roomLimits: new RoomLimitStore(db),
+    roomPurges: new RoomPurgeStore(db),
+    emptyRooms: new EmptyRoomStore(db),
+  };
 }
