@@ -36,6 +36,8 @@ export class RoomPurges {
   readonly #uses: RoomPurgesUses;
   #looked = -Infinity;
   #cursor: RoomNid | 0 = 0;
+  /** Rooms that are being entered: a handful. */
+  readonly #held = new Set<RoomNid>();
 
   constructor(uses: RoomPurgesUses) {
     this.#uses = uses;
@@ -47,7 +49,7 @@ export class RoomPurges {
     const room = interning.findRoom(roomId);
     if (room === undefined) return 'unknown';
     if (roomPurges.isPending(room)) return 'begun';
-    if (roomPurges.isOurs(room) || stateImports.find(room) !== undefined) return 'in use';
+    if (this.#held.has(room) || roomPurges.isOurs(room) || stateImports.find(room) !== undefined) return 'in use';
     if (!emptyRooms.isEmpty(room)) return 'unknown';
     this.#begin(room, millis(clock.now() + delivery));
     return 'begun';
@@ -60,6 +62,13 @@ export class RoomPurges {
     throw new MatrixError(503, 'M_UNKNOWN', 'What is left of this room is being deleted: try again in a moment', {
       headers: { 'Retry-After': String(retryAfter) },
     });
+  }
+
+  /** No purge of the room begins until what is returned is disposed of. Throws like `requireNone`. */
+  hold(roomId: RoomId, room: RoomNid): Disposable {
+    this.requireNone(roomId);
+    this.#held.add(room);
+    return { [Symbol.dispose]: () => void this.#held.delete(room) };
   }
 
   /** Does a slice of a few milliseconds; false: there is nothing to do. */
@@ -76,7 +85,7 @@ export class RoomPurges {
     const { db, clock, emptyRooms, emptyRoomsAfter } = this.#uses;
     const empty = emptyRooms.emptySince(millis(clock.now() - emptyRoomsAfter));
     if (empty !== undefined) {
-      if (emptyRooms.isEmpty(empty)) this.#begin(empty, clock.now());
+      if (emptyRooms.isEmpty(empty) && !this.#held.has(empty)) this.#begin(empty, clock.now());
       else db.write<void>(() => emptyRooms.unmark(empty));
       return true;
     }

@@ -38,7 +38,7 @@ export interface JoiningUses {
   readonly handshakes: Handshakes;
   readonly entry: RoomEntry;
   readonly limits: Pick<RoomLimits, 'guard'>;
-  readonly purges: Pick<RoomPurges, 'requireNone'>;
+  readonly purges: Pick<RoomPurges, 'hold'>;
   /** Whoever changes a room's history runs in its lane. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }
@@ -206,8 +206,8 @@ export class Joining {
   ): Promise<SignedWish | RemoteFailure> {
     const { entry, log, clock, limits, purges } = this.#uses;
     const { roomId } = room;
-    // It may have begun while the other server was asked; it begins with nobody else in the room's lane.
-    purges.requireNone(roomId);
+    // A purge may have begun while the other server was asked.
+    using _held = purges.hold(roomId, room.nid);
     const start = clock.monotonic();
     const guard = limits.guard(made.event.pdu.sender, room.nid, roomId);
     try {
