@@ -62,10 +62,10 @@ export class Backups {
 
   /** The version asked for, or the one in use. 404 M_NOT_FOUND. */
   info(user: UserNid, version: string | undefined): JsonObject {
-    const row = version === undefined ? this.#uses.backups.newest(user) : this.#find(user, version);
-    if (row === undefined) throw notFound('There is no such backup');
-    const { algorithm, authData, version: number } = row;
-    return { algorithm, auth_data: parseJson(authData), version: String(number), ...stateOf(row) };
+    const row = version === undefined ? this.#uses.backups.newest(user) : this.#readable(user, version);
+    if (row === undefined) throw notFound('There is no backup');
+    const { algorithm, authData } = row;
+    return { algorithm, auth_data: parseJson(authData), version: version ?? String(row.version), ...stateOf(row) };
   }
 
   /** Replaces the `auth_data` of a version. 400 M_INVALID_PARAM another algorithm · 404 M_NOT_FOUND · 413 M_TOO_LARGE. */
@@ -113,7 +113,7 @@ export class Backups {
 
   /** 404 M_NOT_FOUND. */
   session(user: UserNid, version: string, roomId: string, sessionId: string): JsonObject {
-    const backup = this.#existing(user, version);
+    const backup = this.#readable(user, version);
     const room = this.#uses.interning.findRoom(roomId);
     const row = room === undefined ? undefined : this.#uses.backups.session(backup.store, room, sessionId);
     if (row === undefined) throw notFound('There is no such session in this backup');
@@ -122,14 +122,14 @@ export class Backups {
 
   /** `{"sessions":{…}}` of a room, in pieces. 404 M_NOT_FOUND no such backup, at once. */
   room(user: UserNid, version: string, roomId: string): Iterable<string> {
-    const { store } = this.#existing(user, version);
+    const { store } = this.#readable(user, version);
     const room = this.#uses.interning.findRoom(roomId);
     return this.#roomPieces(store, room);
   }
 
   /** `{"rooms":{…}}`, in pieces. 404 M_NOT_FOUND no such backup, at once. */
   all(user: UserNid, version: string): Iterable<string> {
-    return this.#allPieces(this.#existing(user, version).store);
+    return this.#allPieces(this.#readable(user, version).store);
   }
 
   /** Deletes a session, a room's, or all. 404 M_NOT_FOUND no such backup. */
@@ -157,6 +157,15 @@ export class Backups {
   /** Inside a write: the account is closed. */
   forget(user: UserNid): void {
     this.#uses.backups.deleteAll(user);
+  }
+
+  /**
+   * Inside a write, after a restore: what clients have put into their backups since is lost, and they do not know. A new
+   * number of the version makes them bring everything again; `floor` is above all that were given out meanwhile. Under
+   * its former number it can still be read, by clients that have not noticed.
+   */
+  renew(floor: number): void {
+    this.#uses.backups.renew(floor);
   }
 
   /** A slice of what was deleted goes; false when nothing is left. */
@@ -217,6 +226,12 @@ export class Backups {
     });
   }
 
+  #readable(user: UserNid, version: string): BackupRow {
+    const number = numberOf(version);
+    const former = number === undefined ? undefined : this.#uses.backups.former(user, number);
+    return former ?? this.#existing(user, version);
+  }
+
   #existing(user: UserNid, version: string): BackupRow {
     const row = this.#find(user, version);
     if (row === undefined) throw notFound('There is no such backup');
@@ -224,8 +239,13 @@ export class Backups {
   }
 
   #find(user: UserNid, version: string): BackupRow | undefined {
-    return /^[1-9]\d{0,14}$/.test(version) ? this.#uses.backups.version(user, Number(version)) : undefined;
+    const number = numberOf(version);
+    return number === undefined ? undefined : this.#uses.backups.version(user, number);
   }
+}
+
+function numberOf(version: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(version) ? Number(version) : undefined;
 }
 
 function stateOf({ etag, count }: Pick<BackupRow, 'etag' | 'count'>): { etag: string; count: number } {

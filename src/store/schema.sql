@@ -336,6 +336,8 @@ CREATE TABLE key_backup (
   store     INTEGER NOT NULL,
   count     INTEGER NOT NULL,
   etag      INTEGER NOT NULL,
+  -- Its number before the server was restored from a backup, if it was.
+  formerly  INTEGER,
   PRIMARY KEY (user, version)
 ) STRICT, WITHOUT ROWID;
 

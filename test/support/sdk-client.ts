@@ -74,7 +74,7 @@ export async function startSdk(
   account: SdkAccount,
   options: IStartClientOpts = {},
 ): Promise<MatrixClient> {
-  return started(newClient(baseUrl, account, {}), options);
+  return startSyncing(newClient(baseUrl, account, {}), options);
 }
 
 /** A client with Rust crypto; it keeps its keys in memory. */
@@ -83,12 +83,39 @@ export interface EncryptedClient {
   readonly account: SdkAccount;
   /** What opens the user's secret storage. */
   secretKey: Uint8Array | undefined;
+  readonly line: Line;
+}
+
+/** The way of a client to its server, which may be cut. */
+class Line {
+  #cut = new AbortController();
+
+  cut(): void {
+    this.#cut.abort();
+  }
+
+  mend(): void {
+    this.#cut = new AbortController();
+  }
+
+  readonly fetch: typeof globalThis.fetch = async (input, init) => {
+    const { signal } = this.#cut;
+    const given = init?.signal ?? undefined;
+    const signals = given === undefined ? [signal] : [signal, given];
+    try {
+      return await fetch(input, { ...init, signal: AbortSignal.any(signals) });
+    } catch (problem) {
+      throw signal.aborted ? new TypeError('fetch failed') : problem;
+    }
+  };
 }
 
 /** The same with end-to-end encryption. */
 export async function startEncrypted(baseUrl: string, account: SdkAccount): Promise<EncryptedClient> {
   const kept = new Map<string, Uint8Array>();
+  const line = new Line();
   const client = newClient(baseUrl, account, {
+    fetchFn: line.fetch,
     cryptoCallbacks: {
       getSecretStorageKey: ({ keys }) => {
         const [id] = Object.keys(keys);
@@ -98,9 +125,9 @@ export async function startEncrypted(baseUrl: string, account: SdkAccount): Prom
       cacheSecretStorageKey: (id, _info, key) => kept.set(id, key),
     },
   });
-  const opened: EncryptedClient = { client, account, secretKey: undefined };
+  const opened: EncryptedClient = { client, account, secretKey: undefined, line };
   await client.initRustCrypto({ useIndexedDB: false });
-  await started(client);
+  await startSyncing(client);
   return opened;
 }
 
@@ -116,7 +143,7 @@ function newClient(baseUrl: string, account: SdkAccount, more: Partial<ICreateCl
   });
 }
 
-async function started(client: MatrixClient, options: IStartClientOpts = {}): Promise<MatrixClient> {
+async function startSyncing(client: MatrixClient, options: IStartClientOpts = {}): Promise<MatrixClient> {
   const prepared = new Promise<void>((done, failed) => {
     client.on(ClientEvent.Sync, (state, _previous, data) => {
       if (state === SyncState.Prepared) done();
@@ -166,7 +193,7 @@ export function until<T>(client: MatrixClient, what: string, look: () => T | und
     const looking = setInterval(() => check(), 50);
     const timer = setTimeout(() => {
       stop();
-      failed(new Error(`never seen by ${client.getUserId()}: ${what}`));
+      failed(new Error(`never seen by ${client.getUserId()} ${client.getDeviceId()}: ${what}`));
     }, patience);
     for (const name of events) emitter.on(name, check);
     check();

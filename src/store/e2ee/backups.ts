@@ -27,15 +27,25 @@ export interface BackupSessionRow extends BackupSession {
   readonly session: string;
 }
 
+const columns = 'version, algorithm, auth_data AS authData, store, count, etag';
+const former = `SELECT ${columns} FROM key_backup WHERE user = ? AND formerly = ? AND auth_data IS NOT NULL`;
+const renew = `UPDATE key_backup
+  SET formerly = version,
+    version = max(:floor, 1 + (SELECT max(version) FROM key_backup any WHERE any.user = key_backup.user))
+  WHERE auth_data IS NOT NULL AND version =
+    (SELECT max(version) FROM key_backup newest WHERE newest.user = key_backup.user AND newest.auth_data IS NOT NULL)`;
+
 /** Backups of room keys. Writing methods belong inside a write. */
 export class BackupStore {
   readonly #newest;
   readonly #one;
+  readonly #former;
   readonly #lastVersion;
   readonly #insert;
   readonly #setAuthData;
   readonly #setContent;
   readonly #delete;
+  readonly #renew;
   readonly #versions;
   readonly #newStore;
   readonly #drop;
@@ -50,13 +60,13 @@ export class BackupStore {
   readonly #removeStore;
 
   constructor(db: Database) {
-    const columns = 'version, algorithm, auth_data AS authData, store, count, etag';
     this.#newest = db.prepare<[user: number], BackupRow>(
       `SELECT ${columns} FROM key_backup WHERE user = ? AND auth_data IS NOT NULL ORDER BY version DESC LIMIT 1`,
     );
     this.#one = db.prepare<[user: number, version: number], BackupRow>(
       `SELECT ${columns} FROM key_backup WHERE user = ? AND version = ? AND auth_data IS NOT NULL`,
     );
+    this.#former = db.prepare<[user: number, version: number], BackupRow>(former);
     this.#lastVersion = db
       .prepare<[user: number], number | null>('SELECT max(version) FROM key_backup WHERE user = ?')
       .pluck();
@@ -72,6 +82,7 @@ export class BackupStore {
     this.#delete = db.prepare<[number, number], never>(
       'UPDATE key_backup SET auth_data = NULL, count = 0 WHERE user = ? AND version = ?',
     );
+    this.#renew = db.prepare<{ floor: number }, never>(renew);
     this.#versions = db.prepare<[user: number], BackupRow>(
       `SELECT ${columns} FROM key_backup WHERE user = ? AND auth_data IS NOT NULL`,
     );
@@ -116,6 +127,11 @@ export class BackupStore {
     return this.#one.get(user, version);
   }
 
+  /** The version that had this number until it was given another. */
+  former(user: UserNid, version: number): BackupRow | undefined {
+    return this.#former.get(user, version);
+  }
+
   /** Makes a version with a number that the user never had before; returns it. */
   create(user: UserNid, algorithm: string, authData: string): number {
     const version = (this.#lastVersion.get(user) ?? 0) + 1;
@@ -140,6 +156,11 @@ export class BackupStore {
   delete(user: UserNid, { version, store }: BackupRow): void {
     this.#drop.run(store);
     this.#delete.run(user, version);
+  }
+
+  /** Gives everybody's newest version another number, which is `floor` at least. */
+  renew(floor: number): void {
+    this.#renew.run({ floor });
   }
 
   deleteAll(user: UserNid): void {

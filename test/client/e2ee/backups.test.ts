@@ -62,6 +62,35 @@ describe('/room_keys/version', () => {
   });
 });
 
+describe('a backup on a server that was restored', () => {
+  it('has a new version that clients must find, and can be read under the number they know', async () => {
+    const { world, alice, begin, keys } = await scene();
+    await using _ = world;
+    await begin();
+    const version = await begin();
+    await alice.ok('PUT', keys(version, room, 's'), session());
+    const before = await alice.ok('GET', '/room_keys/version');
+    const { backups } = world.hs.services.e2ee;
+    world.hs.db.write(() => backups.renew(1000));
+    assert.deepEqual(await alice.ok('GET', '/room_keys/version'), { ...before, version: '1000' });
+    assert.deepEqual(await alice.ok('GET', `/room_keys/version/${version}`), before);
+    const old = await alice.call('PUT', keys(version, room, 's2'), session());
+    assert.deepEqual([old.status, old.json.current_version], [403, '1000']);
+    assert.deepEqual(await alice.ok('PUT', keys('1000', room, 's2'), session()), { etag: '2', count: 2 });
+    for (const number of [version, '1000']) {
+      assert.deepEqual(await alice.ok('GET', keys(number, room, 's2')), session());
+      assert.deepEqual(Object.keys((await alice.ok('GET', keys(number, room))).sessions), ['s', 's2']);
+      assert.deepEqual(Object.keys((await alice.ok('GET', keys(number))).rooms), [room]);
+    }
+    world.hs.db.write(() => backups.renew(1000));
+    assert.equal((await alice.ok('GET', '/room_keys/version')).version, '1001');
+    assert.equal(await begin(), '1002');
+    assert.deepEqual(await alice.ok('GET', keys('1', room)), { sessions: {} });
+    await alice.ok('DELETE', '/room_keys/version/1001');
+    assert.equal((await alice.call('GET', keys('1000', room, 's2'))).status, 404);
+  });
+});
+
 describe('/room_keys/keys', () => {
   it('are put, read and deleted one by one, by room and all together; etag and count follow', async () => {
     const { world, alice, begin, keys } = await scene();
