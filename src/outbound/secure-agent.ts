@@ -9,12 +9,19 @@ export interface TlsSettings {
 }
 
 /**
+ * Sessions that a new connection can go on from without a whole handshake, which takes a board several times as long: those
+ * of the servers of a lively room, as each of its events goes to all of them. Up to 4 kB each, mostly certificate.
+ */
+const maxCachedSessions = 400;
+
+/**
  * Keeps TLS connections. They are told apart by the name that the certificate was checked for, too: what was opened
  * to a host in the name of one server must not carry requests for another one at the same place.
  */
 export function secureAgent(options: AgentOptions, settings: TlsSettings = {}): Agent {
   const { authorities, verify = true } = settings;
   const made = new (nodeHttps().Agent)({
+    maxCachedSessions,
     ...options,
     ...(verify ? {} : { rejectUnauthorized: false }),
     ...(authorities === undefined ? {} : { secureContext: trusting(authorities) }),
