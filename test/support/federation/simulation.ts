@@ -123,9 +123,11 @@ export class Simulation implements AsyncDisposable {
 
   async #sync({ server }: Actor): Promise<void> {
     const life = this.#lives.get(server);
-    await this.#tales.get(server)?.sync().catch((error: unknown) => {
+    try {
+      await this.#tales.get(server)?.sync(() => life === this.#lives.get(server));
+    } catch (error) {
       if (life === this.#lives.get(server)) throw error;
-    }); // biome-ignore format: short
+    }
   }
 
   /** Something befalls the network or a server. */

@@ -25,15 +25,16 @@ export class SyncTale {
     this.#room = room;
   }
 
-  /** One after the other, as clients do. */
-  sync(): Promise<void> {
-    const next = this.#running.then(() => this.#next());
+  /** One after the other, as clients do. An answer that does not arrive is as if it had not been given. */
+  sync(arrives: () => boolean = () => true): Promise<void> {
+    const next = this.#running.then(() => this.#next(arrives));
     this.#running = next.catch(() => {});
     return next;
   }
 
-  async #next(): Promise<void> {
+  async #next(arrives: () => boolean): Promise<void> {
     const answer = await this.#guest.sync(this.#since, '&use_state_after=true');
+    if (!arrives()) return;
     const room = answer.rooms?.join?.[this.#room];
     if (room !== undefined) {
       const { events, limited, prev_batch } = room.timeline;
