@@ -20,8 +20,8 @@ export class Guest {
   }
 
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of every form
-  async call(method: string, path: string, body?: unknown): Promise<{ status: number; json: any }> {
-    const { status, json } = await this.#world.call(method, `/_matrix/client/v3${path}`, {
+  async call(method: string, path: string, body?: unknown, version = 'v3'): Promise<{ status: number; json: any }> {
+    const { status, json } = await this.#world.call(method, `/_matrix/client/${version}${path}`, {
       token: this.#token,
       ...(body === undefined ? {} : { body }),
     });
