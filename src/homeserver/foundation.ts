@@ -19,8 +19,6 @@ import { systemRandom } from '../util/random.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { Externals } from './externals.ts';
 
-export type Foundation = ReturnType<typeof layFoundation>;
-
 /** What every domain stands on: the database with its stores, streams, our keys, the way to other servers. */
 export function layFoundation(config: Config, externals: Partial<Externals>) {
   const { clock = systemClock, random = systemRandom, log = silentLog } = externals;

@@ -115,7 +115,7 @@ export const definition = {
     notaries: preset(
       list(serverName),
       [],
-      'Servers that are asked first for the signing keys of others; with none, only the origin is asked.',
+      'Servers that are asked first for the signing keys of others. With none only the origin is asked, and what servers said that have died cannot be verified.',
     ),
     allow: preset(list(serverGlob), [], 'If not empty, only these servers are talked to.'),
     deny: preset(list(serverGlob), [], 'Servers that are never talked to.'),
