@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { RoomCosts } from './admin/room-costs.ts';
 import { ServerBackups } from './admin/server-backups.ts';
 import type { AdminServices } from './admin/services.ts';
@@ -29,12 +30,13 @@ import { createLifecycle } from './lifecycle/lifecycle.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
 import { Mailer } from './outbound/mailer.ts';
-import type { UserId } from './protocol/ids/types.ts';
+import type { RoomId, UserId } from './protocol/ids/types.ts';
 import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
+import { Ledger } from './rooms/ledger/ledger.ts';
 import type { EventObserver } from './rooms/observer.ts';
 import { CatchUp } from './rooms/receive/catch-up.ts';
 import { createReceiving, type Receiving } from './rooms/receive/create-receiving.ts';
@@ -149,6 +151,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
 
   const userRooms = new UserRooms(shared);
+  const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
+  const measure = (request: { top: number }) =>
+    workers.run('ledger', { file: join(config.dataDir, 'hearth.db'), ...request });
+  const ledger = new Ledger({ ...shared, settings: config.limits.room, measure, leave });
+  observers.push(ledger);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   await lifecycle.deactivation.resume();
   new AfterRestore({ ...base, ...e2ee }).run();
@@ -222,6 +229,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     e2ee,
     searchIndex,
     rooms,
+    ledger,
   });
   const background = new Background(tasks, { clock, log });
   const backups = new ServerBackups({
@@ -253,7 +261,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       signingKeys,
       database: new DatabaseMeter(db),
       backups,
-      roomCosts: new RoomCosts({ rooms, leave: (roomId) => userRooms.leaveRoom(roomId) }),
+      roomCosts: new RoomCosts({ rooms, leave, ledger }),
     },
     services,
     db,

@@ -3,6 +3,7 @@ import type { RoomEstimate } from '../governor/room-model.ts';
 import { parseRoomAlias, parseRoomId, serverOfAlias } from '../protocol/ids/room-id.ts';
 import { parseServerName } from '../protocol/ids/server-name.ts';
 import type { RoomId, UserId } from '../protocol/ids/types.ts';
+import type { Ledger, LedgerReport } from '../rooms/ledger/ledger.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import { AdminError } from './admin-error.ts';
 
@@ -10,6 +11,7 @@ export interface RoomCostUses {
   readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges'>;
   /** Has all users of this server leave a room. */
   readonly leave: (roomId: RoomId) => Promise<void>;
+  readonly ledger: Pick<Ledger, 'report'>;
 }
 
 /** What the estimate of a room tells the admin. */
@@ -50,6 +52,11 @@ export class RoomCosts {
 
   exemptions() {
     return this.#uses.rooms.exemptions.list();
+  }
+
+  /** What each room really costs; measures the file anew. */
+  ledger(): Promise<LedgerReport> {
+    return this.#uses.ledger.report();
   }
 
   /** Deletes a room; with `leave` the users of this server leave it first. Throws `AdminError`. */

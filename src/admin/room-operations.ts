@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { estimateWords, excessWords } from '../governor/room-limits.ts';
+import { type LedgerEntry, shareWords } from '../rooms/ledger/ledger.ts';
 import { showEstimate } from '../rooms/limits/room-limits.ts';
 import { AdminError } from './admin-error.ts';
 import { operation } from './operation.ts';
@@ -44,6 +45,23 @@ export const roomOperations = {
     },
   ),
 
+  'room/ledger': operation(
+    v.strictObject({ limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(200)), 20) }),
+    async ({ roomCosts }, { limit }) => {
+      const { file, free, rooms, others, shared } = await roomCosts.ledger();
+      return {
+        file_bytes: file,
+        free_bytes: free,
+        rooms: rooms.slice(0, limit).map(showEntry),
+        other_rooms: rooms
+          .slice(limit)
+          .reduce((sum, { bytes }) => ({ rooms: sum.rooms + 1, bytes: sum.bytes + bytes }), others),
+        shared_bytes: shared,
+        words: shareWords(rooms) ?? null,
+      };
+    },
+  ),
+
   'room/purge': operation(
     v.strictObject({ room: roomName, leave: v.optional(v.boolean(), false) }),
     async ({ roomCosts }, { room, leave }) => ({ room_id: await roomCosts.purge(room, leave) }),
@@ -51,3 +69,19 @@ export const roomOperations = {
 
   'room/exemptions': operation(v.strictObject({}), ({ roomCosts }) => roomCosts.exemptions()),
 };
+
+function showEntry(entry: LedgerEntry) {
+  return {
+    room_id: entry.roomId,
+    bytes: entry.bytes,
+    share_percent: entry.share,
+    groups: entry.groups,
+    members: entry.members,
+    servers: entry.servers,
+    events_per_day: entry.eventsPerDay,
+    cpu_seconds_per_day: entry.cpuPerDay,
+    deliveries_per_day: entry.deliveriesPerDay,
+    resolutions_per_day: entry.resolutionsPerDay,
+    above: entry.above.map((excess) => ({ ...excess, words: excessWords(excess) })),
+  };
+}

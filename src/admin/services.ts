@@ -42,5 +42,5 @@ export interface AdminServices {
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
   readonly backups: Pick<ServerBackups, 'make'>;
-  readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge'>;
+  readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger'>;
 }

@@ -3,6 +3,7 @@ import type { Federation } from '../federation/create-federation.ts';
 import type { CatchUpRooms } from '../lifecycle/catch-up-rooms.ts';
 import type { Media } from '../media/media.ts';
 import type { RemoteMediaPruning } from '../media/remote/remote-media-pruning.ts';
+import type { Ledger } from '../rooms/ledger/ledger.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
@@ -26,7 +27,8 @@ export interface TaskUses {
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
-  readonly rooms: Pick<Rooms, 'takeover' | 'purges'>;
+  readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter'>;
+  readonly ledger: Pick<Ledger, 'report' | 'watchSome'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability'>;
 }
@@ -114,8 +116,29 @@ function accountTasks({ db, stores, clock, uia, mailAddresses }: TaskUses): Back
   ];
 }
 
-function roomTasks({ rooms }: TaskUses): BackgroundTask[] {
+function roomTasks({ rooms, ledger }: TaskUses): BackgroundTask[] {
   return [
+    {
+      name: 'write down what rooms cost',
+      every: millis(5 * minute),
+      slice: () => {
+        rooms.meter.flush();
+        return false;
+      },
+    },
+    {
+      name: 'measure what rooms take',
+      every: millis(day),
+      slice: async () => {
+        await ledger.report();
+        return false;
+      },
+    },
+    {
+      name: 'look for rooms that have outgrown a limit',
+      every: millis(hour),
+      slice: () => ledger.watchSome(),
+    },
     {
       // What a crash has left of them; those that fail clear up after themselves.
       name: 'remove joins that came to nothing',

@@ -1,3 +1,4 @@
+import type { RoomMeter } from '../governor/room-meter.ts';
 import type { BuiltEvent } from '../protocol/events/build.ts';
 import { redactsOf } from '../protocol/events/client-event.ts';
 import type { Pdu } from '../protocol/events/pdu.ts';
@@ -86,6 +87,8 @@ export interface InputUses {
   readonly redactions: RedactionEffects;
   readonly stateEngine: StateEngine;
   readonly relationIndex: RelationIndex;
+  /** Counts what rooms cost. */
+  readonly meter?: Pick<RoomMeter, 'count' | 'monotonic'>;
 }
 
 /**
@@ -107,6 +110,15 @@ export class RoomInput {
    * as an outlier or as rejected gets its new outcome.
    */
   commit(input: EventInput): CommittedEvent {
+    const { meter } = this.#uses;
+    if (meter === undefined) return this.#commit(input);
+    const start = meter.monotonic();
+    const committed = this.#commit(input);
+    meter.count(input.room, { micros: (meter.monotonic() - start) * 1000 });
+    return committed;
+  }
+
+  #commit(input: EventInput): CommittedEvent {
     const { db, events, streams, authEvents, redactions } = this.#uses;
     const isLive = input.outcome === 'accepted';
     const pos = isLive ? (input.pos ?? streams.next()) : undefined;

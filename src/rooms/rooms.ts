@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Federation } from '../federation/create-federation.ts';
 import type { RemoteDirectory } from '../federation/remote-directory.ts';
+import { RoomMeter } from '../governor/room-meter.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
@@ -74,6 +75,8 @@ export interface Rooms extends Limiting, Remote {
   readonly input: RoomInput;
   readonly serverAccess: ServerAccess;
   readonly policy: PolicyCheck;
+  /** Counts what goes on in rooms. */
+  readonly meter: RoomMeter;
   readonly outliers: Outliers;
   readonly authJudge: AuthJudge;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
@@ -121,10 +124,11 @@ export function createRooms(uses: RoomsUses): Rooms {
     { ...base, rulesOf: (room) => known.rulesOf(room), isErased: (user) => people.isErased(user) },
     clock,
   );
-  const stateEngine = new StateEngine({ ...base, signatures: verifiedSignatures });
+  const meter = new RoomMeter(base);
+  const stateEngine = new StateEngine({ ...base, meter, signatures: verifiedSignatures });
   const relationIndex = new RelationIndex(base);
   const redactions = new RedactionEffects({ ...base, clientEvents, relationIndex });
-  const input = new RoomInput({ ...base, redactions, stateEngine, relationIndex }, observers);
+  const input = new RoomInput({ ...base, meter, redactions, stateEngine, relationIndex }, observers);
   const authJudge = new AuthJudge(base);
   const localEvents = new LocalEvents({ ...base, signer });
   const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
@@ -160,6 +164,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     authJudge,
     localInput,
     policy,
+    meter,
     ...limiting,
     ...entrances,
   };

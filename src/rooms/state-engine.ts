@@ -1,3 +1,4 @@
+import type { RoomMeter } from '../governor/room-meter.ts';
 import type { AuthEvent, SignatureChecks } from '../protocol/event-auth/types.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import { resolve } from '../protocol/state-resolution/resolve.ts';
@@ -24,6 +25,8 @@ export interface StateEngineUses {
   readonly mergedPoints: MergedPoints;
   readonly authEvents: { get(nid: EventNid): AuthEvent<EventNid> };
   readonly signatures: SignatureChecks<EventNid>;
+  /** Counts what rooms cost. */
+  readonly meter?: Pick<RoomMeter, 'count'>;
 }
 
 /** Rooms that are being talked in on both sides of a fork; a few hundred bytes each. */
@@ -136,7 +139,8 @@ export class StateEngine {
   }
 
   #winners(room: ResolvedRoom, points: readonly StatePoint[], difference: Difference): Map<StateKeyNid, EventNid | 0> {
-    const { interning, authEvents, signatures } = this.#uses;
+    const { interning, authEvents, signatures, meter } = this.#uses;
+    meter?.count(room.nid, { resolutions: 1 });
     const fetch = (nid: EventNid) => authEvents.get(nid);
     const input = resolutionInput(this.#uses, { fetch, signatures }, points, difference);
     const winners = new Map<StateKeyNid, EventNid | 0>();

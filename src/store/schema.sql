@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 17;
+PRAGMA user_version = 18;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -551,6 +551,12 @@ CREATE TABLE outgoing_room (
   server INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE outgrown_room (
+  room    INTEGER PRIMARY KEY,
+  since   INTEGER NOT NULL,
+  limits  TEXT NOT NULL              -- JSON: what is above what
+) STRICT;
+
 CREATE TABLE pending_redaction (
   target    INTEGER NOT NULL,
   redaction INTEGER NOT NULL,
@@ -747,6 +753,22 @@ CREATE TABLE report (
 CREATE TABLE room (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,
   room_id TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE room_activity (
+  room        INTEGER PRIMARY KEY,
+  since       INTEGER NOT NULL,      -- the figures are of the time from then on, milliseconds since the epoch
+  events      INTEGER NOT NULL,
+  micros      INTEGER NOT NULL,      -- of the main thread, for taking events in
+  deliveries  INTEGER NOT NULL,      -- to other servers: one for each event and server
+  resolutions INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE room_cost (
+  room     INTEGER PRIMARY KEY,
+  bytes    INTEGER NOT NULL,
+  groups   TEXT NOT NULL,            -- JSON: bytes by kind
+  measured INTEGER NOT NULL          -- milliseconds since the epoch
 ) STRICT;
 
 CREATE TABLE room_exemption (

@@ -1,4 +1,5 @@
 import { type CheckpointResult, checkpointFile } from '../store/durability/checkpoints.ts';
+import { type FileSizes, measureFile, type SizesRequest } from '../store/limits/room-sizes.ts';
 import { type BackupAnswer, type BackupRequest, runBackupJob } from './backup-jobs.ts';
 import { type MediaAnswer, type MediaRequest, runMediaJob } from './media-jobs.ts';
 import { runSpoolJob, type SpoolAnswer, type SpoolRequest } from './spool/spool-jobs.ts';
@@ -8,6 +9,7 @@ export interface Jobs {
   checkpoint: { input: string; output: CheckpointResult };
   media: { input: MediaRequest; output: MediaAnswer };
   backup: { input: BackupRequest; output: BackupAnswer };
+  ledger: { input: SizesRequest; output: FileSizes };
   spool: { input: SpoolRequest; output: SpoolAnswer };
 }
 
@@ -18,6 +20,7 @@ const jobs: { readonly [K in JobKind]: (input: Jobs[K]['input']) => Jobs[K]['out
   checkpoint: checkpointFile,
   media: runMediaJob,
   backup: runBackupJob,
+  ledger: measureFile,
   spool: runSpoolJob,
 };
 

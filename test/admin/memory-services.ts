@@ -75,6 +75,7 @@ export function memoryServices() {
       exemptRoom: (room) => Promise.resolve(asRoomId(room)),
       exemptUser: (userId, exempt) => void log.push(`exempt ${userId}: ${exempt}`),
       exemptions: () => ({ rooms: [], users: [] }),
+      ledger: () => Promise.resolve({ file: 0, free: 0, rooms: [], others: { rooms: 0, bytes: 0 }, shared: {} }),
       purge: (room) => Promise.resolve(asRoomId(room)),
     },
     signingKeys: {

@@ -21,6 +21,7 @@ async function opened() {
     stores,
     sweep,
     media: services.media,
+    ledger: { report: () => Promise.reject(new Error('not asked for')), watchSome: () => Promise.resolve(false) },
     mediaPruning: { slice: async () => false },
     catchUpRooms: { slice: async () => false },
     clock,

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { OutputOf } from '../../admin/operations.ts';
+import { columns, mib } from '../output.ts';
 import { outputOf, run } from '../session.ts';
 
 const more = (value: string, before: readonly string[]): string[] => [...before, value];
@@ -15,6 +17,15 @@ export function addRoomCommands(program: Command): void {
       const verdict = told.above.map(({ limit, words }) => `Joining it is refused: ${words} (limits.room.${limit}).`);
       const words = verdict.length > 0 ? verdict : ['It is within the limits of this server.'];
       outputOf(command).result(told, [`${told.room_id}: ${told.words}.`, ...words].join('\n'));
+    });
+
+  room
+    .command('ledger')
+    .description('say what each room really costs: disk, members, events a day, time of the processor')
+    .option('--limit <rooms>', 'how many rooms are shown', (text) => Number(text), 20)
+    .action(async (options: { limit: number }, command: Command) => {
+      const ledger = await run(command, 'room/ledger', { limit: options.limit });
+      outputOf(command).result(ledger, ledgerWords(ledger));
     });
 
   room
@@ -46,6 +57,32 @@ export function addRoomCommands(program: Command): void {
       const all = [...rooms, ...users];
       outputOf(command).result({ rooms, users }, all.length === 0 ? 'There are no exceptions.' : all.join('\n'));
     });
+}
+
+function ledgerWords(ledger: OutputOf<'room/ledger'>): string {
+  const rows = ledger.rooms.map((room) => [
+    room.room_id,
+    mib(room.bytes),
+    `${room.share_percent} %`,
+    String(room.members),
+    String(room.servers),
+    String(room.events_per_day),
+    `${room.cpu_seconds_per_day} s`,
+    String(room.deliveries_per_day),
+    String(room.resolutions_per_day),
+    room.above.map(({ limit }) => limit).join(' '),
+  ]);
+  const { rooms, bytes } = ledger.other_rooms;
+  const shared = Object.entries(ledger.shared_bytes).map(([kind, size]) => `${kind} ${mib(size)}`);
+  return [
+    columns(
+      ['ROOM', 'DISK', 'SHARE', 'MEMBERS', 'SERVERS', 'EVENTS/DAY', 'CPU/DAY', 'SENT/DAY', 'RESOLVED/DAY', 'ABOVE'],
+      rows,
+    ),
+    `${rooms} other rooms: ${mib(bytes)}. Not of rooms: ${shared.join(', ')}.`,
+    `Database ${mib(ledger.file_bytes)}, of which free ${mib(ledger.free_bytes)}.`,
+    ...(ledger.words === null ? [] : [`${ledger.words}.`]),
+  ].join('\n');
 }
 
 async function setExempt(command: Command, name: string, exempt: boolean): Promise<void> {

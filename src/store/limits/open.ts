@@ -1,5 +1,6 @@
 import type { Database } from '../db.ts';
 import { EmptyRoomStore } from './empty-rooms.ts';
+import { RoomCostStore } from './room-costs.ts';
 import { RoomLimitStore } from './room-limits.ts';
 import { RoomPurgeStore } from './room-purge.ts';
 
@@ -8,6 +9,7 @@ export interface LimitStores {
   readonly roomLimits: RoomLimitStore;
   readonly roomPurges: RoomPurgeStore;
   readonly emptyRooms: EmptyRoomStore;
+  readonly roomCosts: RoomCostStore;
 }
 
 export function openLimitStores(db: Database): LimitStores {
@@ -15,5 +17,6 @@ export function openLimitStores(db: Database): LimitStores {
     roomLimits: new RoomLimitStore(db),
     roomPurges: new RoomPurgeStore(db),
     emptyRooms: new EmptyRoomStore(db),
+    roomCosts: new RoomCostStore(db),
   };
 }

@@ -57,9 +57,16 @@ export class RoomPurgeStore {
       )
       .pluck();
     this.#dropMember = db.prepare<[number, number], never>('DELETE FROM local_member WHERE user = ? AND room = ?');
-    this.#hideTables = ['room_info', 'open_room', 'room_exemption', 'outgoing_room', 'empty_room'].map((table) =>
-      db.prepare<[number], never>(`DELETE FROM ${table} WHERE room = ?`),
-    );
+    this.#hideTables = [
+      'room_info',
+      'open_room',
+      'room_exemption',
+      'outgoing_room',
+      'empty_room',
+      'room_cost',
+      'room_activity',
+      'outgrown_room',
+    ].map((table) => db.prepare<[number], never>(`DELETE FROM ${table} WHERE room = ?`));
     this.#perUser = ['push_action', 'push_read', 'unread', 'account_data'].map((table) =>
       db.prepare<[number, number], never>(`DELETE FROM ${table} WHERE user = ? AND room = ?`),
     );

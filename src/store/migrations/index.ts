@@ -15,6 +15,7 @@ import knownDirectory from './0014_known_directory.sql' with { type: 'text' };
 import roomLimits from './0015_room_limits.sql' with { type: 'text' };
 import mail from './0016_mail.sql' with { type: 'text' };
 import purge from './0017_purge.sql' with { type: 'text' };
+import ledger from './0018_ledger.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -43,4 +44,5 @@ export const migrations: readonly Migration[] = [
   { version: 15, name: 'room_limits', sql: roomLimits, compat: 1 },
   { version: 16, name: 'mail', sql: mail, compat: 1 },
   { version: 17, name: 'purge', sql: purge, compat: 1 },
+  { version: 18, name: 'ledger', sql: ledger, compat: 1 },
 ];

@@ -1,0 +1,164 @@
+import { type Excess, excesses } from '../../governor/room-limits.ts';
+import type { RoomMeter } from '../../governor/room-meter.ts';
+import { rounded } from '../../governor/room-model.ts';
+import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
+import type { Database } from '../../store/db.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { RoomCostStore, RoomScale } from '../../store/limits/room-costs.ts';
+import type { FileSizes, SizesRequest } from '../../store/limits/room-sizes.ts';
+import type { RoomNid } from '../../store/nids.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Log } from '../../util/log.ts';
+import type { RoomLimits, RoomLimitsUses } from '../limits/room-limits.ts';
+import type { CommittedEvent, EventObserver } from '../observer.ts';
+
+export interface LedgerUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly roomState: RoomStateStore;
+  readonly roomCosts: RoomCostStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly serverName: ServerName;
+  readonly meter: RoomMeter;
+  readonly limits: Pick<RoomLimits, 'isExemptInside'>;
+  readonly settings: RoomLimitsUses['settings'];
+  /** Measures `hearth.db` beside the main thread. */
+  readonly measure: (request: Omit<SizesRequest, 'file'>) => Promise<FileSizes>;
+  /** Has all users of this server leave a room. */
+  readonly leave: (roomId: RoomId) => Promise<void>;
+}
+
+/** What a room costs. */
+export interface LedgerEntry {
+  readonly roomId: RoomId;
+  readonly bytes: number;
+  /** Of all that is used of the file, in percent. */
+  readonly share: number;
+  readonly groups: Readonly<Record<string, number>>;
+  readonly members: number;
+  readonly servers: number;
+  readonly eventsPerDay: number;
+  /** Seconds of the main thread a day. */
+  readonly cpuPerDay: number;
+  readonly deliveriesPerDay: number;
+  readonly resolutionsPerDay: number;
+  /** The limits that it is above by now. */
+  readonly above: readonly Excess[];
+}
+
+export interface LedgerReport {
+  readonly file: number;
+  readonly free: number;
+  readonly rooms: readonly LedgerEntry[];
+  readonly others: FileSizes['others'];
+  readonly shared: FileSizes['shared'];
+}
+
+/** Rooms told one by one, and kept. */
+const top = 200;
+const roomsPerSlice = 100;
+const day = 24 * 60 * 60_000;
+/** Figures of less time would be multiplied too much. */
+const shortest = day / 24;
+
+/** What each room really costs, and what is done about those that have outgrown the limits. */
+export class Ledger implements EventObserver {
+  readonly #uses: LedgerUses;
+  #cursor: RoomNid | 0 = 0;
+
+  constructor(uses: LedgerUses) {
+    this.#uses = uses;
+  }
+
+  onEvent({ row }: CommittedEvent): void {
+    const { meter, roomState, interning } = this.#uses;
+    const servers = roomState.info(row.room)?.servers ?? 0;
+    const isOurs = interning.userServer(row.sender) === interning.findServer(this.#uses.serverName);
+    meter.count(row.room, { events: 1, deliveries: isOurs ? Math.max(0, servers - 1) : 0 });
+  }
+
+  /** Measures the file anew, which takes a second for each few hundred megabytes. */
+  async report(): Promise<LedgerReport> {
+    const { meter, measure, roomCosts, db, clock } = this.#uses;
+    meter.flush();
+    const sizes = await measure({ top });
+    db.write<void>(() => roomCosts.replace(sizes.rooms, clock.now()));
+    const used = Math.max(1, sizes.file - sizes.free);
+    const { file, free, others, shared } = sizes;
+    const rooms = sizes.rooms.map(({ room, bytes, groups }) => {
+      const share = rounded((bytes / used) * 100);
+      return { ...this.#entry(room as RoomNid, bytes), share, groups };
+    });
+    return { file, free, rooms, others, shared };
+  }
+
+  #entry(room: RoomNid, bytes: number) {
+    const { interning, roomState } = this.#uses;
+    const { joined, servers, states } = roomState.info(room) ?? { joined: 0, servers: 0, states: 0 };
+    const above = this.#above({ room, joined, servers, states }, bytes);
+    return { roomId: interning.roomId(room), bytes, members: joined, servers, ...this.#daily(room), above };
+  }
+
+  #daily(room: RoomNid) {
+    const { roomCosts, clock } = this.#uses;
+    const activity = roomCosts.activity(room) ?? { events: 0, micros: 0, deliveries: 0, resolutions: 0, since: 0 };
+    const days = Math.max(shortest, clock.now() - activity.since) / day;
+    return {
+      eventsPerDay: rounded(activity.events / days),
+      cpuPerDay: rounded(activity.micros / 1e6 / days),
+      deliveriesPerDay: rounded(activity.deliveries / days),
+      resolutionsPerDay: rounded(activity.resolutions / days),
+    };
+  }
+
+  #above({ room, joined, servers, states }: RoomScale, bytes: number | undefined): Excess[] {
+    const { limits, roomState, settings } = this.#uses;
+    if (!roomState.hasLocalJoined(room) || limits.isExemptInside(room)) return [];
+    const disk = bytes === undefined ? {} : { diskMb: rounded(bytes / 1e6) };
+    return excesses({ members: joined, servers, stateEvents: states, ...disk }, settings);
+  }
+
+  /** Looks at some rooms whether they have outgrown a limit; false after the last of them. */
+  async watchSome(): Promise<boolean> {
+    const page = this.#uses.roomCosts.scales(this.#cursor, roomsPerSlice);
+    for (const scale of page) await this.#watch(scale);
+    this.#cursor = page.length < roomsPerSlice ? 0 : (page.at(-1)?.room ?? 0);
+    return this.#cursor !== 0;
+  }
+
+  async #watch(scale: RoomScale): Promise<void> {
+    const { roomCosts, db, clock, log, interning, settings, leave } = this.#uses;
+    const { room } = scale;
+    const bytes = roomCosts.bytesOf(room);
+    const above = this.#above(scale, bytes);
+    const names = JSON.stringify(above.map(({ limit }) => limit));
+    const told = roomCosts.outgrown(room);
+    if (above.length === 0) {
+      if (told !== undefined) db.write<void>(() => roomCosts.unmarkOutgrown(room));
+      return;
+    }
+    if (told === names) return;
+    db.write<void>(() => roomCosts.markOutgrown(room, names, clock.now()));
+    const roomId = interning.roomId(room);
+    const { eventsPerDay, cpuPerDay } = this.#entry(room, bytes ?? 0);
+    // A room that is nowhere else would be lost.
+    const action = settings.whenOutgrown === 'leave' && scale.servers > 1 ? 'leave' : 'warn';
+    log.warn('limits.room_outgrown', { roomId, above, bytes, eventsPerDay, cpuPerDay, action });
+    if (action === 'leave') await leave(roomId);
+  }
+}
+
+/** `These 3 rooms are 82 % of your server`; nothing where no few rooms are most of it. */
+export function shareWords(rooms: readonly Pick<LedgerEntry, 'roomId' | 'share'>[]): string | undefined {
+  let sum = 0;
+  for (const [index, { share }] of rooms.slice(0, 10).entries()) {
+    sum += share;
+    if (sum < 80) continue;
+    const which = index === 0 ? 'This room is' : `These ${index + 1} rooms are`;
+    const names = rooms.slice(0, index + 1).map(({ roomId }) => roomId);
+    return `${which} ${Math.round(sum)} % of your server: ${names.join(', ')}`;
+  }
+  return undefined;
+}
