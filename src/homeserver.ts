@@ -26,7 +26,9 @@ import { Background } from './jobs/background.ts';
 import { backgroundTasks } from './jobs/tasks.ts';
 import { AfterRestore } from './lifecycle/after-restore.ts';
 import { CatchUpRooms } from './lifecycle/catch-up-rooms.ts';
+import { GuestRooms } from './lifecycle/guest-rooms.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
+import { SuccessorRooms } from './lifecycle/successor-rooms.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
 import { Mailer } from './outbound/mailer.ts';
@@ -74,7 +76,7 @@ export interface Homeserver extends AsyncDisposable {
  * and disposes of the server before it lets that go.
  */
 export async function createHomeserver(config: Config, externals: Partial<Externals> = {}): Promise<Homeserver> {
-  const { base, workers, outbound, signingKeys, signingKeyFile, hangUp } = layFoundation(config, externals);
+  const { base, workers, outbound, signingKeys, signingKeyFile, ...foundation } = layFoundation(config, externals);
   const { db, stores, streams, clock, random, log, serverName, federation } = base;
 
   // People and their devices.
@@ -150,6 +152,12 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
 
+  const guestRooms = new GuestRooms({
+    ...shared,
+    accounts: stores.accounts,
+    asSender: (user) => people.asSender(user),
+  });
+  observers.push(guestRooms, new SuccessorRooms({ ...shared, pushRules }));
   const userRooms = new UserRooms(shared);
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
   const measure = (request: { top: number }) =>
@@ -275,8 +283,9 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
         () => e2ee.remote.resyncs.stop(),
         () => directory.crawl.stop(),
         () => catchUpRooms.stop(),
-        () => hangUp(),
+        () => foundation.hangUp(),
         () => receiving.receiver.stop(),
+        () => guestRooms.settled(),
         () => push.delivery.stop(() => outbound.close()),
         () => delayedEvents.stop(),
         () => background.stop(),

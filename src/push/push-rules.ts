@@ -1,4 +1,5 @@
 import { invalidParam, MatrixError, notFound, tooLarge } from '../protocol/errors.ts';
+import type { RoomId } from '../protocol/ids/types.ts';
 import { type CompiledRuleset, compileRuleset, predefinedRuleset } from '../protocol/push-rules/compiled.ts';
 import {
   countOwnRules,
@@ -18,7 +19,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, UserNid } from '../store/nids.ts';
 import type { AccountData, AccountDataObserver } from '../users/account-data.ts';
 import { ignoredUsers } from '../users/ignored-users.ts';
-import type { JsonObject } from '../util/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
 
 /** What decides whether an event notifies a user. */
@@ -96,24 +97,46 @@ export class PushRules implements AccountDataObserver {
     return rule;
   }
 
-  put(user: UserNid, kind: RuleKind, rule: PushRule, place: RulePlace): void {
-    const ruleset = this.ruleset(user);
-    if (countOwnRules(ruleset) >= maxOwnRules && findRule(ruleset, kind, rule.rule_id) === undefined) {
-      throw invalidParam(`A user can have at most ${maxOwnRules} push rules`);
+  put(user: UserNid, kind: RuleKind, rule: PushRule, place: RulePlace): Promise<void> {
+    return this.#db.durable<void>(() => {
+      const ruleset = this.ruleset(user);
+      if (countOwnRules(ruleset) >= maxOwnRules && findRule(ruleset, kind, rule.rule_id) === undefined) {
+        throw invalidParam(`A user can have at most ${maxOwnRules} push rules`);
+      }
+      this.#store(user, putRule(ruleset, kind, rule, place));
+    });
+  }
+
+  delete(user: UserNid, kind: RuleKind, ruleId: string): Promise<void> {
+    return this.#change(user, () => deleteRule(this.ruleset(user), kind, ruleId));
+  }
+
+  enable(user: UserNid, kind: RuleKind, ruleId: string, enabled: boolean): Promise<void> {
+    return this.#change(user, () => enableRule(this.ruleset(user), kind, ruleId, enabled));
+  }
+
+  setActions(user: UserNid, kind: RuleKind, ruleId: string, actions: readonly PushAction[]): Promise<void> {
+    return this.#change(user, () => setRuleActions(this.ruleset(user), kind, ruleId, actions));
+  }
+
+  /** Survives a power cut once it resolves. */
+  #change(user: UserNid, edit: () => RulesetEdit): Promise<void> {
+    return this.#db.durable<void>(() => this.#store(user, edit()));
+  }
+
+  /** Inside a write: what a user has set for a room holds for the one that has replaced it. */
+  copyRoom(user: UserNid, from: RoomId, to: RoomId): void {
+    if (this.#accountData.get(user, 'm.push_rules') === undefined) return;
+    let ruleset = this.ruleset(user);
+    for (const kind of ['override', 'room'] as const) {
+      const rule = findRule(ruleset, kind, from);
+      if (rule === undefined || findRule(ruleset, kind, to) !== undefined) continue;
+      const conditions = rule.conditions?.map((condition) => aboutRoom(condition, from, to));
+      const copy = { ...rule, rule_id: to, ...(conditions === undefined ? {} : { conditions }) };
+      const edit = putRule(ruleset, kind, copy, {});
+      if (typeof edit !== 'string') ruleset = edit;
     }
-    this.#store(user, putRule(ruleset, kind, rule, place));
-  }
-
-  delete(user: UserNid, kind: RuleKind, ruleId: string): void {
-    this.#store(user, deleteRule(this.ruleset(user), kind, ruleId));
-  }
-
-  enable(user: UserNid, kind: RuleKind, ruleId: string, enabled: boolean): void {
-    this.#store(user, enableRule(this.ruleset(user), kind, ruleId, enabled));
-  }
-
-  setActions(user: UserNid, kind: RuleKind, ruleId: string, actions: readonly PushAction[]): void {
-    this.#store(user, setRuleActions(this.ruleset(user), kind, ruleId, actions));
+    this.#store(user, ruleset);
   }
 
   #store(user: UserNid, edit: RulesetEdit): void {
@@ -126,6 +149,13 @@ export class PushRules implements AccountDataObserver {
     if (JSON.stringify(content).length > maxRulesLength) throw tooLarge('The push rules of a user are too large');
     this.#accountData.set(user, 'm.push_rules', content);
   }
+}
+
+function aboutRoom(condition: JsonValue, from: RoomId, to: RoomId): JsonValue {
+  if (!isJsonObject(condition) || condition['key'] !== 'room_id') return condition;
+  const changed: JsonObject = { ...condition };
+  for (const field of ['pattern', 'value']) if (changed[field] === from) changed[field] = to;
+  return changed;
 }
 
 function noSuchRule(): MatrixError {

@@ -20,6 +20,7 @@ export interface HistoryUses {
   readonly clientEvents: ClientEvents;
   readonly authEvents: AuthEvents;
   readonly edges: Edges;
+  readonly ignored: (user: UserNid) => ReadonlySet<UserNid>;
 }
 
 export interface Stretch {
@@ -32,6 +33,11 @@ export interface Stretch {
   readonly filter: RoomEventFilter;
   /** Whether to go on behind a gap: what is missing there cannot be had. */
   readonly passGaps?: boolean;
+}
+
+interface Sifted extends Stretch {
+  /** Whose messages the reader does not want. */
+  readonly ignored: ReadonlySet<UserNid>;
 }
 
 export interface Walked {
@@ -61,6 +67,7 @@ export class RoomHistory {
 
   walk(stretch: Stretch): Walked {
     const { direction, limit } = stretch;
+    const ignored = this.#uses.ignored(stretch.view.user);
     const rows: EventRow[] = [];
     let at: Boundary = stretch.from;
     let looks = 0;
@@ -68,7 +75,7 @@ export class RoomHistory {
       const size = Math.min(maxLooks - looks, Math.max(minPage, limit - rows.length));
       const page = this.#uses.timeline.page(at.segment, at.idx, direction, size);
       looks += page.events.length;
-      const stop = this.#take(page.events, stretch, rows);
+      const stop = this.#take(page.events, { ...stretch, ignored }, rows);
       // Whoever goes on until there is no more is not sent to the same end again and again.
       const isOver = rows.length === 0 && stop !== undefined && isReached(stop, stretch.to, direction);
       if (stop !== undefined) return { rows, next: isOver ? undefined : stop };
@@ -85,7 +92,7 @@ export class RoomHistory {
   }
 
   /** Adds what is wanted of a page to `rows`. The boundary where it stopped, unless it used the page up. */
-  #take(page: readonly Placed[], stretch: Stretch, rows: EventRow[]): Boundary | undefined {
+  #take(page: readonly Placed[], stretch: Sifted, rows: EventRow[]): Boundary | undefined {
     const { to, direction, limit } = stretch;
     for (const row of this.#uses.events.rows(page.map(({ event }) => event))) {
       if (row.segment === null || row.idx === null) continue;
@@ -96,7 +103,9 @@ export class RoomHistory {
     return undefined;
   }
 
-  #isWanted(row: EventRow, { view, filter }: Stretch): boolean {
+  #isWanted(row: EventRow, { view, filter, ignored }: Sifted): boolean {
+    // State stays: without it a room would look different to who ignores somebody.
+    if (row.stateKey === null && ignored.has(row.sender)) return false;
     if (!filter.passesAll && !filter.matches(this.#uses.clientEvents.filterable(row))) return false;
     return view.mayRead(row);
   }

@@ -91,6 +91,21 @@ export class Accounts {
     return user;
   }
 
+  /** Inside a write: a guest, who has no password. */
+  insertGuest(userId: UserId): UserNid {
+    const { interning, store, clock } = this.#uses;
+    const user = interning.user(userId);
+    store.insert(user, { kind: 'guest', password: undefined, admin: false, created: clock.now() });
+    return user;
+  }
+
+  /** Inside a write: a guest becomes a person, who keeps the user ID. */
+  adopt(guest: UserNid, hashedPassword: string): void {
+    this.#uses.store.makePerson(guest, hashedPassword);
+    this.#uses.tokens.forget();
+    this.#tell(guest);
+  }
+
   find(userId: UserId): AccountSummary | undefined {
     const row = this.row(userId);
     return row && this.#summary(row);

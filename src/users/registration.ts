@@ -1,6 +1,8 @@
 import { forbidden, invalidParam, MatrixError, missingParam } from '../protocol/errors.ts';
 import type { UserId } from '../protocol/ids/types.ts';
+import { localpartOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Accounts } from './accounts.ts';
@@ -11,6 +13,7 @@ import type { MailAddresses } from './mail-addresses.ts';
 import type { Passwords } from './passwords.ts';
 import type { RegistrationTokens } from './registration-tokens.ts';
 import { policiesOf, type TermsDocument } from './terms.ts';
+import type { Tokens } from './tokens.ts';
 import type { Uia, UiaPassed } from './uia.ts';
 import type { StageName } from './uia-stages.ts';
 
@@ -20,6 +23,13 @@ export interface RegistrationWish extends SessionWish {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly inhibitLogin: boolean;
+  /** Who registers is a guest until now, and keeps the user ID. */
+  readonly guest: GuestAccount | undefined;
+}
+
+export interface GuestAccount {
+  readonly user: UserNid;
+  readonly userId: UserId;
 }
 
 export interface Registered {
@@ -31,6 +41,9 @@ export interface Registered {
 export interface RegistrationUses {
   readonly db: Database;
   readonly mode: RegistrationMode;
+  /** Whether guests are let in. */
+  readonly guests: boolean;
+  readonly tokens: Tokens;
   /** What people accept to make an account. */
   readonly terms: readonly TermsDocument[];
   readonly accounts: Accounts;
@@ -82,7 +95,10 @@ export class Registration {
 
   /** 403 M_FORBIDDEN where nobody may register, or not as this kind of user. 400 M_INVALID_PARAM no such kind. */
   checkOpen(kind: string): void {
-    if (kind === 'guest') throw forbidden('This server has no guests');
+    if (kind === 'guest') {
+      if (!this.#uses.guests) throw forbidden('This server has no guests');
+      return;
+    }
     if (kind !== 'user') throw invalidParam('kind must be "user" or "guest"');
     if (this.#uses.mode === 'closed') throw forbidden('Registration is closed on this server');
   }
@@ -90,7 +106,8 @@ export class Registration {
   /** 400 M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM; 413 M_TOO_LARGE. */
   check(wish: RegistrationWish): void {
     const { accounts, devices, passwords } = this.#uses;
-    if (wish.username !== undefined) accounts.freeUserId(wish.username);
+    if (wish.guest !== undefined) this.#checkGuest(wish.guest, wish.username);
+    else if (wish.username !== undefined) accounts.freeUserId(wish.username);
     if (wish.password !== undefined) passwords.checkStrength(wish.password);
     devices.checkName(wish.deviceName);
     devices.wantedId(wish.deviceId);
@@ -100,16 +117,57 @@ export class Registration {
   async register(wish: RegistrationWish, passed: UiaPassed): Promise<Registered> {
     const { db, accounts, devices, logins, passwords, uia, mailAddresses, clock } = this.#uses;
     if (wish.password === undefined) throw missingParam('Missing password');
-    const userId = wish.username === undefined ? accounts.anyUserId() : accounts.freeUserId(wish.username);
+    const { guest } = wish;
+    const userId = guest?.userId ?? this.#freeUserId(wish.username);
     const deviceId = devices.wantedId(wish.deviceId);
     const password = await passwords.hash(wish.password);
     return db.durable<Registered>(() => {
-      const user = accounts.insert(userId, password, false);
+      if (guest !== undefined) accounts.adopt(guest.user, password);
+      const user = guest?.user ?? accounts.insert(userId, password, false);
       if (user === undefined) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
       uia.finish(passed);
       if (passed.mail !== undefined) mailAddresses.bind(user, { address: passed.mail, validated: clock.now() });
       return { userId, session: wish.inhibitLogin ? undefined : logins.begin(user, deviceId, wish) };
     });
+  }
+
+  /** Lets a guest in. Who has no password needs no stages; of what a client wishes only the device's name counts. */
+  registerGuest(wish: SessionWish): Promise<Registered> {
+    const { db, accounts, devices, logins } = this.#uses;
+    devices.checkName(wish.deviceName);
+    const deviceId = devices.wantedId(undefined);
+    const userId = accounts.anyUserId();
+    return db.durable<Registered>(() => {
+      const user = accounts.insertGuest(userId);
+      return { userId, session: logins.begin(user, deviceId, { ...wish, refreshable: false }) };
+    });
+  }
+
+  /** The guest whom a token belongs to. 403 M_FORBIDDEN if it is nobody's, or that of a person. */
+  guestOf(token: string, ip: string): GuestAccount {
+    try {
+      const { guest, user, userId } = this.#uses.tokens.authenticate(token, {
+        ip,
+        agent: undefined,
+        evenIfLocked: false,
+      });
+      if (guest) return { user, userId };
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+    }
+    throw forbidden('guest_access_token is not the token of a guest');
+  }
+
+  #freeUserId(username: string | undefined): UserId {
+    const { accounts } = this.#uses;
+    return username === undefined ? accounts.anyUserId() : accounts.freeUserId(username);
+  }
+
+  #checkGuest({ userId }: GuestAccount, username: string | undefined): void {
+    if (username === undefined) throw missingParam('Missing username');
+    if (username.toLowerCase() !== localpartOf(userId).toLowerCase()) {
+      throw invalidParam('username must be that of the guest');
+    }
   }
 
   /** 403 M_FORBIDDEN where nobody may register; 429 M_LIMIT_EXCEEDED after too many wrong ones. */

@@ -52,6 +52,7 @@ export interface UsersUses {
     readonly mode: RegistrationMode;
     readonly sharedSecret: string | undefined;
     readonly terms?: readonly TermsDocument[];
+    readonly guests?: boolean;
   };
   readonly deviceObservers?: readonly DeviceObserver[];
   readonly peopleObservers?: readonly PeopleObserver[];
@@ -115,14 +116,14 @@ export function createUsers(uses: UsersUses): Users {
   const uia = new Uia({ ...people, store: stores.uiaSessions, stages: new UiaStages(people) });
   const profiles = new Profiles({ ...shared, store: stores.profiles, accounts, observers: peopleObservers });
   const accountData = new AccountData({ ...shared, store: stores.accountData, streams });
-  const { mode, sharedSecret: secret, terms = [] } = uses.registration;
+  const { mode, sharedSecret: secret, terms = [], guests = false } = uses.registration;
   return {
     accounts,
     tokens,
     devices,
     logins,
     passwords,
-    registration: new Registration({ ...people, mode, terms, uia }),
+    registration: new Registration({ ...people, mode, guests, terms, uia, tokens }),
     registrationTokens,
     sharedSecret: new SharedSecretRegistration({ ...people, secret, profiles }),
     uia,

@@ -3,6 +3,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { checkStrictNumbers, decodeUtf8, parseExactJson, parseJson } from '../../protocol/parse-json.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { readBody } from './body.ts';
+import { checkGuest } from './guest-access.ts';
 import type { LimitedAction } from './rate-limits.ts';
 import type {
   ApiRequest,
@@ -58,6 +59,7 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
     async run(call, target, gate) {
       if (definition.auth === 'server') return runForServer(definition, call, target, gate);
       const requester = authenticate(definition, call, target, gate);
+      if (requester?.guest === true) checkGuest(definition.method, definition.path);
       if (definition.limit !== undefined) gate.admit?.(definition.limit, call.ip, requester);
       const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
       const body = wantsJson ? await readJson(definition, call) : undefined;

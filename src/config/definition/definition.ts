@@ -79,7 +79,7 @@ export const definition = {
       'Lets programs that know it make accounts through `POST /_synapse/admin/v1/register`.',
       { secret: true, example: 'a long random text' },
     ),
-    guests: preset(flag, false, 'Whether guests without an account may look into rooms that allow it.', later),
+    guests: preset(flag, false, 'Whether guests without an account may look into rooms that allow it.'),
     terms: preset(
       tableList('an array of tables, written as [[registration.terms]]', termsShape),
       [],

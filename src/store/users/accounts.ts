@@ -1,5 +1,5 @@
 import type { Database } from '../db.ts';
-import type { ServerNid, UserNid } from '../nids.ts';
+import type { RoomNid, ServerNid, UserNid } from '../nids.ts';
 
 export type AccountKind = 'person' | 'guest' | 'appservice';
 
@@ -49,6 +49,8 @@ export class AccountStore {
   readonly #setAdmin;
   readonly #setLocked;
   readonly #setSuspended;
+  readonly #makePerson;
+  readonly #guests;
   readonly #deactivate;
   readonly #replacePassword;
   readonly #leaving;
@@ -70,6 +72,17 @@ export class AccountStore {
     this.#setAdmin = db.prepare<[number, number]>('UPDATE account SET admin = ? WHERE user = ?');
     this.#setLocked = db.prepare<[number, number]>('UPDATE account SET locked = ? WHERE user = ?');
     this.#setSuspended = db.prepare<[number, number]>('UPDATE account SET suspended = ? WHERE user = ?');
+    this.#makePerson = db.prepare<[string, number]>(
+      // 0 a person, 1 a guest.
+      'UPDATE account SET kind = 0, password = ? WHERE user = ? AND kind = 1',
+    );
+    this.#guests = db
+      .prepare<[room: number], UserNid>(
+        'SELECT m.user FROM local_member AS m CROSS JOIN account ON account.user = m.user' +
+          // 1 join.
+          ' WHERE m.room = ? AND m.membership = 1 AND account.kind = 1',
+      )
+      .pluck();
     this.#deactivate = db.prepare<[number, number]>(
       'UPDATE account SET deactivated = 1, password = NULL, admin = 0, erased = max(erased, ?) WHERE user = ?',
     );
@@ -123,6 +136,16 @@ export class AccountStore {
 
   setSuspended(user: UserNid, suspended: boolean): void {
     this.#setSuspended.run(suspended ? 1 : 0, user);
+  }
+
+  /** A guest is one no longer. */
+  makePerson(user: UserNid, password: string): void {
+    this.#makePerson.run(password, user);
+  }
+
+  /** The guests in a room. */
+  guestsIn(room: RoomNid): UserNid[] {
+    return this.#guests.all(room);
   }
 
   /** Takes password and admin rights away for good. */

@@ -1,6 +1,7 @@
-import { invalidParam, missingParam } from '../../../protocol/errors.ts';
+import { invalidParam, MatrixError, missingParam } from '../../../protocol/errors.ts';
 import type { UserId } from '../../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
+import type { Requester } from '../../../users/requester.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
@@ -84,6 +85,7 @@ const put = ({ profileChanges }: AccountServices): Endpoint =>
     async handler({ requester, params: { userId, keyName }, body }) {
       const value = Object.hasOwn(body, keyName) ? body[keyName] : undefined;
       if (value === undefined) throw missingParam(`Missing ${keyName}`);
+      checkField(requester, keyName);
       await profileChanges.set(requester, userId, keyName, value);
       return empty();
     },
@@ -104,10 +106,17 @@ const remove = ({ profileChanges }: AccountServices): Endpoint =>
     body: 'none',
     limit: 'other',
     async handler({ requester, params: { userId, keyName } }) {
+      checkField(requester, keyName);
       await profileChanges.remove(requester, userId, keyName);
       return empty();
     },
   });
+
+/** Guests have a name, and nothing else. */
+function checkField({ guest }: Requester, keyName: string): void {
+  if (!guest || keyName === 'displayname') return;
+  throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests can only set their display name');
+}
 
 export const profileEndpoints = (services: AccountServices): Endpoint[] => [
   getAll(services),

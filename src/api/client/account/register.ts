@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { Session } from '../../../users/logins.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
@@ -11,15 +12,17 @@ const registerBody = v.looseObject({
   username: v.optional(v.string()),
   password: v.optional(v.string()),
   inhibit_login: v.optional(v.boolean(), false),
+  guest_access_token: v.optional(v.string()),
   ...sessionFields,
 });
 
 /**
  * `POST /_matrix/client/v3/register`
  * Makes an account, and opens its first session unless `inhibit_login` says not to. What cannot be granted is refused
- * before authentication.
+ * before authentication. With `kind=guest` it is the account of a guest, without authentication; a guest who gives the
+ * own token as `guest_access_token` becomes a person and keeps the user ID.
  * 200 `{ user_id, access_token, device_id, … }` · 400 M_USER_IN_USE, M_INVALID_USERNAME, M_WEAK_PASSWORD,
- * M_MISSING_PARAM, M_INVALID_PARAM · 401 user-interactive authentication · 403 M_FORBIDDEN closed, or a guest
+ * M_MISSING_PARAM, M_INVALID_PARAM · 401 user-interactive authentication · 403 M_FORBIDDEN closed, or no guests
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
  */
 const register = ({ registration, uia, server }: AccountServices): Endpoint =>
@@ -30,13 +33,20 @@ const register = ({ registration, uia, server }: AccountServices): Endpoint =>
     body: 'json',
     limit: 'registration',
     async handler(request) {
-      registration.checkOpen(request.query.get('kind') ?? 'user');
+      const kind = request.query.get('kind') ?? 'user';
+      registration.checkOpen(kind);
       const body = parse(registerBody, request.body);
+      if (kind === 'guest') {
+        const { session } = await registration.registerGuest(sessionWish(body, request));
+        return json(sessionAnswer(session as Session, server));
+      }
+      const { guest_access_token: guestToken } = body;
       const wish = {
         ...sessionWish(body, request),
         username: body.username,
         password: body.password,
         inhibitLogin: body.inhibit_login,
+        guest: guestToken === undefined ? undefined : registration.guestOf(guestToken, request.ip),
       };
       registration.check(wish);
       const passed = await uia.authenticate({

@@ -126,10 +126,10 @@ const putRule = ({ pushRules }: Services): Endpoint =>
     auth: 'user',
     body: 'json',
     limit: 'other',
-    handler({ requester, params, query, body }) {
+    async handler({ requester, params, query, body }) {
       const kind = kindOf(params.kind);
       const place = { before: query.get('before'), after: query.get('after') };
-      pushRules.put(requester.user, kind, ruleOf(kind, params.ruleId, body), place);
+      await pushRules.put(requester.user, kind, ruleOf(kind, params.ruleId, body), place);
       return empty();
     },
   });
@@ -145,8 +145,8 @@ const deleteRule = ({ pushRules }: Services): Endpoint =>
     path,
     auth: 'user',
     body: 'none',
-    handler({ requester, params }) {
-      pushRules.delete(requester.user, kindOf(params.kind), params.ruleId);
+    async handler({ requester, params }) {
+      await pushRules.delete(requester.user, kindOf(params.kind), params.ruleId);
       return empty();
     },
   });
@@ -163,9 +163,9 @@ const changeRule = ({ pushRules }: Services): Endpoint[] => [
     path: `${path}/enabled`,
     auth: 'user',
     body: 'json',
-    handler({ requester, params, body }) {
+    async handler({ requester, params, body }) {
       const { enabled } = parse(v.object({ enabled: v.boolean() }), body);
-      pushRules.enable(requester.user, kindOf(params.kind), params.ruleId, enabled);
+      await pushRules.enable(requester.user, kindOf(params.kind), params.ruleId, enabled);
       return empty();
     },
   }),
@@ -174,10 +174,10 @@ const changeRule = ({ pushRules }: Services): Endpoint[] => [
     path: `${path}/actions`,
     auth: 'user',
     body: 'json',
-    handler({ requester, params, body }) {
+    async handler({ requester, params, body }) {
       parse(v.object({ actions: v.array(v.unknown()) }), body);
       const actions = actionsOf(body['actions'] as JsonValue);
-      pushRules.setActions(requester.user, kindOf(params.kind), params.ruleId, actions);
+      await pushRules.setActions(requester.user, kindOf(params.kind), params.ruleId, actions);
       return empty();
     },
   }),
