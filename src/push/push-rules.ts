@@ -136,7 +136,9 @@ export class PushRules implements AccountDataObserver {
       const edit = putRule(ruleset, kind, copy, {});
       if (typeof edit !== 'string') ruleset = edit;
     }
-    this.#store(user, ruleset);
+    // Whoever has no space left comes into the room all the same.
+    const isTooMuch = JSON.stringify(rulesetContent(ruleset)).length > maxRulesLength;
+    if (!isTooMuch && countOwnRules(ruleset) <= maxOwnRules) this.#store(user, ruleset);
   }
 
   #store(user: UserNid, edit: RulesetEdit): void {

@@ -55,8 +55,8 @@ describe('unread counts', () => {
     await using s = await scene();
     const { user } = s.bob.requester;
     await s.alice.say(s.room, 'counted');
-    s.world.services.pushRules.enable(user, 'underride', '.m.rule.room_one_to_one', false);
-    s.world.services.pushRules.setActions(user, 'underride', '.m.rule.message', []);
+    await s.world.services.pushRules.enable(user, 'underride', '.m.rule.room_one_to_one', false);
+    await s.world.services.pushRules.setActions(user, 'underride', '.m.rule.message', []);
     await s.alice.say(s.room, 'not counted');
     assert.deepEqual(s.count(s.bob), [1, 0]);
     s.world.accountData.set(user, 'm.ignored_user_list', { ignored_users: { [s.alice.userId]: {} } });
@@ -81,7 +81,7 @@ describe('unread counts', () => {
     const { pushRules } = s.world.services;
     assert.throws(() =>
       s.world.store.db.write<void>(() => {
-        pushRules.enable(user, 'override', '.m.rule.master', true);
+        await pushRules.enable(user, 'override', '.m.rule.master', true);
         assert.equal(pushRules.of(user).rules.override.length, 10);
         throw new Error('no');
       }),

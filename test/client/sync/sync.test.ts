@@ -162,7 +162,7 @@ describe('GET /sync', () => {
     await using s = await scene();
     const picky = filter({ room: { timeline: { not_types: ['m.room.message'] }, ephemeral: { types: [] } } });
     const quiet = { ...picky, timeout: '30000' };
-    s.world.services.pushRules.enable(s.bob.requester.user, 'override', '.m.rule.master', true);
+    await s.world.services.pushRules.enable(s.bob.requester.user, 'override', '.m.rule.master', true);
     const { next_batch: since } = await s.bob.sync(picky);
     const waiting = s.bob.sync({ since, ...quiet });
     await s.alice.say(s.room, 'not for bob');
@@ -356,7 +356,7 @@ describe('account data in /sync', () => {
     const { next_batch: since } = await s.bob.sync();
     s.world.accountData.set(user, 'org.example.theme', { dark: true });
     s.world.accountData.put(user, s.world.rooms.known.get(s.room).nid, 'm.tag', { tags: { 'm.favourite': {} } });
-    s.world.services.pushRules.enable(user, 'underride', '.m.rule.message', false);
+    await s.world.services.pushRules.enable(user, 'underride', '.m.rule.message', false);
     const answer = await s.bob.sync({ since });
     assert.deepEqual(answer.account_data.events[0], { type: 'org.example.theme', content: { dark: true } });
     assert.equal(answer.account_data.events[1].type, 'm.push_rules');
