@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { rulesetContent } from '../../src/protocol/push-rules/ruleset.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../../src/store/nids.ts';
 import { maxActions } from '../../src/store/push/push-counts.ts';
 import { streamEnd } from '../../src/store/sync/positions.ts';
@@ -81,7 +82,10 @@ describe('unread counts', () => {
     const { pushRules } = s.world.services;
     assert.throws(() =>
       s.world.store.db.write<void>(() => {
-        await pushRules.enable(user, 'override', '.m.rule.master', true);
+        const master = { ...pushRules.rule(user, 'override', '.m.rule.master'), enabled: true };
+        const { override, ...rest } = pushRules.ruleset(user);
+        const rules = { ...rest, override: override.map((rule) => (rule.rule_id === master.rule_id ? master : rule)) };
+        s.world.accountData.set(user, 'm.push_rules', rulesetContent(rules));
         assert.equal(pushRules.of(user).rules.override.length, 10);
         throw new Error('no');
       }),
