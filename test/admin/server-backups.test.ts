@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { listBackups } from '../../src/store/backup/backup-folder.ts';
+import { listBackups, readManifest } from '../../src/store/backup/backup-folder.ts';
 import { tempFolder } from '../support/store.ts';
 import { World } from '../support/world.ts';
 
@@ -28,6 +28,22 @@ describe('backups by themselves', () => {
     }
     assert.equal(made().length, 2);
     assert.ok(readdirSync(folder.path).every((name) => !name.endsWith('.partial')));
+  });
+
+  it('go on beside one that the disk has damaged, which counts for nothing and stays', async () => {
+    using folder = tempFolder();
+    const damaged = join(folder.path, 'hearth-2020-01-01T000000Z');
+    mkdirSync(damaged);
+    writeFileSync(join(damaged, 'manifest.json'), '{"format":1,');
+    await using world = await World.open({ backup: { folder: folder.path, every: '1d', keep: 1 } });
+    world.clock.advance(60_000);
+    const made = () => listBackups(folder.path, 'localhost');
+    for (let turns = 0; turns < 5000 && made().length === 0; turns++) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    assert.equal(made().length, 1);
+    assert.ok(existsSync(damaged));
+    assert.throws(() => readManifest(damaged), /is damaged, or of a later release/);
   });
 
   it('one at a time; a folder that cannot be written is said plainly', async () => {

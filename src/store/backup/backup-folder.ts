@@ -88,21 +88,33 @@ export class BackupDraft {
 export function readManifest(folder: string): Manifest {
   const path = join(folder, manifestName);
   if (!existsSync(path)) throw new Error(`${folder} is no backup: it has no ${manifestName}`);
-  const read = v.safeParse(manifestSchema, JSON.parse(readFileSync(path, 'utf8')));
-  if (!read.success) throw new Error(`${path} is damaged, or of a later release`);
-  return read.output;
+  const manifest = parsedManifest(readFileSync(path, 'utf8'));
+  if (manifest === undefined) throw new Error(`${path} is damaged, or of a later release`);
+  return manifest;
 }
 
-/** Complete backups of a server in a folder, the oldest first. */
+function parsedManifest(text: string): Manifest | undefined {
+  try {
+    const read = v.safeParse(manifestSchema, JSON.parse(text));
+    return read.success ? read.output : undefined;
+  } catch {
+    // It is no JSON.
+    return undefined;
+  }
+}
+
+/** Complete backups of a server in a folder, the oldest first. What cannot be read is none of them. */
 export function listBackups(parent: string, serverName: string): { folder: string; created: number }[] {
   if (!existsSync(parent)) return [];
   return readdirSync(parent)
     .filter(
       (name) => name.startsWith('hearth-') && !name.endsWith(partial) && existsSync(join(parent, name, manifestName)),
     )
-    .map((name) => ({ folder: join(parent, name), manifest: readManifest(join(parent, name)) }))
-    .filter(({ manifest }) => manifest.server_name === serverName)
-    .map(({ folder, manifest }) => ({ folder, created: manifest.created }))
+    .flatMap((name) => {
+      const folder = join(parent, name);
+      const manifest = parsedManifest(readFileSync(join(folder, manifestName), 'utf8'));
+      return manifest?.server_name === serverName ? [{ folder, created: manifest.created }] : [];
+    })
     .sort((one, other) => one.created - other.created);
 }
 
