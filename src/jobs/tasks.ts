@@ -27,7 +27,7 @@ export interface TaskUses {
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
-  readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter'>;
+  readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter' | 'remote'>;
   readonly ledger: Pick<Ledger, 'report' | 'watchSome'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability'>;
@@ -138,6 +138,14 @@ function roomTasks({ rooms, ledger }: TaskUses): BackgroundTask[] {
       name: 'look for rooms that have outgrown a limit',
       every: millis(hour),
       slice: () => ledger.watchSome(),
+    },
+    {
+      name: 'take up joins that were interrupted',
+      every: millis(15 * second),
+      slice: () => {
+        rooms.remote.resume();
+        return false;
+      },
     },
     {
       // What a crash has left of them; those that fail clear up after themselves.

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 18;
+PRAGMA user_version = 19;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -800,6 +800,14 @@ CREATE TABLE room_info (
 ) STRICT;
 
 CREATE INDEX room_info_published ON room_info (published, joined) WHERE published = 1;
+
+CREATE TABLE room_join (
+  room    INTEGER PRIMARY KEY,
+  user    INTEGER NOT NULL,
+  servers TEXT NOT NULL,               -- JSON: who is asked, in this order
+  said    TEXT NOT NULL,               -- JSON: what the member event says besides the membership
+  tries   INTEGER NOT NULL DEFAULT 0   -- how often it was taken up again
+) STRICT;
 
 CREATE TABLE room_line (
   room     INTEGER NOT NULL,

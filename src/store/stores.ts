@@ -34,6 +34,7 @@ import { BoundaryStore } from './rooms/boundaries.ts';
 import { DelayedEventStore } from './rooms/delayed-events.ts';
 import { HistoryStateStore } from './rooms/history-state.ts';
 import { MomentStore } from './rooms/moments.ts';
+import { PendingJoins } from './rooms/pending-joins.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
 import { TransactionStore } from './rooms/transactions.ts';
@@ -71,6 +72,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly mergedPoints: MergedPoints;
   readonly roomState: RoomStateStore;
   readonly stateImports: StateImports;
+  readonly pendingJoins: PendingJoins;
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly moments: MomentStore;
@@ -131,6 +133,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     stateLog,
     mergedPoints: new MergedPoints(db),
     roomState: new RoomStateStore(db, interning, stateLog, serverName),
+    pendingJoins: new PendingJoins(db),
     stateImports: new StateImports(db, interning, stateLog, serverName),
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),

@@ -13,6 +13,7 @@ export type SweptKind = 'user' | 'server' | 'room' | 'state_key' | 'event_type' 
 /** For each kind of string all columns that may hold its NIDs. A test holds it against the schema. */
 export const references: { readonly [K in SweptKind]: readonly string[] } = {
   user: [
+    'room_join.user',
     'event.sender',
     'member.user',
     'local_member.user',
@@ -82,6 +83,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'merged_point.room',
     'room_info.room',
     'room_import.room',
+    'room_join.room',
     'open_room.room',
     'member.room',
     'room_server.room',

@@ -7,6 +7,7 @@ import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { Database } from '../../store/db.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { RoomNid } from '../../store/nids.ts';
+import type { PendingJoins } from '../../store/rooms/pending-joins.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -33,6 +34,7 @@ export interface JoiningUses {
   readonly db: Database;
   readonly interning: Interning;
   readonly roomState: RoomStateStore;
+  readonly pendingJoins: PendingJoins;
   readonly clock: Clock;
   readonly log: Log;
   readonly handshakes: Handshakes;
@@ -58,6 +60,8 @@ const longestQueue = 50;
 const waitingForOne = 100;
 /** All of a join: as many servers as there are, and a room of any size from a slow one. */
 const longestJoin = millis(30 * 60_000);
+/** How often an interrupted join is taken up again, so that one which ends the process does not do so for ever. */
+const mostTries = 5;
 /** For events of a room that is being entered; servers wait a minute or so for an answer. */
 const longestWait = millis(30_000);
 /** For taking back what a join that failed here has begun there. */
@@ -75,6 +79,7 @@ export class Joining {
   readonly #entering = new Map<RoomNid, Promise<unknown>>();
   readonly #slots = new Slots(roomsAtOnce, longestQueue);
   readonly #running = new Map<AbortController, Promise<unknown>>();
+  #resuming: Promise<void> | undefined;
   #stopped = false;
 
   constructor(uses: JoiningUses) {
@@ -92,13 +97,68 @@ export class Joining {
    */
   async enter(wish: JoinWish): Promise<boolean> {
     const { db, interning } = this.#uses;
-    const nid = db.write(() => interning.room(wish.roomId));
+    return this.#enter(
+      db.write(() => interning.room(wish.roomId)),
+      wish,
+      false,
+    );
+  }
+
+  /** Takes up what a crash has interrupted. Whoever wanted it is not told when it fails. */
+  resume(): void {
+    if (this.#resuming !== undefined || this.#stopped) return;
+    this.#resuming = this.#resumeAll().finally(() => {
+      this.#resuming = undefined;
+    });
+  }
+
+  async #resumeAll(): Promise<void> {
+    const { db, interning, pendingJoins } = this.#uses;
+    let after: RoomNid | 0 = 0;
+    while (!this.#stopped) {
+      const [join] = pendingJoins.list(after);
+      if (join === undefined) return;
+      after = join.room;
+      if (this.#entering.has(join.room)) continue;
+      const roomId = interning.roomId(join.room);
+      const userId = interning.userId(join.user);
+      const wish = { ...join, roomId, userId };
+      if (this.isInside(join.room)) db.write<void>(() => pendingJoins.end(join.room));
+      else if (join.tries >= mostTries) await this.#giveUp(wish);
+      else await this.#takeUp(wish, join.tries + 1 < mostTries);
+    }
+  }
+
+  async #takeUp(wish: JoinWish & { readonly room: RoomNid }, isPatient: boolean): Promise<void> {
+    const { db, pendingJoins, log } = this.#uses;
+    const { room, roomId, userId } = wish;
+    db.write<void>(() => pendingJoins.tried(room));
+    log.info('rooms.join_resumed', { roomId, userId });
+    try {
+      await this.#enter(room, wish, isPatient);
+    } catch (cause) {
+      log.warn('rooms.join_not_resumed', { roomId, userId, cause });
+    }
+  }
+
+  /** What it has left here is removed as soon as nothing speaks of it any more. */
+  async #giveUp(wish: JoinWish & { readonly room: RoomNid }): Promise<void> {
+    const { db, pendingJoins, log } = this.#uses;
+    const { room, roomId, userId, servers } = wish;
+    log.warn('rooms.join_given_up', { roomId, userId });
+    const [server] = servers;
+    if (server !== undefined) await this.#leaveAgain(server, wish);
+    db.write<void>(() => pendingJoins.end(room));
+  }
+
+  /** `isPatient`: what failed for want of an answer is tried again later. */
+  async #enter(nid: RoomNid, wish: JoinWish, isPatient: boolean): Promise<boolean> {
     const entered = this.#joins.run(nid, async () => {
       if (this.#stopped) throw busy();
       if (this.isInside(nid)) return false;
       if (!(await this.#slots.take())) throw busy();
       try {
-        const entering = this.#bounded((signal) => this.#enterBy(nid, wish, signal));
+        const entering = this.#bounded((signal) => this.#enterNoted(nid, wish, isPatient, signal));
         this.#entering.set(nid, entering);
         await entering;
         return true;
@@ -148,7 +208,7 @@ export class Joining {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const abort of this.#running.keys()) abort.abort();
-    await Promise.allSettled(this.#running.values());
+    await Promise.allSettled([...this.#running.values(), this.#resuming]);
   }
 
   #bounded<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -160,6 +220,22 @@ export class Joining {
     });
     this.#running.set(abort, done);
     return done;
+  }
+
+  /** With a note of it, by which the next start takes it up if this process does not live to see its end. */
+  async #enterNoted(nid: RoomNid, wish: JoinWish, isPatient: boolean, signal: AbortSignal): Promise<void> {
+    const { db, interning, pendingJoins } = this.#uses;
+    const { servers, said } = wish;
+    await db.durable<void>(() => pendingJoins.begin({ room: nid, user: interning.user(wish.userId), servers, said }));
+    let isLater = false;
+    try {
+      await this.#enterBy(nid, wish, signal);
+    } catch (error) {
+      isLater = isPatient && (this.#stopped || (error instanceof MatrixError && error.status >= 500));
+      throw error;
+    } finally {
+      if (!isLater) db.write<void>(() => pendingJoins.end(nid));
+    }
   }
 
   async #enterBy(nid: RoomNid, wish: JoinWish, signal: AbortSignal): Promise<void> {

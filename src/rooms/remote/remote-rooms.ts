@@ -86,6 +86,11 @@ export class RemoteRooms {
     await this.#uses.doorstep.leave({ ...wish, servers, said: said({}, options) });
   }
 
+  /** See `Joining.resume`. */
+  resume(): void {
+    this.#uses.joining.resume();
+  }
+
   /** Calls off what is under way, and resolves when nothing of it is left. */
   stop(): Promise<void> {
     return this.#uses.joining.stop();

@@ -87,7 +87,7 @@ export class RoomEntry {
     });
     if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
     const join = await this.#signedByAll(own, members.get('event'), room, signal);
-    const { begun, ended } = takeover.begin(room.nid);
+    const { begun, ended } = await takeover.begin(room.nid);
     try {
       await takeover.store(room, begun, spool, signal);
       await this.#authorise(room, join, spool);

@@ -10,6 +10,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
+import type { PendingJoins } from '../../store/rooms/pending-joins.ts';
 import type { SettledEvent, SpoolOutcome } from '../../store/spool/spool.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Streams } from '../../streams/streams.ts';
@@ -27,6 +28,7 @@ export interface StateTakeoverUses {
   readonly events: EventStore;
   readonly bodyPacker: BodyPacker;
   readonly stateImports: StateImports;
+  readonly pendingJoins: PendingJoins;
   readonly streams: Streams;
   readonly authEvents: AuthEvents;
   readonly outliers: Outliers;
@@ -209,12 +211,18 @@ export class StateTakeover {
     }
   }
 
-  /** Begins to take a room over. The returned function says that it has come to an end, in one way or the other. */
-  begin(room: RoomNid): { readonly begun: RoomImport; readonly ended: () => void } {
+  /**
+   * Begins to take a room over, or again after a crash: events that were stored then stay. The returned function says
+   * that it has come to an end, in one way or the other.
+   */
+  async begin(room: RoomNid): Promise<{ readonly begun: RoomImport; readonly ended: () => void }> {
     const { db, stateImports, streams } = this.#uses;
-    const begun = db.write(() => stateImports.begin(room, streams.next()));
     this.#running.add(room);
-    return { begun, ended: () => void this.#running.delete(room) };
+    const ended = () => void this.#running.delete(room);
+    const left = stateImports.find(room);
+    if (left === undefined) return { begun: db.write(() => stateImports.begin(room, streams.next())), ended };
+    while (db.write(() => stateImports.clearWritten(left))) await nextTurn();
+    return { begun: left, ended };
   }
 
   /** Removes a slice of what an earlier process has begun and not finished. True: there is more. */
@@ -232,7 +240,11 @@ export class StateTakeover {
   }
 
   #findLeftover(): RoomNid | undefined {
-    for (const { room } of this.#uses.stateImports.pending()) if (!this.#running.has(room)) return room;
+    const { stateImports, pendingJoins } = this.#uses;
+    for (const { room } of stateImports.pending()) {
+      // What will be taken up again goes on with it.
+      if (!this.#running.has(room) && !pendingJoins.has(room)) return room;
+    }
     return undefined;
   }
 

@@ -16,6 +16,7 @@ import roomLimits from './0015_room_limits.sql' with { type: 'text' };
 import mail from './0016_mail.sql' with { type: 'text' };
 import purge from './0017_purge.sql' with { type: 'text' };
 import ledger from './0018_ledger.sql' with { type: 'text' };
+import roomJoin from './0019_room_join.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -45,4 +46,5 @@ export const migrations: readonly Migration[] = [
   { version: 16, name: 'mail', sql: mail, compat: 1 },
   { version: 17, name: 'purge', sql: purge, compat: 1 },
   { version: 18, name: 'ledger', sql: ledger, compat: 1 },
+  { version: 19, name: 'room_join', sql: roomJoin, compat: 1 },
 ];

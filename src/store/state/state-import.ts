@@ -218,22 +218,32 @@ export class StateImports {
   }
 
   /**
+   * Takes away a slice of what an interrupted import has written of the state, so that it can begin anew with the
+   * events that are stored already. True: there is more.
+   */
+  clearWritten(left: RoomImport): boolean {
+    const { room, line, base, replaces } = left;
+    if ((replaces || this.#infos.get(room) === undefined) && this.clearSome(left)) return true;
+    if (this.#clears.changes.run(line, line, rowsPerSlice).changes === rowsPerSlice) return true;
+    this.#clears.servers.run(room, base);
+    return false;
+  }
+
+  /**
    * Removes a slice of an import that has failed: what it has written of the state, its line, and the events stored
    * for it. A room that was known before keeps those, and has no state any more if the import was to replace it.
    * `cursor` is what the call before answered; `undefined`: all is gone.
    */
   removeSome(failed: RoomImport, cursor: EventNid | 0): EventNid | undefined {
-    const { room, line, base, first, replaces } = failed;
+    const { room, line, first, replaces } = failed;
     const known = this.#infos.get(room) !== undefined;
-    if ((replaces || !known) && this.clearSome(failed)) return cursor as EventNid;
-    if (this.#clears.changes.run(line, line, rowsPerSlice).changes === rowsPerSlice) return cursor as EventNid;
+    if (this.clearWritten(failed)) return cursor as EventNid;
     const from = Math.max(cursor, first - 1);
     const upTo = from + rowsPerSlice;
     if (!known) {
       this.#removeEvents(room, from, upTo);
       if (upTo < (this.#nextEvent.get()?.nid ?? 0)) return upTo as EventNid;
     }
-    this.#clears.servers.run(room, base);
     if (known && replaces) this.#forgetState(failed);
     else this.#clears.line.run(line);
     this.#remove.run(room);
