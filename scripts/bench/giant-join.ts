@@ -25,6 +25,7 @@ export interface GiantJoinFigures {
   readonly complete: number;
   readonly cpuSeconds: number;
   readonly peakRssMib: number;
+  readonly peakAnonymousMib: number;
   readonly settledRssMib: number;
   readonly settledAnonymousMib: number;
   /** Bytes that the data folder has grown by, for each member. */
@@ -55,7 +56,7 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
     await allMembers(alice, about.roomId, about.members + 1);
     const complete = (performance.now() - start) / 1000;
     const sendToSeenP95 = await talk.end();
-    const peakRssMib = watch.end();
+    const { rssMib: peakRssMib, anonymousMib: peakAnonymousMib } = watch.end();
     const cpuSeconds = usageOf(server.pid).cpuSeconds - before.cpu;
     await pause(15_000);
     const settled = usageOf(server.pid);
@@ -67,6 +68,7 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
       complete,
       cpuSeconds,
       peakRssMib,
+      peakAnonymousMib,
       settledRssMib: settled.rssMib,
       settledAnonymousMib: settled.anonymousMib,
       bytesPerMember: (folderSize(server.dataDir) - before.size) / about.members,
@@ -130,15 +132,17 @@ class Talk {
 /** Looks at the process tree ten times a second. */
 class Watch {
   readonly #timer: NodeJS.Timeout;
-  #peak = 0;
+  readonly #peak = { rssMib: 0, anonymousMib: 0 };
 
   constructor(pid: number) {
     this.#timer = setInterval(() => {
-      this.#peak = Math.max(this.#peak, usageOf(pid).rssMib);
+      const { rssMib, anonymousMib } = usageOf(pid);
+      this.#peak.rssMib = Math.max(this.#peak.rssMib, rssMib);
+      this.#peak.anonymousMib = Math.max(this.#peak.anonymousMib, anonymousMib);
     }, 100);
   }
 
-  end(): number {
+  end(): { readonly rssMib: number; readonly anonymousMib: number } {
     clearInterval(this.#timer);
     return this.#peak;
   }

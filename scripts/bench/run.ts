@@ -12,6 +12,7 @@ import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { fanOut } from './fan-out.ts';
 import { giantJoin } from './giant-join.ts';
+import { giantKills } from './giant-kills.ts';
 import { inbound } from './inbound.ts';
 import { initialSync } from './initial-sync.ts';
 import { dropFromCache } from './page-cache.ts';
@@ -137,21 +138,32 @@ async function incoming(): Promise<void> {
 
 async function giants(): Promise<void> {
   const shape = { servers: 500, version: '10', executable: values.executable, prefix: pinned(0) };
-  for (const [members, canOmitMembers] of [
-    [10_000, true],
-    [10_000, false],
-    [40_000, true],
-    [40_000, false],
-  ] as const) {
-    const figures = await giantJoin({ ...shape, members: Math.ceil(members * scale), canOmitMembers });
+  for (const members of [10_000, 40_000, 80_000]) {
+    const figures = await giantJoin({ ...shape, members: Math.ceil(members * scale), canOmitMembers: false });
     row(
-      `join of ${Math.ceil(members * scale)} members${canOmitMembers ? ', members omitted' : ''}`,
+      `join of ${Math.ceil(members * scale)} members`,
       `answered ${figures.answered.toFixed(1)} s, complete ${figures.complete.toFixed(1)} s, CPU ${figures.cpuSeconds.toFixed(0)} s`,
-      `peak RSS ${mib(figures.peakRssMib)}, settled ${mib(figures.settledRssMib)} (unreclaimable ${mib(figures.settledAnonymousMib)})`,
+      `peak RSS ${mib(figures.peakRssMib)} (unreclaimable ${mib(figures.peakAnonymousMib)}), settled ${mib(figures.settledRssMib)} (${mib(figures.settledAnonymousMib)})`,
       `${figures.bytesPerMember.toFixed(0)} bytes a member`,
       `others: send to seen p95 ${figures.sendToSeenP95.toFixed(0)} ms`,
     );
   }
+}
+
+async function kills(): Promise<void> {
+  const { executable } = values;
+  const figures = await giantKills({
+    members: 2000,
+    servers: 200,
+    kills: Math.ceil(20 * scale),
+    seed: 'kills',
+    executable,
+  });
+  row(
+    `${figures.kills} joins of 2,000 members, killed once`,
+    `${figures.interrupted} before their end`,
+    `${figures.tables} tables compared, different: ${figures.differences.join(', ') || 'none'}`,
+  );
 }
 
 async function fanOuts(): Promise<void> {
@@ -195,6 +207,7 @@ const parts: Record<string, () => Promise<void>> = {
   search: searches,
   inbound: incoming,
   giant: giants,
+  'giant-kills': kills,
   'fan-out': fanOuts,
 };
 for (const name of values.only) await parts[name]?.();

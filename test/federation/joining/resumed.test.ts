@@ -58,7 +58,7 @@ describe('a join that a crash has interrupted', () => {
         nothingIsLeft(world);
         const { rooms } = await alice.sync();
         assert.equal(rooms.join[room.roomId].summary['m.joined_member_count'], 2);
-        assert.deepEqual(checkConsistency(world.hs.db, world.name as ServerName), []);
+        assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
         const state = await alice.ok('GET', `/rooms/${encodeURIComponent(room.roomId)}/state`);
         assert.equal(state.filter(({ type }: { type: string }) => type === 'org.test.thing').length, 20);
       });
@@ -77,7 +77,7 @@ describe('a join that a crash has interrupted', () => {
     await universe.until(() => isDone(world));
     nothingIsLeft(world);
     assert.equal((await alice.sync()).rooms.join[room.roomId].summary['m.joined_member_count'], 2);
-    assert.deepEqual(checkConsistency(world.hs.db, world.name as ServerName), []);
+    assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
   });
 
   it('goes on when somebody asks for it before it was taken up', async () => {
@@ -89,7 +89,7 @@ describe('a join that a crash has interrupted', () => {
     assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
     assert.ok(isDone(world));
     nothingIsLeft(world);
-    assert.deepEqual(checkConsistency(world.hs.db, world.name as ServerName), []);
+    assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
   });
 
   it('is tried through other servers, and again while none answers; in the end it is given up', async () => {
