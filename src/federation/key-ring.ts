@@ -54,6 +54,11 @@ export class KeyRing {
     if (missing.size > 0) await this.#uses.fetcher.fetch(missing, true);
   }
 
+  /** Forgets keys of servers that nobody has had to do with for long, if there are too many; true if there is more. */
+  forgetSome(limit: number): boolean {
+    return this.#uses.known.forgetSome(limit);
+  }
+
   /**
    * The key, if it is known and was valid at that time. `strict` is false for events of room versions 1 to 4, where a
    * key that is known is good for all times.

@@ -40,6 +40,8 @@ const remembered = 512;
 
 /** After so long without a word a server is forgotten; one that has never answered, much earlier. */
 const forgetAfter = { known: 90 * day, never: day };
+/** Servers remembered, some 60 bytes each: several times as many as there are. */
+const mostServers = 100_000;
 
 /**
  * Which other servers can be reached. One that does not answer is left alone for a while, for twice as long after each
@@ -134,7 +136,11 @@ export class Reachability {
   forgetSome(limit: number): boolean {
     const { db, clock, remoteServers } = this.#uses;
     const now = clock.now();
-    const before = { known: millis(now - forgetAfter.known), never: millis(now - forgetAfter.never) };
+    const before = {
+      known: millis(now - forgetAfter.known),
+      never: millis(now - forgetAfter.never),
+      most: mostServers,
+    };
     return db.write(() => remoteServers.forget(before, limit)) >= limit;
   }
 

@@ -30,7 +30,7 @@ export interface TaskUses {
   readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter' | 'remote'>;
   readonly ledger: Pick<Ledger, 'report' | 'watchSome'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
-  readonly federation: Pick<Federation, 'reachability'>;
+  readonly federation: Pick<Federation, 'reachability' | 'keyRing'>;
 }
 
 const second = 1000;
@@ -231,8 +231,13 @@ function e2eeTasks({ toDevice, backups, remote }: TaskUses['e2ee']): BackgroundT
   ];
 }
 
-function federationTasks({ reachability }: TaskUses['federation']): BackgroundTask[] {
+function federationTasks({ reachability, keyRing }: TaskUses['federation']): BackgroundTask[] {
   return [
+    {
+      name: 'forget keys that are too many',
+      every: millis(10 * minute),
+      slice: () => keyRing.forgetSome(rowsPerSlice),
+    },
     {
       name: 'forget servers that are long gone',
       every: millis(hour),

@@ -712,6 +712,8 @@ CREATE TABLE remote_key_answer (
   fetched     INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX remote_key_answer_fetched ON remote_key_answer (fetched);
+
 CREATE TABLE remote_list (
   user         INTEGER PRIMARY KEY,
   stream       INTEGER,                     -- stream_id of the newest update in it; NULL: from an answer that tells none

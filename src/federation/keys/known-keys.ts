@@ -34,8 +34,12 @@ const longestValidity = 7 * 24 * 60 * 60 * 1000;
 /** Prepared keys, about 1 KiB each: those of the servers that are talking now. */
 const prepared = 512;
 
-/** A longer answer is used, but not kept for others. */
-const longestKept = 32 * 1024;
+/** A longer answer is used, but not kept for others: most have some hundred bytes. */
+const longestKept = 8 * 1024;
+
+/** Answers kept, and keys of each server: whoever makes up names and keys without end does not fill the disk with them. */
+const mostAnswers = 10_000;
+const mostKeys = 64;
 
 /** The keys of other servers that are in the database. */
 export class KnownKeys {
@@ -89,8 +93,14 @@ export class KnownKeys {
         if (isNews) remoteKeys.put(nid, row);
         else remoteKeys.add(nid, row);
       }
+      remoteKeys.trim(nid, mostKeys);
       if (isNews && text.length <= longestKept) remoteKeys.putAnswer(nid, { answer: text, validUntil, fetched });
     });
     for (const { keyId } of published.keys) this.#prepared.delete(`${published.server} ${keyId}`);
+  }
+
+  /** Forgets what is too much, at most `limit` servers of it; true if there is more. */
+  forgetSome(limit: number): boolean {
+    return this.#uses.db.write(() => this.#uses.remoteKeys.forget(mostAnswers, limit));
   }
 }

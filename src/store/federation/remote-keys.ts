@@ -28,6 +28,12 @@ export class RemoteKeyStore {
   readonly #add;
   readonly #answer;
   readonly #putAnswer;
+  readonly #countOf;
+  readonly #trim;
+  readonly #answers;
+  readonly #oldest;
+  readonly #dropAnswer;
+  readonly #dropKeys;
 
   constructor(db: Database) {
     const columns = 'key_id AS keyId, public AS publicKey, valid_until AS validUntil, expired';
@@ -47,6 +53,19 @@ export class RemoteKeyStore {
       `INSERT INTO remote_key_answer (server, answer, valid_until, fetched) VALUES (?, ?, ?, ?) ON CONFLICT
        DO UPDATE SET answer = excluded.answer, valid_until = excluded.valid_until, fetched = excluded.fetched`,
     );
+    this.#countOf = db.prepare<[ServerNid], number>('SELECT count(*) FROM remote_key WHERE server = ?').pluck();
+    this.#trim = db.prepare<{ server: ServerNid; most: number }>(
+      `DELETE FROM remote_key WHERE server = :server AND key_id IN
+         (SELECT key_id FROM remote_key WHERE server = :server ORDER BY expired, valid_until DESC LIMIT -1 OFFSET :most)`,
+    );
+    this.#answers = db.prepare<[], number>('SELECT count(*) FROM remote_key_answer').pluck();
+    this.#oldest = db
+      .prepare<[number], ServerNid>('SELECT server FROM remote_key_answer WHERE fetched >= 0 ORDER BY fetched LIMIT ?')
+      .pluck();
+    this.#dropAnswer = db.prepare<[ServerNid]>('DELETE FROM remote_key_answer WHERE server = ?');
+    this.#dropKeys = db.prepare<{ server: ServerNid }>(
+      'DELETE FROM remote_key WHERE server = :server AND NOT EXISTS (SELECT 1 FROM user WHERE user.server = :server)',
+    );
   }
 
   get(server: ServerNid, keyId: KeyId): RemoteKeyRow | undefined {
@@ -61,6 +80,25 @@ export class RemoteKeyStore {
   /** Writes a key down unless it is known. */
   add(server: ServerNid, { keyId, publicKey, validUntil, expired }: RemoteKeyRow): void {
     this.#add.run(server, keyId, publicKey, validUntil, expired);
+  }
+
+  /** Of more keys of a server than `most`, those go that it stopped to use first. */
+  trim(server: ServerNid, most: number): void {
+    if ((this.#countOf.get(server) ?? 0) > most) this.#trim.run({ server, most });
+  }
+
+  /**
+   * Of more answers than `most`, those fetched longest ago are forgotten, `limit` of them at a time; and the keys of
+   * servers none of whose users was ever met. False: there are no more than that.
+   */
+  forget(most: number, limit: number): boolean {
+    const excess = (this.#answers.get() ?? 0) - most;
+    if (excess <= 0) return false;
+    for (const server of this.#oldest.all(Math.min(excess, limit))) {
+      this.#dropAnswer.run(server);
+      this.#dropKeys.run({ server });
+    }
+    return excess > limit;
   }
 
   answer(server: ServerNid): RemoteKeyAnswer | undefined {

@@ -1,4 +1,4 @@
-import type { Millis } from '../../util/brand.ts';
+import { type Millis, millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
 import type { ServerNid } from '../nids.ts';
 
@@ -14,6 +14,9 @@ export interface RemoteServerRow {
   readonly retryAt: Millis | null;
 }
 
+/** No time that was written down is later. */
+const atAnyTime = millis(Number.MAX_SAFE_INTEGER);
+
 /** Which other servers answer. Writing methods belong inside a write. */
 export class RemoteServerStore {
   readonly #get;
@@ -22,6 +25,7 @@ export class RemoteServerStore {
   readonly #endWaits;
   readonly #forget;
   readonly #forgetNever;
+  readonly #count;
 
   constructor(db: Database) {
     this.#get = db.prepare<[ServerNid], RemoteServerRow>(
@@ -50,6 +54,7 @@ export class RemoteServerStore {
       `DELETE FROM remote_server WHERE server IN
          (SELECT server FROM remote_server WHERE answered IS NULL AND seen < ? ORDER BY seen LIMIT ?)`,
     );
+    this.#count = db.prepare<[], number>('SELECT count(*) FROM remote_server').pluck();
   }
 
   get(server: ServerNid): RemoteServerRow | undefined {
@@ -72,8 +77,13 @@ export class RemoteServerStore {
     return this.#endWaits.all({ since, now, limit });
   }
 
-  /** Forgets servers that nobody has had to do with since a time, and earlier those that never answered. */
-  forget(before: { readonly known: Millis; readonly never: Millis }, limit: number): number {
-    return this.#forget.run(before.known, limit).changes + this.#forgetNever.run(before.never, limit).changes;
+  /**
+   * Forgets servers that nobody has had to do with since a time, and earlier those that never answered; of more than
+   * `most`, those that were heard of longest ago.
+   */
+  forget(before: { readonly known: Millis; readonly never: Millis; readonly most: number }, limit: number): number {
+    const old = this.#forget.run(before.known, limit).changes + this.#forgetNever.run(before.never, limit).changes;
+    const excess = (this.#count.get() ?? 0) - before.most;
+    return old + (excess > 0 ? this.#forget.run(atAnyTime, Math.min(excess, limit)).changes : 0);
   }
 }

@@ -38,3 +38,4 @@ CREATE TABLE remote_key_answer (
   valid_until INTEGER NOT NULL,  -- as its server says, at most a week after it was fetched
   fetched     INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX remote_key_answer_fetched ON remote_key_answer (fetched);
