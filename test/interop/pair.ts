@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hearth } from '../cli/command.ts';
 import { Person } from '../support/person.ts';
 import { freePort, ServerProcess } from '../support/server-process.ts';
 import { ThrowAwayCa } from '../support/throw-away-ca.ts';
@@ -99,6 +100,21 @@ export class Pair implements AsyncDisposable {
     this.#lines.clients.lead(this.#hearth.port);
   }
 
+  /** The server's process is stopped: its connections stay, it answers nothing. */
+  freeze(side: Side): void {
+    process.kill(this.#pid(side), 'SIGSTOP');
+  }
+
+  thaw(side: Side): void {
+    process.kill(this.#pid(side), 'SIGCONT');
+  }
+
+  /** Gives Hearth a new key to sign with, as an operator does it. */
+  async rotateKey(): Promise<void> {
+    const { code, stderr } = await hearth('key rotate', { folder: this.#hearth.dir });
+    if (code !== 0) throw new Error(stderr);
+  }
+
   /** Asks again and again until there is an answer. On failure both logs are in the error. */
   async eventually<T>(what: string, ask: () => Promise<T | undefined>, wait = patience): Promise<T> {
     const end = performance.now() + wait;
@@ -121,6 +137,10 @@ export class Pair implements AsyncDisposable {
     await this.#hearth.remove();
     await this.synapse.remove();
     for (const line of Object.values(this.#lines)) line.close();
+  }
+
+  #pid(side: Side): number {
+    return side === 'Hearth' ? this.#hearth.pid : this.synapse.pid;
   }
 
   #keep(person: Person): Person {

@@ -28,6 +28,11 @@ export class SynapseProcess {
     return this.#output;
   }
 
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error('Synapse does not run');
+    return this.#child.pid;
+  }
+
   /** The server `name`, which listens on `federationPort` for other servers. */
   static async start(ca: ThrowAwayCa, name: string, federationPort: number): Promise<SynapseProcess> {
     const dir = mkdtempSync(join(tmpdir(), 'synapse-'));
