@@ -36,7 +36,7 @@ export class Pair implements AsyncDisposable {
   #hearth: ServerProcess;
 
   private constructor(hearth: ServerProcess, synapse: SynapseProcess, lines: Lines) {
-    this.names = { Hearth: nameOf(lines.Hearth), Synapse: nameOf(lines.Synapse) };
+    this.names = { Hearth: lines.Hearth.name, Synapse: lines.Synapse.name };
     this.#hearth = hearth;
     this.synapse = synapse;
     this.#lines = lines;
@@ -45,10 +45,11 @@ export class Pair implements AsyncDisposable {
   static async start(): Promise<Pair> {
     const ca = await ThrowAwayCa.create();
     const ports = { Hearth: await freePort(), Synapse: await freePort() };
-    const lines = { Hearth: await Line.open(ports.Hearth), Synapse: await Line.open(ports.Synapse) };
-    const hearth = await startHearth(ca, nameOf(lines.Hearth), ports.Hearth);
+    // Two addresses, for server ACLs look at nothing else.
+    const lines = { Hearth: await Line.open(ports.Hearth), Synapse: await Line.open(ports.Synapse, '127.0.0.2') };
+    const hearth = await startHearth(ca, lines.Hearth.name, ports.Hearth);
     try {
-      const synapse = await SynapseProcess.start(ca, nameOf(lines.Synapse), ports.Synapse);
+      const synapse = await SynapseProcess.start(ca, lines.Synapse.name, ports.Synapse);
       return new Pair(hearth, synapse, { ...lines, clients: await Line.open(hearth.port) });
     } catch (error) {
       await hearth.remove();
@@ -87,14 +88,14 @@ export class Pair implements AsyncDisposable {
   }
 
   /** Ends a server, lets `meanwhile` happen and starts the server again on its data. */
-  async without(side: Side, meanwhile: () => Promise<void>): Promise<void> {
+  async without(side: Side, meanwhile: () => Promise<void> | void, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (side === 'Synapse') {
-      await this.synapse.stop();
+      await this.synapse.stop(signal);
       await meanwhile();
       await this.synapse.start();
       return;
     }
-    await this.#hearth.stop();
+    await this.#hearth.stop(signal);
     await meanwhile();
     this.#hearth = await this.#hearth.restart();
     this.#lines.clients.lead(this.#hearth.port);
@@ -151,10 +152,6 @@ export class Pair implements AsyncDisposable {
   #port(side: Side): number {
     return side === 'Hearth' ? this.#lines.clients.port : this.synapse.port;
   }
-}
-
-function nameOf(line: Line): string {
-  return `127.0.0.1:${line.port}`;
 }
 
 async function startHearth(ca: ThrowAwayCa, serverName: string, port: number): Promise<ServerProcess> {

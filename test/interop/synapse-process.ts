@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../support/server-process.ts';
@@ -7,6 +7,9 @@ import type { ThrowAwayCa } from '../support/throw-away-ca.ts';
 
 /** The folder of the Python environment that has Synapse in it; `npm run test:interop` makes it. */
 const environment = process.env['SYNAPSE_ENVIRONMENT'];
+
+/** Synapse writes each message to disk in half a dozen transactions, which is no part of what is tested. */
+const memory = '/dev/shm';
 
 /** A Synapse in a process of its own on loopback: clients without TLS, other servers with it. */
 export class SynapseProcess {
@@ -35,9 +38,9 @@ export class SynapseProcess {
 
   /** The server `name`, which listens on `federationPort` for other servers. */
   static async start(ca: ThrowAwayCa, name: string, federationPort: number): Promise<SynapseProcess> {
-    const dir = mkdtempSync(join(tmpdir(), 'synapse-'));
+    const dir = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'synapse-'));
     const port = await freePort();
-    const { cert, key } = await ca.issue('127.0.0.1');
+    const { cert, key } = await ca.issue('127.0.0.1', '127.0.0.2');
     mkdirSync(join(dir, 'media'));
     for (const [file, text] of [
       ['ca.pem', ca.cert],
@@ -71,11 +74,11 @@ export class SynapseProcess {
     await this.#ready();
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
     const gone = new Promise((done) => child.once('exit', done));
-    child.kill('SIGTERM');
+    child.kill(signal);
     await gone;
   }
 
