@@ -28,6 +28,7 @@ import { AfterRestore } from './lifecycle/after-restore.ts';
 import { CatchUpRooms } from './lifecycle/catch-up-rooms.ts';
 import { GuestRooms } from './lifecycle/guest-rooms.ts';
 import { createLifecycle } from './lifecycle/lifecycle.ts';
+import { ServerNotices } from './lifecycle/server-notices.ts';
 import { SuccessorRooms } from './lifecycle/successor-rooms.ts';
 import { UserRooms } from './lifecycle/user-rooms.ts';
 import { createMedia } from './media/create-media.ts';
@@ -266,6 +267,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       accounts: lifecycle.accountAdministration,
       registrationTokens: users.registrationTokens,
       reports,
+      notices: new ServerNotices({ ...base, rooms, users, settings: config.serverNotices }),
       signingKeys,
       database: new DatabaseMeter(db),
       backups,

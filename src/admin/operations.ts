@@ -7,6 +7,7 @@ import type { AccountSummary } from '../users/accounts.ts';
 import type { RegistrationTokenInfo } from '../users/registration-tokens.ts';
 import { millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
+import { noticeOperations } from './notice-operations.ts';
 import { type Operation, operation } from './operation.ts';
 import { roomOperations } from './room-operations.ts';
 import type { AdminServices, SigningKeyInfo } from './services.ts';
@@ -27,6 +28,7 @@ const tokenText = v.pipe(
  */
 export const operations = {
   ...roomOperations,
+  ...noticeOperations,
 
   'user/add': operation(
     v.strictObject({ user: v.string(), password: passwordText, admin: v.optional(v.boolean(), false) }),

@@ -33,12 +33,20 @@ export interface SigningKeyAdmin {
   rotate(): SigningKeyInfo;
 }
 
+/** What the server tells its users. */
+export interface NoticeAdmin {
+  readonly enabled: boolean;
+  isSender(userId: UserId): boolean;
+  send(target: UserId, text: string): Promise<void>;
+}
+
 /** All that admin operations work on: of the running server, or opened by a command while no server runs. */
 export interface AdminServices {
   readonly serverName: ServerName;
   readonly accounts: AccountAdmin;
   readonly registrationTokens: RegistrationTokenAdmin;
   readonly reports: ReportAdmin;
+  readonly notices: NoticeAdmin;
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
   readonly backups: Pick<ServerBackups, 'make'>;

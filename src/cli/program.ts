@@ -6,6 +6,7 @@ import { addConfigCommands } from './commands/config.ts';
 import { addDbCommands } from './commands/db.ts';
 import { addInstallCommands } from './commands/install.ts';
 import { addKeyCommands } from './commands/key.ts';
+import { addNoticeCommands } from './commands/notice.ts';
 import { addReportCommands } from './commands/report.ts';
 import { addRoomCommands } from './commands/room.ts';
 import { addServeCommand } from './commands/serve.ts';
@@ -42,6 +43,7 @@ function createProgram(): Command {
   addUserCommands(program);
   addTokenCommands(program);
   addReportCommands(program);
+  addNoticeCommands(program);
   addRoomCommands(program);
   addConfigCommands(program);
   addKeyCommands(program);

@@ -1,7 +1,9 @@
 import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
+import { memberships } from '../store/events/membership.ts';
 import type { UserNid } from '../store/nids.ts';
+import type { NoticeRoomStore } from '../store/rooms/notice-rooms.ts';
 import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import { currentState, type StateSources } from './current-state.ts';
@@ -27,18 +29,21 @@ export class MemberRules {
   readonly #sources: StateSources;
   readonly #people: LocalPeople;
   readonly #serverName: ServerName;
+  readonly #noticeRooms: NoticeRoomStore;
   readonly #mayTalkTo: (server: ServerName) => boolean;
 
   constructor(
     uses: StateSources & {
       readonly people: LocalPeople;
       readonly serverName: ServerName;
+      readonly noticeRooms: NoticeRoomStore;
       readonly mayTalkTo: (server: ServerName) => boolean;
     },
   ) {
     this.#sources = uses;
     this.#people = uses.people;
     this.#serverName = uses.serverName;
+    this.#noticeRooms = uses.noticeRooms;
     this.#mayTalkTo = uses.mayTalkTo;
   }
 
@@ -59,6 +64,7 @@ export class MemberRules {
     const membership = said['membership'];
     if (target === undefined) throw invalidParam('The state key of a member event must be a user ID');
     if (membership === 'invite') this.checkInvitee(target);
+    if (membership === 'leave' && target === requester.userId) this.#checkNotices(requester, room);
     if (membership === 'join' && target === requester.userId) {
       if (requester.guest) this.#checkGuest(room);
       const authoriser = authoriserOfJoin(this.#sources, room, requester, this.#serverName);
@@ -83,6 +89,14 @@ export class MemberRules {
     if (this.#people.blocksInvites(target)) {
       throw new MatrixError(403, 'M_INVITE_BLOCKED', 'This user does not accept invites');
     }
+  }
+
+  /** Nobody declines what the server has to say; whoever has joined may leave. */
+  #checkNotices({ user, userId }: Requester, room: KnownRoom): void {
+    if (this.#noticeRooms.of(user) !== room.nid || !this.#people.exists(userId)) return;
+    if (this.#sources.roomState.member(room.nid, user)?.membership !== memberships.invite) return;
+    const message = 'The invite to the room of server notices cannot be declined';
+    throw new MatrixError(403, 'M_CANNOT_LEAVE_SERVER_NOTICE_ROOM', message);
   }
 
   #checkGuest(room: KnownRoom): void {

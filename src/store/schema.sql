@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 19;
+PRAGMA user_version = 20;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -503,6 +503,11 @@ CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notice_room (
+  user INTEGER PRIMARY KEY,
+  room INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE one_time_key (
   device    INTEGER NOT NULL,

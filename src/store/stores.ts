@@ -34,6 +34,7 @@ import { BoundaryStore } from './rooms/boundaries.ts';
 import { DelayedEventStore } from './rooms/delayed-events.ts';
 import { HistoryStateStore } from './rooms/history-state.ts';
 import { MomentStore } from './rooms/moments.ts';
+import { NoticeRoomStore } from './rooms/notice-rooms.ts';
 import { PendingJoins } from './rooms/pending-joins.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
@@ -92,6 +93,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly registrationTokens: RegistrationTokenStore;
   readonly uiaSessions: UiaSessionStore;
   readonly mailAddresses: MailAddressStore;
+  readonly noticeRooms: NoticeRoomStore;
   readonly profiles: ProfileStore;
   readonly openIdTokens: OpenIdTokenStore;
   readonly reports: ReportStore;
@@ -187,6 +189,7 @@ function openAccountStores(db: Database) {
     registrationTokens: new RegistrationTokenStore(db),
     uiaSessions: new UiaSessionStore(db),
     mailAddresses: new MailAddressStore(db),
+    noticeRooms: new NoticeRoomStore(db),
     profiles: new ProfileStore(db),
     openIdTokens: new OpenIdTokenStore(db),
     accountData: new AccountDataStore(db),

@@ -54,6 +54,7 @@ export function memoryServices() {
     },
     database: { sizes: () => ({ file: 8192, free: 4096, search: 100 }) },
     backups: { make: async (folder) => ({ folder: folder ?? '/backups', bytes: 8192, missingMedia: 0 }) },
+    notices: { enabled: false, isSender: () => false, send: () => Promise.resolve() },
     reports: {
       list: (before, limit) =>
         [3, 2, 1]

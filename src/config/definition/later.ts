@@ -111,16 +111,12 @@ export const laterTables = {
     support_user: optional(userId, 'Matrix user ID of the admin.', { example: '@admin:example.org' }),
     support_page: optional(webAddress, 'A page with help.', { example: 'https://example.org/help' }),
   }),
-  server_notices: table(
-    'Notices from the server to its users.',
-    {
-      enabled: preset(flag, false, 'Whether notices can be sent.'),
-      localpart: preset(userLocalpart, 'notices', 'The user that they come from.'),
-      display_name: preset(text(), 'Server notices', 'The name of that user.'),
-      room_name: preset(text(), 'Server notices', 'The name of the room they arrive in.'),
-    },
-    later,
-  ),
+  server_notices: table('Notices from the server to its users.', {
+    enabled: preset(flag, false, 'Whether notices can be sent.'),
+    localpart: preset(userLocalpart, 'notices', 'The user that they come from.'),
+    display_name: preset(text(), 'Server notices', 'The name of that user.'),
+    room_name: preset(text(), 'Server notices', 'The name of the room they arrive in.'),
+  }),
   delayed_events: table('Events that are sent later.', {
     max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.'),
   }),

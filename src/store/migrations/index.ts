@@ -17,6 +17,7 @@ import mail from './0016_mail.sql' with { type: 'text' };
 import purge from './0017_purge.sql' with { type: 'text' };
 import ledger from './0018_ledger.sql' with { type: 'text' };
 import roomJoin from './0019_room_join.sql' with { type: 'text' };
+import serverNotices from './0020_server_notices.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -47,4 +48,5 @@ export const migrations: readonly Migration[] = [
   { version: 17, name: 'purge', sql: purge, compat: 1 },
   { version: 18, name: 'ledger', sql: ledger, compat: 1 },
   { version: 19, name: 'room_join', sql: roomJoin, compat: 1 },
+  { version: 20, name: 'server_notices', sql: serverNotices, compat: 1 },
 ];
