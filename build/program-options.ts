@@ -10,6 +10,7 @@ export const programOptions = {
   format: 'cjs',
   minifyWhitespace: true,
   minifySyntax: true,
+  minifyIdentifiers: true,
   keepNames: true,
   legalComments: 'none',
   loader: { '.sql': 'text', '.service': 'text', '.conf': 'text' },
