@@ -7,6 +7,7 @@ import { clientEndpoints } from './api/client/index.ts';
 import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
+import { metricsEndpoint } from './api/metrics.ts';
 import type { Services } from './api/services.ts';
 import { wellKnownEndpoints } from './api/well-known/endpoints.ts';
 import { adminContact } from './config/admin-contact.ts';
@@ -20,6 +21,7 @@ import { createOutbox } from './federation/queue/create-outbox.ts';
 import type { Externals } from './homeserver/externals.ts';
 import { layFoundation } from './homeserver/foundation.ts';
 import { createGate } from './homeserver/gate.ts';
+import { Metrics } from './homeserver/metrics.ts';
 import { Settings } from './homeserver/settings.ts';
 import { endAll } from './homeserver/shutdown.ts';
 import { Background } from './jobs/background.ts';
@@ -63,6 +65,8 @@ import { createUsers } from './users/users.ts';
 /** A server without ports: `app` answers requests, `admin` runs the admin's operations. */
 export interface Homeserver extends AsyncDisposable {
   readonly app: App;
+  /** Answers `/metrics`, if the configuration wants it: on a listener of its own. */
+  readonly metricsApp: App | undefined;
   readonly clients: ClientAddress;
   readonly settings: Settings;
   readonly admin: AdminServices;
@@ -219,9 +223,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const rateLimits = new RateLimits(config.rateLimits, clock);
   const settings = new Settings(config, { rateLimits, policy: federation.policy });
+  const gate = createGate({ rateLimits, clock, users, federation });
+  const metrics = config.metrics.enabled ? new Metrics({ ...base, dataDir: config.dataDir }) : undefined;
   const app = createApp(
     [...clientEndpoints(services), ...federationEndpoints(services), ...wellKnownEndpoints(services)],
-    { gate: createGate({ rateLimits, clock, users, federation }), log: log.child('http'), random },
+    { gate, log: log.child('http'), random, meter: metrics },
   );
 
   // What goes on by itself.
@@ -260,6 +266,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
 
   return {
     app,
+    metricsApp:
+      metrics && createApp([metricsEndpoint(() => metrics.text(), config.metrics.token)], { gate, log, random }),
     clients: new ClientAddress(config.network.trustedProxies),
     settings,
     admin: {
@@ -294,6 +302,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
         () => backups.stop(),
         () => sweep.stop(),
         () => mediaServices.closeMedia(),
+        () => metrics?.[Symbol.dispose](),
         () => db.close(),
         () => workers.close(),
       ]),

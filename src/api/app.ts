@@ -1,10 +1,11 @@
 import { MatrixError, unrecognized } from '../protocol/errors.ts';
+import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { type Random, randomToken } from '../util/random.ts';
 import { Query } from './http/query.ts';
 import { bugReply, errorReply, json, reply } from './http/reply.ts';
 import { Router } from './http/router.ts';
-import type { Endpoint, Gate, HttpCall, Interface, Reply } from './http/types.ts';
+import type { Endpoint, Gate, HttpCall, Interface, Reply, Target } from './http/types.ts';
 
 /** The HTTP API without a port: a call goes in, a reply comes out. Never throws. */
 export interface App {
@@ -18,6 +19,14 @@ export interface AppTools {
   readonly gate: Gate;
   readonly log: Log;
   readonly random: Random;
+  /** Is told of each request that an endpoint has answered. */
+  readonly meter?: RequestMeter | undefined;
+}
+
+export interface RequestMeter {
+  readonly clock: Clock;
+  /** `path` is the endpoint's template. */
+  requestDone(method: string, path: string, outcome: { readonly status: number; readonly seconds: number }): void;
 }
 
 /** Puts endpoints behind a router; authentication, errors, CORS and old paths are the same for all of them. */
@@ -27,7 +36,7 @@ export function createApp(endpoints: readonly Endpoint[], tools: AppTools): App 
     endpoints,
     async handle(call, serves) {
       try {
-        return await dispatch(router, tools.gate, call, serves);
+        return await dispatch(router, tools, call, serves);
       } catch (error) {
         return failed(error, call, tools);
       }
@@ -43,7 +52,7 @@ const healthy = json({ status: 'ok' });
 
 function dispatch(
   router: Router,
-  gate: Gate,
+  tools: AppTools,
   call: HttpCall,
   serves: ReadonlySet<Interface> | undefined,
 ): Promise<Reply> | Reply {
@@ -53,13 +62,31 @@ function dispatch(
   const route = router.route(call.method, path, serves);
   switch (route.kind) {
     case 'found':
-      return route.endpoint.run(call, { path, params: route.params, query: new Query(query) }, gate);
+      return metered(tools, route.endpoint, call, { path, params: route.params, query: new Query(query) });
     case 'wrong-method': {
       const answer = errorReply(unrecognized(405));
       return { ...answer, headers: { ...answer.headers, Allow: route.allowed.join(', ') } };
     }
     case 'unknown':
       return errorReply(unrecognized());
+  }
+}
+
+async function metered(tools: AppTools, endpoint: Endpoint, call: HttpCall, target: Target): Promise<Reply> {
+  const { meter, gate } = tools;
+  if (meter === undefined) return endpoint.run(call, target, gate);
+  const began = meter.clock.monotonic();
+  let status = 500;
+  try {
+    const answer = await endpoint.run(call, target, gate);
+    status = answer.status;
+    return answer;
+  } catch (error) {
+    if (error instanceof MatrixError) status = error.status;
+    throw error;
+  } finally {
+    const seconds = (meter.clock.monotonic() - began) / 1000;
+    meter.requestDone(endpoint.method, endpoint.paths[0] ?? '', { status, seconds });
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { AdminSocket } from '../api/admin/socket.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, Listener } from '../config/config.ts';
 import type { LoadResult } from '../config/load.ts';
 import { describeProblem, type Problem } from '../config/problems.ts';
 import { createHomeserver } from '../homeserver.ts';
@@ -42,6 +42,17 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   doors.adopt(await AdminSocket.listen(socketPath, homeserver.admin, log), (socket) => socket.close());
   const listeners = await openListeners(config.listen, { ...homeserver, clock: systemClock, log });
   doors.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close()))));
+  const { metricsApp } = homeserver;
+  if (metricsApp) {
+    const [listener] = await openListeners([metricsListener(config)], {
+      ...homeserver,
+      app: metricsApp,
+      clock: systemClock,
+      log,
+    });
+    doors.defer(() => listener?.close());
+    log.info('metrics.ready', { listen: placeOf({ ...config.metrics, port: listener?.port ?? config.metrics.port }) });
+  }
   const certificates = new Certificates(certificateUsers(listeners, config.listen), { clock: systemClock, log });
   doors.defer(() => certificates.close());
   const onHangUp = () =>
@@ -64,6 +75,10 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   await stopped;
   // Nothing waits for systemd to have heard it.
   void manager.stopping();
+}
+
+function metricsListener({ metrics: { address, port } }: Config): Listener {
+  return { address, port, tls: 'off', tlsCert: undefined, tlsKey: undefined, certificates: [], serves: ['admin'] };
 }
 
 function makeDataDir(path: string): void {

@@ -6,7 +6,7 @@ import { type Column, watchColumns } from './database/column-watch.ts';
 import { type Connection, openReader, openWriter } from './database/connection.ts';
 import type { DurabilityLost } from './database/errors.ts';
 import { hideParameters } from './database/parameters.ts';
-import { Statement } from './database/statement.ts';
+import { type QueryObserver, QueryTiming, Statement } from './database/statement.ts';
 import { type NotPromise, Transactions } from './database/transactions.ts';
 import { Checkpoints, type RemoteCheckpoint } from './durability/checkpoints.ts';
 import { GroupCommit } from './durability/group-commit.ts';
@@ -49,6 +49,7 @@ export class Database {
   readonly #transactions: Transactions;
   readonly #group: GroupCommit;
   readonly #checkpoints: Checkpoints;
+  readonly #timing: QueryTiming;
   readonly #sync: WalSync | undefined;
   readonly #statements = new Set<string>();
   readonly #listeners: (() => void)[] = [];
@@ -60,6 +61,7 @@ export class Database {
   private constructor(connection: Connection, sync: WalSync | undefined, { clock, log }: OpenOptions) {
     this.#connection = connection;
     this.#sync = sync;
+    this.#timing = new QueryTiming(clock);
     this.#checkpoints = new Checkpoints(connection, log);
     this.#transactions = new Transactions(connection, log, {
       committed: () => this.#committed(),
@@ -113,7 +115,7 @@ export class Database {
   prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
     const text = hideParameters(sql);
     this.#statements.add(text);
-    return new Statement<P, R>(this.#connection, text, this.#transactions);
+    return new Statement<P, R>(this.#connection, text, { transactions: this.#transactions, timing: this.#timing });
   }
 
   /**
@@ -196,6 +198,17 @@ export class Database {
   /** The number of the present (or last) outermost transaction of this process. */
   get transactionCount(): number {
     return this.#transactions.count;
+  }
+
+  /** Tells how long each statement takes from now on, but for those that are read row by row. */
+  timeQueries(observe: QueryObserver | undefined): void {
+    this.#timing.observe = observe;
+  }
+
+  /** Pages in the write-ahead log that are not in the database file yet. */
+  get uncheckpointed(): number {
+    const { log, checkpointed } = this.#checkpoints.pending();
+    return Math.max(0, log - checkpointed);
   }
 
   /** Has checkpoints done by a worker from now on; `undefined`: on this thread. */

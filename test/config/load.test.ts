@@ -139,10 +139,10 @@ budget_mb = 300
   });
 
   it('says of keys of later features that they are set and not used yet', () => {
-    const { notes } = good(`${name}[metrics]\nenabled = true\n[media]\nmax_upload_mb = 5\nurl_previews = true\n`);
+    const { notes } = good(`${name}[appservices]\nfolder = "a"\n[media]\nmax_upload_mb = 5\nurl_previews = true\n`);
     assert.deepEqual(notes.map(describeProblem), [
+      'hearth.toml:3: appservices.folder: set, but not used by this release',
       'hearth.toml:6: media.url_previews: set, but not used by this release',
-      'hearth.toml:3: metrics.enabled: set, but not used by this release',
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { isNewLocalpart, parseUserId } from '../../protocol/ids/user-id.ts';
 import { optional, preset, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
-import { serverName } from './values.ts';
+import { listenAddress, serverName } from './values.ts';
 
 const later = { since: 'later' } as const;
 
@@ -83,17 +83,19 @@ export const laterTables = {
       'Whether messages of unencrypted rooms are indexed and can be searched; once it is off, the index is deleted.',
     ),
   }),
-  metrics: table(
-    'Figures for Prometheus.',
-    {
-      enabled: preset(flag, false, 'Whether `/metrics` is served on the listeners that serve `admin`.'),
-      token: optional(text(), 'The bearer token that has to be sent to read them.', {
+  metrics: table('Figures for Prometheus, at `/metrics` on a listener of its own.', {
+    enabled: preset(flag, false, 'Whether figures are kept and served.'),
+    address: preset(listenAddress, '127.0.0.1', 'Where: an IP address, or the absolute path of a unix socket.'),
+    port: preset(whole(0, 65_535), 9008, 'The TCP port; 0 lets the system choose.'),
+    token: optional(
+      text(),
+      'The bearer token that has to be sent to read them; without it anybody can who gets there.',
+      {
         secret: true,
         example: 'a long random text',
-      }),
-    },
-    later,
-  ),
+      },
+    ),
+  }),
   backup: table('Backups of the data folder.', {
     folder: optional(path, 'Where backups go; without it, `backups` in the data folder.', {
       example: '/mnt/usb/hearth',

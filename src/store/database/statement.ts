@@ -1,4 +1,5 @@
 import type Sqlite from 'better-sqlite3';
+import type { Clock } from '../../util/clock.ts';
 
 /** What a statement is bound with: a tuple for `?`, an object for `@name`. */
 export type Parameters<P extends unknown[] | object> = P extends unknown[] ? P : [P];
@@ -6,6 +7,34 @@ export type Parameters<P extends unknown[] | object> = P extends unknown[] ? P :
 export interface RunResult {
   changes: number;
   lastInsertRowid: number;
+}
+
+export type QueryKind = 'get' | 'all' | 'run';
+
+export type QueryObserver = (kind: QueryKind, seconds: number) => void;
+
+/** Who is told how long statements take; nobody, until somebody asks. */
+export class QueryTiming {
+  readonly #clock: Clock;
+  observe: QueryObserver | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  time<T>(kind: QueryKind, query: () => T): T {
+    const began = this.#clock.monotonic();
+    try {
+      return query();
+    } finally {
+      this.observe?.(kind, (this.#clock.monotonic() - began) / 1000);
+    }
+  }
+}
+
+interface StatementUses {
+  readonly transactions: { readonly active: boolean };
+  readonly timing: QueryTiming;
 }
 
 /**
@@ -16,8 +45,10 @@ export class Statement<P extends unknown[] | object, R> {
   readonly #raw: Sqlite.Statement<unknown[], R>;
   /** What a statement that writes must be part of. */
   readonly #within: { readonly active: boolean } | undefined;
+  readonly #timing: QueryTiming;
 
-  constructor(connection: Sqlite.Database, sql: string, transactions: { readonly active: boolean }) {
+  constructor(connection: Sqlite.Database, sql: string, { transactions, timing }: StatementUses) {
+    this.#timing = timing;
     this.#raw = connection.prepare<unknown[], R>(sql);
     this.#within = this.#raw.readonly ? undefined : transactions;
   }
@@ -25,16 +56,21 @@ export class Statement<P extends unknown[] | object, R> {
   /** The first row, or `undefined`. */
   get(...parameters: Parameters<P>): R | undefined {
     this.#check();
+    if (this.#timing.observe !== undefined) return this.#timing.time('get', () => this.#raw.get(...parameters));
     return this.#raw.get(...parameters);
   }
 
   all(...parameters: Parameters<P>): R[] {
     this.#check();
+    if (this.#timing.observe !== undefined) return this.#timing.time('all', () => this.#raw.all(...parameters));
     return this.#raw.all(...parameters);
   }
 
   run(...parameters: Parameters<P>): RunResult {
     this.#check();
+    if (this.#timing.observe !== undefined) {
+      return this.#timing.time('run', () => this.#raw.run(...parameters) as RunResult);
+    }
     return this.#raw.run(...parameters) as RunResult;
   }
 
