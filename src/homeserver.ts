@@ -223,7 +223,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   };
   const rateLimits = new RateLimits(config.rateLimits, clock);
   const settings = new Settings(config, { rateLimits, policy: federation.policy });
-  const gate = createGate({ rateLimits, clock, users, federation });
+  const gate = createGate({ rateLimits, gates: base.gates, clock, users, federation });
   const metrics = config.metrics.enabled ? new Metrics({ ...base, dataDir: config.dataDir }) : undefined;
   const app = createApp(
     [...clientEndpoints(services), ...federationEndpoints(services), ...wellKnownEndpoints(services)],
@@ -256,6 +256,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     signingKey: signingKeyFile,
     media: mediaServices,
   });
+  base.governor.onChange(() => rooms.remote.setAtOnce(base.gates.joinsAtOnce));
+  base.governor.start();
   backups.start();
   delayedEvents.start();
   receiving.receiver.start();
@@ -278,6 +280,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       notices: new ServerNotices({ ...base, rooms, users, settings: config.serverNotices }),
       signingKeys,
       database: new DatabaseMeter(db),
+      governor: base.governor,
       backups,
       roomCosts: new RoomCosts({ rooms, leave, ledger }),
     },
@@ -288,6 +291,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     [Symbol.asyncDispose]: () =>
       endAll(log, [
         // First those who would take the end of their calls for an answer.
+        () => base.governor.stop(),
         () => rooms.remote.stop(),
         () => outbox.stop(),
         () => e2ee.remote.resyncs.stop(),

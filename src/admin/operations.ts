@@ -113,9 +113,16 @@ export const operations = {
     return { id };
   }),
 
-  'db/stats': operation(v.strictObject({}), ({ database }) => {
+  'db/stats': operation(v.strictObject({}), ({ database, governor }) => {
     const { file, free, search } = database.sizes();
-    return { file_bytes: file, free_bytes: free, search_bytes: search };
+    const { memory, disk, rss, budget, pressure, diskFree } = governor.condition;
+    return {
+      file_bytes: file,
+      free_bytes: free,
+      search_bytes: search,
+      memory: { level: memory, rss_bytes: rss, budget_bytes: budget, pressure_percent: pressure ?? null },
+      disk: { level: disk, free_bytes: diskFree ?? null },
+    };
   }),
 
   'backup/make': operation(

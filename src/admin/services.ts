@@ -1,3 +1,4 @@
+import type { Governor } from '../governor/governor.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { DatabaseSizes } from '../store/database-sizes.ts';
@@ -49,6 +50,7 @@ export interface AdminServices {
   readonly notices: NoticeAdmin;
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
+  readonly governor: Pick<Governor, 'condition'>;
   readonly backups: Pick<ServerBackups, 'make'>;
   readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger'>;
 }

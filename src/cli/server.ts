@@ -3,6 +3,7 @@ import { AdminSocket } from '../api/admin/socket.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadResult } from '../config/load.ts';
 import { describeProblem, type Problem } from '../config/problems.ts';
+import { systemReadings } from '../governor/readings.ts';
 import { createHomeserver } from '../homeserver.ts';
 import { ProcessLock } from '../store/process-lock.ts';
 import { systemClock } from '../util/clock.ts';
@@ -35,7 +36,11 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   const manager = new ServiceManager({ env: process.env, pid: process.pid, clock: systemClock, log });
   // Told to stop while it starts, it stops once it has started.
   const stopped = untilStopped(log);
-  await using homeserver = await createHomeserver(config, { log, onFatal: () => process.exit(1) });
+  await using homeserver = await createHomeserver(config, {
+    log,
+    readings: systemReadings(config.dataDir),
+    onFatal: () => process.exit(1),
+  });
   // Whatever fails from here on, what is open already is closed, else the process would never end.
   await using doors = new AsyncDisposableStack();
   const socketPath = adminSocketPath(config.dataDir);

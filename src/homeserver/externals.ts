@@ -1,4 +1,5 @@
 import type { Transport } from '../federation/transport.ts';
+import type { Readings } from '../governor/readings.ts';
 import type { Dns } from '../outbound/resolve-dns.ts';
 import type { SyncCalls } from '../store/durability/wal-sync.ts';
 import type { PasswordCost } from '../users/password-hash.ts';
@@ -19,6 +20,8 @@ export interface Externals {
   readonly passwordCost?: PasswordCost;
   /** Called when the disk refuses to make changes safe: no answer can be given any more, the process should end. */
   readonly onFatal?: (error: Error) => void;
+  /** What the governor looks at; without it everything is always easy. */
+  readonly readings?: Readings;
   /** A disk that refuses. */
   readonly syncCalls?: SyncCalls;
 }

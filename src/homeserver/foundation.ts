@@ -1,16 +1,20 @@
 import { join } from 'node:path';
 import { SigningKeys } from '../admin/signing-keys.ts';
+import { adminContact } from '../config/admin-contact.ts';
 import { readCertificateFiles } from '../config/certificate-files.ts';
 import type { Config } from '../config/config.ts';
 import { createFederation } from '../federation/create-federation.ts';
 import { HttpsTransport } from '../federation/https-transport.ts';
 import { RemoteDirectory } from '../federation/remote-directory.ts';
+import { Gates } from '../governor/gates.ts';
+import { Governor } from '../governor/governor.ts';
+import { restfulReadings } from '../governor/readings.ts';
 import { AddressRanges } from '../outbound/address-ranges.ts';
 import { OutboundHttp } from '../outbound/outbound-http.ts';
 import { systemDns } from '../outbound/resolve-dns.ts';
 import { Database } from '../store/db.ts';
 import { SigningKeyFile } from '../store/signing-key-file.ts';
-import { openStores } from '../store/stores.ts';
+import { openStores, type Stores } from '../store/stores.ts';
 import { Notifier } from '../streams/notifier.ts';
 import { Streams } from '../streams/streams.ts';
 import { systemClock } from '../util/clock.ts';
@@ -44,6 +48,7 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
   const transport = externals.transport ?? https;
   const federation = createFederation({ ...outside, db, stores, config, signer, transport });
   const outbound = new OutboundHttp({ ranges, resolveDns: dns.addresses, clock });
+  const governor = createGovernor(config, { ...externals, ...outside }, { db, interning: stores.interning });
   return {
     /** What domains are built from. The stores stand in it by name too. */
     base: {
@@ -57,6 +62,8 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
       signer,
       federation,
       remoteDirectory: new RemoteDirectory(federation.client),
+      governor,
+      gates: new Gates(governor, adminContact(config)),
     },
     workers,
     signingKeys,
@@ -69,6 +76,23 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
     },
   };
 }
+
+function createGovernor(
+  config: Config,
+  { readings = restfulReadings, clock, log }: Partial<Externals> & Pick<Externals, 'clock' | 'log'>,
+  { db, interning }: Pick<Stores, 'interning'> & { readonly db: Database },
+): Governor {
+  const governor = new Governor({ readings, budgetMb: config.memory.budgetMb, clock, log });
+  const whole = pageCacheKib(config);
+  governor.onShrink((level) => {
+    if (level !== 'easy') interning.clearCaches();
+    db.shrinkMemory(level === 'easy' ? whole : level === 'tight' ? whole / 2 : smallestPageCache);
+  });
+  return governor;
+}
+
+/** What a query over a few tables needs to go on at all. */
+const smallestPageCache = 1024;
 
 function openDatabase(config: Config, externals: Partial<Externals> & Pick<Externals, 'clock' | 'log'>) {
   const { clock, log, onFatal, syncCalls } = externals;

@@ -2,22 +2,25 @@ import { BodyBudget } from '../api/http/body-budget.ts';
 import type { RateLimits } from '../api/http/rate-limits.ts';
 import type { Gate } from '../api/http/types.ts';
 import type { Federation } from '../federation/create-federation.ts';
+import type { Gates } from '../governor/gates.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
 
 interface GateUses {
   readonly rateLimits: RateLimits;
+  readonly gates: Pick<Gates, 'requireWrite'>;
   readonly clock: Clock;
   readonly users: Pick<Users, 'tokens'>;
   readonly federation: Pick<Federation, 'requestAuth'>;
 }
 
 /** Who is let in to the endpoints, and how often. */
-export function createGate({ rateLimits, clock, users, federation }: GateUses): Gate {
+export function createGate({ rateLimits, gates, clock, users, federation }: GateUses): Gate {
   const { requestAuth } = federation;
   return {
     authenticate: (token, sighting) => users.tokens.authenticate(token, sighting),
     admit: (action, ip, requester) => rateLimits.admit(action, ip, requester),
+    requireSpace: () => gates.requireWrite(),
     servers: {
       bodies: new BodyBudget(clock),
       begin: (header, admit) => requestAuth.begin(header, admit),

@@ -1,4 +1,6 @@
 import type { RequestMeter } from '../api/app.ts';
+import type { Governor } from '../governor/governor.ts';
+import type { Level } from '../governor/levels.ts';
 import { CountStore, fileSizes } from '../store/counts.ts';
 import type { Database } from '../store/db.ts';
 import type { Clock } from '../util/clock.ts';
@@ -10,11 +12,14 @@ export interface MetricsUses {
   readonly dataDir: string;
   readonly serverName: string;
   readonly clock: Clock;
+  readonly governor: Pick<Governor, 'condition'>;
 }
 
 /** Most of what is asked is answered within a few milliseconds; long polls take half a minute. */
 const requestBounds = [0.002, 0.01, 0.05, 0.25, 1, 5, 30];
 const queryBounds = [0.0001, 0.001, 0.01, 0.1, 1];
+
+const levels: readonly Level[] = ['easy', 'tight', 'critical'];
 
 /** How often the delay of the event loop is looked at, in milliseconds. */
 const delayResolution = 20;
@@ -46,6 +51,7 @@ export class Metrics implements Disposable, RequestMeter {
     return [
       ...this.#process(),
       ...this.#database(),
+      ...this.#condition(),
       histogramText('hearth_request_seconds', 'How long requests took until their answer was ready.', this.#requests),
       histogramText('hearth_query_seconds', 'How long statements of the database took.', this.#queries),
     ].join('');
@@ -79,6 +85,21 @@ export class Metrics implements Disposable, RequestMeter {
         kind: 'gauge',
         samples: delays,
       }),
+    ];
+  }
+
+  #condition(): string[] {
+    const { memory, disk, budget, pressure, diskFree } = this.#uses.governor.condition;
+    return [
+      gauge('hearth_memory_level', 'Memory: 0 easy, 1 tight, 2 critical.', levels.indexOf(memory)),
+      gauge('hearth_disk_level', 'Disk: 0 easy, 1 tight, 2 critical.', levels.indexOf(disk)),
+      gauge('hearth_memory_budget_bytes', 'Memory that the process aims to stay within.', budget),
+      ...(pressure === undefined
+        ? []
+        : [gauge('hearth_memory_pressure_percent', 'Time in which something waited for memory.', pressure)]),
+      ...(diskFree === undefined
+        ? []
+        : [gauge('hearth_disk_free_bytes', 'What may still be written to the disk of the data.', diskFree)]),
     ];
   }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { FederationClient } from '../federation/client.ts';
+import type { Gates } from '../governor/gates.ts';
 import type { OutboundHttp } from '../outbound/outbound-http.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
@@ -29,6 +30,7 @@ export interface MediaUses {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly gates?: Gates;
   /** Asks other servers for their files. */
   readonly client: Pick<FederationClient, 'stream'>;
   /** Follows where they send us. */
@@ -51,7 +53,7 @@ const reservation = millis(24 * 3_600_000);
 const maxPending = 10;
 
 export function createMedia(uses: MediaUses): MediaServices {
-  const { db, stores, workers, serverName, config, clock, random, client, outbound } = uses;
+  const { db, stores, workers, serverName, config, clock, random } = uses;
   const log = uses.log.child('media');
   const file = join(config.dataDir, 'media.db');
   const reader = new BlobReader(file);
@@ -63,7 +65,7 @@ export function createMedia(uses: MediaUses): MediaServices {
   const waiters = new UploadWaiters(clock);
   const kept = { db, store, sink, clock };
   const { interning } = stores;
-  const remote = new RemoteMedia({ ...kept, interning, client, outbound, log, maxBytes: limits.maxUpload });
+  const remote = new RemoteMedia({ ...uses, ...kept, interning, log, maxBytes: limits.maxUpload });
   return {
     media: new Media({ db, store, reader, sink, remote, waiters, server, limits, clock, random }),
     thumbnails: new Thumbnails({

@@ -1,10 +1,13 @@
 /** Lets so many in at a time, in the order in which they came; who comes when the queue is full is turned away. */
 export class Slots {
+  #size: number;
+  /** Below 0 while more are in than may be. */
   #free: number;
   readonly #longestQueue: number;
   readonly #queue: (() => void)[] = [];
 
   constructor(slots: number, longestQueue: number) {
+    this.#size = slots;
     this.#free = slots;
     this.#longestQueue = longestQueue;
   }
@@ -22,8 +25,23 @@ export class Slots {
   }
 
   giveBack(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) this.#free++;
-    else next();
+    this.#free++;
+    this.#letIn();
+  }
+
+  /** How many may be in from now on; who is in already stays. */
+  resize(slots: number): void {
+    this.#free += slots - this.#size;
+    this.#size = slots;
+    this.#letIn();
+  }
+
+  #letIn(): void {
+    while (this.#free > 0) {
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      this.#free--;
+      next();
+    }
   }
 }

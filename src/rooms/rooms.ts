@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Federation } from '../federation/create-federation.ts';
 import type { RemoteDirectory } from '../federation/remote-directory.ts';
+import type { Gates } from '../governor/gates.ts';
 import { RoomMeter } from '../governor/room-meter.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
@@ -95,6 +96,8 @@ export interface RoomsUses {
   readonly settings: Config['rooms'];
   readonly limitSettings: Config['limits']['room'];
   readonly purgeSettings: Config['purge'];
+  /** What is refused while memory or disk is short. */
+  readonly gates?: Gates;
   /** An address of whoever can make exceptions. */
   readonly adminContact: string;
   readonly federation: Federation;

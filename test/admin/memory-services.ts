@@ -52,6 +52,9 @@ export function memoryServices() {
       list: (from, limit) => after(tokens, from, limit),
       revoke: (token) => tokens.delete(token),
     },
+    governor: {
+      condition: { memory: 'easy', disk: 'easy', rss: 1, budget: 2, pressure: undefined, diskFree: 3 },
+    },
     database: { sizes: () => ({ file: 8192, free: 4096, search: 100 }) },
     backups: { make: async (folder) => ({ folder: folder ?? '/backups', bytes: 8192, missingMedia: 0 }) },
     notices: { enabled: false, isSender: () => false, send: () => Promise.resolve() },

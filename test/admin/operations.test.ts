@@ -57,7 +57,13 @@ describe('admin operations', () => {
 
   it('db/stats answers bytes', async () => {
     const { result } = await runAll(['db/stats', {}]);
-    assert.deepEqual(result, { file_bytes: 8192, free_bytes: 4096, search_bytes: 100 });
+    assert.deepEqual(result, {
+      file_bytes: 8192,
+      free_bytes: 4096,
+      search_bytes: 100,
+      memory: { level: 'easy', rss_bytes: 1, budget_bytes: 2, pressure_percent: null },
+      disk: { level: 'easy', free_bytes: 3 },
+    });
   });
 
   it('report/list answers the newest first, report/remove removes one', async () => {

@@ -27,7 +27,7 @@ export const layers: Readonly<Record<string, readonly string[] | 'anything'>> = 
   streams: ['util', 'store'],
   workers: ['util', 'protocol', 'store'],
   outbound: ['util', 'config'],
-  governor: ['util', 'config', 'store'],
+  governor: ['util', 'protocol', 'config', 'store'],
   users: [...base, 'federation'],
   federation: base,
   devices: [...base, 'users', 'federation'],

@@ -108,6 +108,8 @@ export interface Gate {
   authenticate(token: string, sighting: Sighting): Requester;
   /** Counts one action of somebody, a stranger if `requester` is not given. 429 M_LIMIT_EXCEEDED. Without it nothing is limited. */
   admit?(action: LimitedAction, ip: string, requester: Requester | undefined): void;
+  /** Asked before anything is written for somebody. 507 M_RESOURCE_LIMIT_EXCEEDED */
+  requireSpace?(): void;
   /** Without it no request of another server is let in. */
   readonly servers?: ServerGate;
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { OutputOf } from '../../admin/operations.ts';
 import { checkCopy, markRestored } from '../../store/backup/restored-database.ts';
 import { ProcessLock } from '../../store/process-lock.ts';
 import { systemClock } from '../../util/clock.ts';
@@ -18,7 +19,10 @@ export function addDbCommands(program: Command): void {
       const { file_bytes: file, free_bytes: free, search_bytes: search } = sizes;
       outputOf(command).result(
         sizes,
-        `Database ${mib(file)}, of which free ${mib(free)}, search index ${mib(search)}.`,
+        [
+          `Database ${mib(file)}, of which free ${mib(free)}, search index ${mib(search)}.`,
+          ...conditionWords(sizes),
+        ].join('\n'),
       );
     });
 
@@ -43,4 +47,12 @@ function mark(dataDir: string): { file: string } {
   }
   markRestored(file, systemClock.now());
   return { file };
+}
+
+/** Only a running server knows how it is. */
+function conditionWords({ memory, disk }: OutputOf<'db/stats'>): string[] {
+  const pressure = memory.pressure_percent === null ? '' : `, pressure ${memory.pressure_percent} %`;
+  const free = disk.free_bytes === null ? [] : [`Disk: ${disk.level}, ${mib(disk.free_bytes)} free.`];
+  if (memory.rss_bytes === 0) return free;
+  return [`Memory: ${memory.level}, ${mib(memory.rss_bytes)} of ${mib(memory.budget_bytes)}${pressure}.`, ...free];
 }

@@ -1,3 +1,4 @@
+import type { Gates } from '../../governor/gates.ts';
 import { limitExceeded, MatrixError, notFound } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
@@ -22,6 +23,7 @@ export interface RemoteMediaUses extends DownloadUses {
   readonly log: Log;
   /** Larger files are not fetched, bytes. */
   readonly maxBytes: number;
+  readonly gates?: Pick<Gates, 'requireRemoteMedia'>;
 }
 
 export interface RemoteWish {
@@ -57,7 +59,7 @@ export class RemoteMedia {
 
   /**
    * A file of another server, fetched from there if it is not kept here.
-   * 404 M_NOT_FOUND · 429 M_LIMIT_EXCEEDED · 502 M_TOO_LARGE, M_UNKNOWN · 504 M_NOT_YET_UPLOADED
+   * 404 M_NOT_FOUND · 429 M_LIMIT_EXCEEDED · 502 M_TOO_LARGE, M_UNKNOWN · 504 M_NOT_YET_UPLOADED · 507 M_RESOURCE_LIMIT_EXCEEDED
    */
   async find(server: ServerName, mediaId: string, { wait, fetch, signal }: RemoteWish): Promise<MediaContent> {
     const kept = this.#kept(server, mediaId);
@@ -66,6 +68,7 @@ export class RemoteMedia {
     const absentUntil = this.#absent.get(key);
     const isAbsent = absentUntil !== undefined && absentUntil > this.#uses.clock.now();
     if (!fetch || isAbsent) throw notFound('There is no such file');
+    this.#uses.gates?.requireRemoteMedia();
     return unlessGone(
       this.#underWay.run(key, () => this.#fetch(server, mediaId, wait)),
       signal,

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Gates } from '../../governor/gates.ts';
 import type { EventId, ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
@@ -28,6 +29,7 @@ import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
 
 export interface BackfillUses {
+  readonly gates?: Pick<Gates, 'mayBackfill'>;
   readonly db: Database;
   readonly interning: Interning;
   readonly events: EventStore;
@@ -83,6 +85,7 @@ export class Backfill {
 
   /** Tries to get `wanted` more events behind a segment, and all that have met behind it. One wish per room at a time. */
   async fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {
+    if (this.#uses.gates?.mayBackfill === false) return 'unavailable';
     const before = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
     const work = async () => {
       // Somebody else has waited for the same.

@@ -1,4 +1,5 @@
 import type { FederationClient } from '../../federation/client.ts';
+import type { Gates } from '../../governor/gates.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Stores } from '../../store/stores.ts';
@@ -37,6 +38,7 @@ export interface CreateBackfillUses {
   readonly rooms: Rooms;
   readonly client: Pick<FederationClient, 'call' | 'stream'>;
   readonly verifier: EventVerifier;
+  readonly gates?: Pick<Gates, 'mayBackfill'>;
   /** Told of each event that gets its place in the past, inside its transaction. */
   readonly observers: readonly EventObserver[];
 }

@@ -1,3 +1,4 @@
+import type { Gates } from '../../governor/gates.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Stores } from '../../store/stores.ts';
@@ -25,6 +26,7 @@ export interface ReceivingUses {
   readonly log: Log;
   readonly serverName: ServerName;
   readonly rooms: Rooms;
+  readonly gates?: Gates;
   readonly federation: { readonly client: RemoteCalls; readonly keyRing: KeySource };
   /** By `edu_type`; may grow until the first transaction. */
   readonly eduHandlers: ReadonlyMap<string, EduHandler>;

@@ -1,3 +1,4 @@
+import type { Gates } from '../../governor/gates.ts';
 import { badJson, invalidParam, limitExceeded } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
@@ -21,6 +22,7 @@ export interface TransactionsUses {
   /** By `edu_type`; kinds that are not here are ignored. */
   readonly eduHandlers: ReadonlyMap<string, EduHandler>;
   readonly clock: Clock;
+  readonly gates?: Pick<Gates, 'requireInbound'>;
   readonly log: Log;
 }
 
@@ -53,7 +55,7 @@ export class Transactions {
 
   /**
    * `size`: of the request's body in bytes. Answers the JSON of `{ pdus: { [event ID]: {} | { error } } }`.
-   * 400 M_BAD_JSON too many PDUs or EDUs, or none of these · 429 M_LIMIT_EXCEEDED too much is in progress
+   * 400 M_BAD_JSON too many PDUs or EDUs, or none of these · 429 M_LIMIT_EXCEEDED too much is in progress, or there is next to no memory or disk left
    */
   receive(origin: ServerName, txnId: string, body: JsonObject, size: number): Promise<string> {
     const { pdus = [], edus = [] } = body;
@@ -64,6 +66,7 @@ export class Transactions {
     const key = `${origin} ${txnId}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running;
+    this.#uses.gates?.requireInbound();
     const isTooMuch = this.#running.size >= inProgress || this.#bytes + size > bytesInProgress;
     if (this.#running.size > 0 && isTooMuch) throw limitExceeded(comeBack);
     const answer = this.#queue.run(origin, () => this.#process(origin, txnId, pdus, edus));

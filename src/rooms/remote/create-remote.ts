@@ -1,4 +1,5 @@
 import type { Federation } from '../../federation/create-federation.ts';
+import type { Gates } from '../../governor/gates.ts';
 import type { EventSigner } from '../../protocol/events/build.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
@@ -53,6 +54,7 @@ export interface RemoteUses extends Stores {
   readonly policy: PolicyCheck;
   readonly limits: RoomLimits;
   readonly purges: RoomPurges;
+  readonly gates?: Gates;
   /** Built on rooms, and so after them. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
 }

@@ -86,6 +86,11 @@ export class Joining {
     this.#uses = uses;
   }
 
+  /** How many rooms may be entered at a time. */
+  setAtOnce(rooms: number): void {
+    this.#slots.resize(rooms);
+  }
+
   /** Whether one of our users is in the room, so that its state is here. */
   isInside(room: RoomNid): boolean {
     return this.#uses.roomState.localJoined(room).length > 0;

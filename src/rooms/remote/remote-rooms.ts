@@ -1,3 +1,4 @@
+import type { Gates } from '../../governor/gates.ts';
 import { MatrixError, userSuspended } from '../../protocol/errors.ts';
 import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
 import type { RoomNid } from '../../store/nids.ts';
@@ -17,6 +18,7 @@ export interface RemoteRoomsUses {
   readonly memberRules: MemberRules;
   readonly limits: Pick<RoomLimits, 'check'>;
   readonly purges: Pick<RoomPurges, 'requireNone'>;
+  readonly gates?: Pick<Gates, 'requireJoin'>;
 }
 
 /** How somebody wants to get into a room, or out of it. */
@@ -56,6 +58,7 @@ export class RemoteRooms {
     if (requester.guest) {
       throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests cannot join rooms of other servers');
     }
+    this.#uses.gates?.requireJoin();
     this.#uses.purges.requireNone(roomId);
     const wish = this.#wish(requester, roomId, options);
     await this.#uses.limits.check(requester.user, roomId, wish.servers);
@@ -89,6 +92,11 @@ export class RemoteRooms {
   /** See `Joining.resume`. */
   resume(): void {
     this.#uses.joining.resume();
+  }
+
+  /** How many rooms may be entered at a time. */
+  setAtOnce(rooms: number): void {
+    this.#uses.joining.setAtOnce(rooms);
   }
 
   /** Calls off what is under way, and resolves when nothing of it is left. */

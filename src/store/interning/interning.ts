@@ -138,6 +138,12 @@ export class Interning {
     this.#watcher = watcher;
   }
 
+  /** Gives memory back: what is needed is read again. */
+  clearCaches(): void {
+    for (const kind of ['server', 'user', 'room', 'event_type', 'state_key', 'event_id'] as const)
+      this.clearCache(kind);
+  }
+
   /** Forgets what is in memory of one kind: its rows have been deleted. */
   clearCache(kind: StringKind): void {
     const tables = {

@@ -1,0 +1,13 @@
+/**
+ * What may be done on a full disk: whatever makes room, and what only asks although its method says otherwise. Signing in
+ * is a row, and the admin has to be able to.
+ */
+const light =
+  /\/(?:leave|forget|logout|logout\/all|login|refresh|search|keys\/query|publicRooms|delete|delete_devices|query|query_edges|get_missing_events|rtc_token)$/;
+/** It has an answer of its own for servers: they come back. */
+const transaction = '/_matrix/federation/v1/send/{txnId}';
+
+/** Whether an operation writes more than next to nothing. */
+export function needsSpace(method: string, path: string): boolean {
+  return (method === 'PUT' || method === 'POST') && path !== transaction && !light.test(path);
+}

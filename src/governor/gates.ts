@@ -1,0 +1,58 @@
+import { limitExceeded, MatrixError } from '../protocol/errors.ts';
+import type { Governor } from './governor.ts';
+
+/** For whoever is sent away: by then a level may have changed. */
+const comeBack = 15_000;
+
+/** What is refused while memory or disk is short. */
+export class Gates {
+  readonly #governor: Pick<Governor, 'memory' | 'disk'>;
+  readonly #adminContact: string;
+
+  constructor(governor: Pick<Governor, 'memory' | 'disk'>, adminContact: string) {
+    this.#governor = governor;
+    this.#adminContact = adminContact;
+  }
+
+  /** Rooms entered at a time. */
+  get joinsAtOnce(): number {
+    return this.#governor.memory === 'easy' ? 2 : 1;
+  }
+
+  /** Whether history of other servers may be fetched. */
+  get mayBackfill(): boolean {
+    return this.#governor.memory !== 'critical' && this.#governor.disk === 'easy';
+  }
+
+  /** Before a room is taken in. 429 M_LIMIT_EXCEEDED, 507 M_RESOURCE_LIMIT_EXCEEDED */
+  requireJoin(): void {
+    this.requireWrite();
+    if (this.#governor.memory === 'critical') {
+      throw limitExceeded(comeBack, 'This server has next to no memory left for another room: try again in a moment');
+    }
+  }
+
+  /** Before what another server sends is taken in: it keeps it, and comes back. 429 M_LIMIT_EXCEEDED */
+  requireInbound(): void {
+    const { memory, disk } = this.#governor;
+    if (memory !== 'critical' && disk !== 'critical') return;
+    throw limitExceeded(comeBack, 'This server is short of memory or disk: try again later');
+  }
+
+  /** Before a file of another server is fetched. 507 M_RESOURCE_LIMIT_EXCEEDED */
+  requireRemoteMedia(): void {
+    if (this.#governor.disk !== 'easy') throw this.#diskFull('fetches no files of other servers');
+  }
+
+  /** Before anything is written for somebody. 507 M_RESOURCE_LIMIT_EXCEEDED */
+  requireWrite(): void {
+    if (this.#governor.disk === 'critical') throw this.#diskFull('takes nothing new');
+  }
+
+  #diskFull(what: string): MatrixError {
+    const sentence = `The disk of this server is nearly full: it ${what} until its admin makes room`;
+    return new MatrixError(507, 'M_RESOURCE_LIMIT_EXCEEDED', sentence, {
+      fields: { admin_contact: this.#adminContact, resource: 'disk' },
+    });
+  }
+}

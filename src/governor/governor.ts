@@ -1,0 +1,123 @@
+import { millis } from '../util/brand.ts';
+import type { Cancel, Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import { diskLevel, type Level, memoryLevel } from './levels.ts';
+import type { Readings } from './readings.ts';
+
+export interface GovernorUses {
+  readonly readings: Readings;
+  readonly budgetMb: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How the server is. */
+export interface Condition {
+  readonly memory: Level;
+  readonly disk: Level;
+  readonly rss: number;
+  readonly budget: number;
+  /** Percent; `undefined`: the system does not tell. */
+  readonly pressure: number | undefined;
+  /** Bytes; `undefined` likewise. */
+  readonly diskFree: number | undefined;
+}
+
+export type Listener = (now: Condition, before: Condition) => void;
+
+const mib = 1024 * 1024;
+/** A look costs some 50 µs. */
+const lookEvery = millis(2_000);
+/** While memory is not easy, what can be given back is given back again from time to time. */
+const shrinkEvery = 30_000;
+/** What a server needs beyond what it has when it has just started; a smaller budget could never be kept. */
+const leastRoom = 48 * mib;
+
+/**
+ * Watches memory and disk, and tells who listens when there is less of it or more. The levels: *easy*; *tight*: caches
+ * are given back, and big work is done one at a time; *critical*: what can wait is sent away with a time to come back.
+ */
+export class Governor {
+  readonly #uses: GovernorUses;
+  readonly #listeners: Listener[] = [];
+  readonly #shrinkers: ((level: Level) => void)[] = [];
+  #budget: number;
+  #now: Condition;
+  #cancel: Cancel = () => {};
+  #shrunk = -Infinity;
+
+  constructor(uses: GovernorUses) {
+    this.#uses = uses;
+    this.#budget = uses.budgetMb * mib;
+    const { rss } = uses.readings.memory();
+    const base = { memory: 'easy', disk: 'easy', pressure: undefined, diskFree: undefined } as const;
+    this.#now = { ...base, rss, budget: this.#budget };
+  }
+
+  /** Begins to watch. */
+  start(): void {
+    const { rss } = this.#uses.readings.memory();
+    this.#budget = Math.max(this.#budget, rss + leastRoom);
+    this.look();
+    this.#again();
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  get condition(): Condition {
+    return this.#now;
+  }
+
+  get memory(): Level {
+    return this.#now.memory;
+  }
+
+  get disk(): Level {
+    return this.#now.disk;
+  }
+
+  /** Called when a level changes. For the process's life, as with `onShrink`. */
+  onChange(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Called with the level when memory should be given back, again and again while it is not easy, and once when it is. */
+  onShrink(shrink: (level: Level) => void): void {
+    this.#shrinkers.push(shrink);
+  }
+
+  /** Looks now. */
+  look(): void {
+    const { readings, clock, log } = this.#uses;
+    const before = this.#now;
+    const { rss, pressure } = readings.memory();
+    const disk = readings.disk();
+    const now: Condition = {
+      memory: memoryLevel({ rss, pressure }, this.#budget, before.memory),
+      disk: disk === undefined ? 'easy' : diskLevel(disk, before.disk),
+      rss,
+      budget: this.#budget,
+      pressure,
+      diskFree: disk?.free,
+    };
+    this.#now = now;
+    const isShrinkDue = now.memory !== 'easy' && clock.monotonic() - this.#shrunk >= shrinkEvery;
+    if (isShrinkDue || now.memory !== before.memory) {
+      this.#shrunk = clock.monotonic();
+      for (const shrink of this.#shrinkers) shrink(now.memory);
+    }
+    if (now.memory === before.memory && now.disk === before.disk) return;
+    const level = now.memory === 'critical' || now.disk === 'critical' ? 'warn' : 'info';
+    log[level]('governor.level', { ...now });
+    for (const listener of this.#listeners) listener(now, before);
+  }
+
+  #again(): void {
+    this.#cancel = this.#uses.clock.after(lookEvery, () => {
+      this.look();
+      this.#again();
+    });
+  }
+}

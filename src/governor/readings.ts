@@ -1,0 +1,52 @@
+import { readFileSync, statfsSync } from 'node:fs';
+import type { DiskReading, MemoryReading } from './levels.ts';
+
+/** What the governor looks at. */
+export interface Readings {
+  memory(): MemoryReading;
+  /** `undefined`: the system does not tell. */
+  disk(): DiskReading | undefined;
+}
+
+/** The process and the disk of its data as the system tells of them. */
+export function systemReadings(dataDir: string): Readings {
+  const pressureFile = pressurePath();
+  return {
+    memory: () => ({ rss: process.memoryUsage.rss(), pressure: pressureOf(pressureFile) }),
+    disk() {
+      try {
+        const { bavail, blocks, bsize } = statfsSync(dataDir);
+        return { free: bavail * bsize, total: blocks * bsize };
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/** For a server of which nobody asks how it is: a command that does one thing. */
+export const restfulReadings: Readings = {
+  memory: () => ({ rss: 0, pressure: undefined }),
+  disk: () => undefined,
+};
+
+/** The process's own cgroup knows best; without one, the machine. */
+function pressurePath(): string | undefined {
+  const group = /^0::(\/.*)$/m.exec(textOf('/proc/self/cgroup') ?? '')?.[1] ?? '/';
+  const places = [`/sys/fs/cgroup${group}/memory.pressure`, '/proc/pressure/memory'];
+  return places.find((place) => textOf(place) !== undefined);
+}
+
+function pressureOf(file: string | undefined): number | undefined {
+  const text = file === undefined ? undefined : textOf(file);
+  const value = Number.parseFloat(/^some avg10=([\d.]+)/m.exec(text ?? '')?.[1] ?? '');
+  return Number.isNaN(value) ? undefined : value;
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
+import { type Readings, systemReadings } from '../../../src/governor/readings.ts';
+import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
+import { Universe } from '../../support/universe.ts';
+import { World } from '../../support/world.ts';
+import { Guest } from '../joining/joining-world.ts';
+
+const mib = 1024 * 1024;
+
+/** A server whose memory and disk are what the test says. */
+async function stage() {
+  const state = { rss: 70, free: 4000 };
+  const readings: Readings = {
+    memory: () => ({ rss: state.rss * mib, pressure: 0 }),
+    disk: () => ({ free: state.free * mib, total: 16_000 * mib }),
+  };
+  const universe = await Universe.open(['a.test'], { memory: { budget_mb: 200 } }, { readings });
+  const set = (change: Partial<typeof state>) => {
+    Object.assign(state, change);
+    universe.clock.advance(2_000);
+  };
+  const alice = await Guest.register(universe.world('a.test'), 'alice');
+  const room = ScriptedRoom.create(universe.script('b.test'), '11').serve();
+  return {
+    universe,
+    world: universe.world('a.test'),
+    set,
+    alice,
+    room,
+    [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose](),
+  };
+}
+
+const transaction = (clock: { now(): number }) => ({ origin: 'b.test', origin_server_ts: clock.now(), pdus: [] });
+
+describe('with next to no memory', () => {
+  it('other servers are told to come back, and rooms are not entered; what people do in theirs goes on', async () => {
+    await using stood = await stage();
+    const { universe, set, alice, room } = stood;
+    const own = await alice.createRoom();
+    set({ rss: 210 });
+    const send = (id: string) =>
+      room.server.request('a.test', 'PUT', `/_matrix/federation/v1/send/${id}`, transaction(universe.clock));
+    const refused = await send('one');
+    assert.equal(refused.status, 429);
+    const join = await alice.join(room.roomId, ['b.test']);
+    assert.deepEqual([join.status, join.json.errcode], [429, 'M_LIMIT_EXCEEDED']);
+    assert.ok(join.json.retry_after_ms > 0);
+    await alice.say(own, 'still here');
+    await alice.sync();
+    set({ rss: 100 });
+    assert.equal((await send('one')).status, 200);
+    assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+  });
+
+  it('shows itself in hearth db stats', async () => {
+    await using stood = await stage();
+    stood.set({ rss: 180 });
+    const stats = (await runOperation(stood.world.hs.admin, 'db/stats', {})) as OutputOf<'db/stats'>;
+    assert.deepEqual(stats.memory, {
+      level: 'tight',
+      rss_bytes: 180 * mib,
+      budget_bytes: 200 * mib,
+      pressure_percent: 0,
+    });
+    assert.deepEqual(stats.disk, { level: 'easy', free_bytes: 4000 * mib });
+  });
+});
+
+describe('with little memory', () => {
+  it('SQLite’s page cache is halved, and is whole again afterwards', async () => {
+    await using stood = await stage();
+    const { world, set } = stood;
+    const cache = () => world.hs.db.prepare<[], number>('PRAGMA cache_size').pluck().get();
+    const whole = cache() ?? 0;
+    set({ rss: 180 });
+    assert.equal(cache(), whole / 2);
+    set({ rss: 210 });
+    assert.equal(cache(), -1024);
+    set({ rss: 100 });
+    assert.equal(cache(), whole);
+  });
+});
+
+describe('with little space on the disk', () => {
+  it('history of other servers is not fetched, and files of theirs are not', async () => {
+    await using stood = await stage();
+    const { set, alice, room, universe, world } = stood;
+    room.add({ type: 'm.room.message', content: { body: 'before', msgtype: 'm.text' } });
+    assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+    set({ free: 200 });
+    const asked = () => universe.calls.filter(({ uri }) => /backfill|media/.test(uri)).length;
+    const path = `/rooms/${encodeURIComponent(room.roomId)}/messages?dir=b&limit=50`;
+    await alice.ok('GET', path);
+    const token = await world.register('bob');
+    const file = await world.call('GET', '/_matrix/client/v1/media/download/b.test/file', { token });
+    assert.deepEqual([file.status, file.json.errcode], [507, 'M_RESOURCE_LIMIT_EXCEEDED']);
+    assert.equal(asked(), 0);
+    set({ free: 4000 });
+    await alice.ok('GET', path);
+    assert.ok(asked() > 0);
+  });
+});
+
+describe('with next to no space on the disk', () => {
+  it('writes are refused with a clear error; reading, leaving and signing out go on', async () => {
+    await using stood = await stage();
+    const { set, alice, universe, room } = stood;
+    const own = await alice.createRoom();
+    set({ free: 50 });
+    const here = `/rooms/${encodeURIComponent(own)}`;
+    const refused = await alice.call('PUT', `${here}/send/m.room.message/1`, { msgtype: 'm.text', body: 'no' });
+    assert.deepEqual([refused.status, refused.json.errcode], [507, 'M_RESOURCE_LIMIT_EXCEEDED']);
+    assert.match(refused.json.error, /disk of this server is nearly full/);
+    assert.ok(refused.json.admin_contact);
+    assert.equal((await alice.join(room.roomId, ['b.test'])).status, 507);
+    const path = '/_matrix/federation/v1/send/one';
+    assert.equal((await room.server.request('a.test', 'PUT', path, transaction(universe.clock))).status, 429);
+    await alice.sync();
+    await alice.ok('POST', '/search', { search_categories: { room_events: { search_term: 'x' } } });
+    await alice.ok('POST', `${here}/leave`, {});
+    set({ free: 4000 });
+    await alice.createRoom();
+    await alice.ok('POST', '/logout', {});
+  });
+
+  const disk = smallDisk(24);
+  it('a purge still makes room, on a real disk of 24 MB', {
+    skip: disk === undefined && 'no file system can be mounted here',
+  }, async () => {
+    assert.ok(disk);
+    using _ = disk;
+    await using world = await World.open({ data_dir: disk.path }, { readings: systemReadings(disk.path) });
+    const alice = await Guest.register(world, 'alice');
+    const room = await alice.createRoom();
+    const path = (i: number) => `/rooms/${encodeURIComponent(room)}/send/m.room.message/${i}`;
+    let last = 200;
+    for (let i = 0; last === 200; i++) {
+      assert.ok(i < 2000, 'the disk gets full');
+      const body = Array.from({ length: 3900 }, (_value, j) => Math.sin(i * 1000 + j).toString(36)).join(' ');
+      last = (await alice.call('PUT', path(i), { msgtype: 'm.text', body })).status;
+      world.clock.advance(2_000);
+    }
+    assert.equal(last, 507, 'refused before SQLite has to');
+    await alice.ok('POST', `/rooms/${encodeURIComponent(room)}/leave`, {});
+    await runOperation(world.hs.admin, 'room/purge', { room });
+    world.clock.advance(62_000);
+    while (world.hs.services.rooms.purges.slice());
+    while (world.hs.db.vacuumSome(200) > 0);
+    await world.stop();
+    await world.start();
+    world.clock.advance(2_000);
+    assert.notEqual(world.hs.admin.governor.condition.disk, 'critical');
+    const next = await alice.createRoom();
+    await alice.say(next, 'there is room again');
+  });
+});
+
+/** A file system of its own; `undefined` where that is not allowed. */
+function smallDisk(megabytes: number): (Disposable & { readonly path: string }) | undefined {
+  const path = mkdtempSync(join(tmpdir(), 'hearth-disk-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'hearth', path], { stdio: 'ignore' });
+  } catch {
+    rmSync(path, { recursive: true });
+    return undefined;
+  }
+  return {
+    path,
+    [Symbol.dispose]() {
+      execFileSync('umount', [path], { stdio: 'ignore' });
+      rmSync(path, { recursive: true });
+    },
+  };
+}
