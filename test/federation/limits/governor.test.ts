@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -140,6 +140,8 @@ describe('with next to no space on the disk', () => {
     const alice = await Guest.register(world, 'alice');
     const room = await alice.createRoom();
     const path = (i: number) => `/rooms/${encodeURIComponent(room)}/send/m.room.message/${i}`;
+    // Something else on the disk, so that it is soon full.
+    writeFileSync(join(disk.path, 'other'), Buffer.alloc(11 * mib));
     let last = 200;
     for (let i = 0; last === 200; i++) {
       assert.ok(i < 2000, 'the disk gets full');
