@@ -34,6 +34,10 @@ describe('GET /metrics', () => {
         );
       assert.equal(figure('hearth_rooms'), 1);
       assert.equal(figure('hearth_accounts'), 1);
+      assert.equal(figure('hearth_memory_level'), 0);
+      assert.equal(figure('hearth_disk_level'), 0);
+      assert.ok(figure('hearth_memory_budget_bytes') >= 64 * 2 ** 20);
+      assert.ok(figure('hearth_disk_free_bytes') > 0);
       assert.ok(figure('process_resident_memory_bytes') > 1e7);
       assert.ok(figure('hearth_event_loop_delay_seconds{quantile="0.99"}') >= 0);
       assert.equal(figure('hearth_queue_length{queue="deferred_events"}'), 0);
