@@ -80,7 +80,9 @@ export class Network {
     if (this.doubles?.(call) === true) void node(callOf(request, new AbortController().signal), from);
     const reply = await Promise.race([node(callOf(request, controller.signal), from), aborted]);
     if (reply === 'aborted') return failure('aborted', 'it was called off');
-    if (unreachable()) return failure('connection', `${to} was cut off from ${from}`);
+    // A server that has ended meanwhile says nothing more.
+    const hasEnded = this.#nodes.get(to) !== node;
+    if (hasEnded || unreachable()) return failure('connection', `${to} was cut off from ${from}`);
     call.status = reply.status;
     return { ok: true, status: reply.status, headers: headersOf(reply), body: pieces(reply, unreachable) };
   }
