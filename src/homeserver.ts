@@ -193,6 +193,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
 
   // What is answered.
+  const rateLimits = new RateLimits(config.rateLimits, clock);
   const services: Services = {
     ...users,
     ...lifecycle,
@@ -201,10 +202,16 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     serving: createServing({ ...base, rooms, people, receiving, inviteObservers: [pushCounts] }),
     wellKnown: config.wellKnown,
     remoteProfiles: new RemoteProfiles({ client: federation.client, clock }),
-    server: { serverName, publicUrl: config.publicUrl, defaultRoomVersion: config.rooms.defaultVersion },
+    server: {
+      serverName,
+      publicUrl: config.publicUrl,
+      defaultRoomVersion: config.rooms.defaultVersion,
+      maxDelay: config.delayedEvents.maxDelay,
+    },
     turn: config.turn,
     clock,
     rooms,
+    admitMany: (...counted) => rateLimits.admitMany(...counted),
     receiving,
     reports,
     delayedEvents,
@@ -221,7 +228,6 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media,
     thumbnails,
   };
-  const rateLimits = new RateLimits(config.rateLimits, clock);
   const settings = new Settings(config, { rateLimits, policy: federation.policy });
   const gate = createGate({ rateLimits, gates: base.gates, clock, users, federation });
   const metrics = config.metrics.enabled ? new Metrics({ ...base, dataDir: config.dataDir }) : undefined;

@@ -15,6 +15,7 @@ import { giantJoin } from './giant-join.ts';
 import { giantKills } from './giant-kills.ts';
 import { inbound } from './inbound.ts';
 import { initialSync } from './initial-sync.ts';
+import { messageCost } from './message-cost.ts';
 import { dropFromCache } from './page-cache.ts';
 import { usageOf } from './process-tree.ts';
 import { searchBench } from './search.ts';
@@ -166,6 +167,20 @@ async function kills(): Promise<void> {
   );
 }
 
+async function costs(): Promise<void> {
+  for (const members of [10, 1000, Math.ceil(40_000 * scale)]) {
+    const messages = Math.ceil(2000 * scale);
+    const figures = await messageCost({ members, messages, executable: values.executable, prefix: pinned(0) });
+    row(
+      `${messages} messages in a room of ${members} members, 5 of them ours`,
+      `${figures.cpuSecondsPerThousand.toFixed(2)} CPU-s/1,000`,
+      `${figures.messagesPerSecond.toFixed(0)} msg/s`,
+      `p50 ${figures.latencyMs.p50.toFixed(1)} ms, p99 ${figures.latencyMs.p99.toFixed(1)} ms`,
+      `missed ${figures.missed}, doubled ${figures.doubled}`,
+    );
+  }
+}
+
 async function fanOuts(): Promise<void> {
   const messages = Math.ceil(300 * scale);
   const figures = await fanOut({ servers: 200, messages, executable: values.executable, prefix: pinned(0) });
@@ -209,5 +224,6 @@ const parts: Record<string, () => Promise<void>> = {
   giant: giants,
   'giant-kills': kills,
   'fan-out': fanOuts,
+  cost: costs,
 };
 for (const name of values.only) await parts[name]?.();

@@ -23,6 +23,7 @@ import type { Sync } from '../sync/sync.ts';
 import type { RemoteProfiles } from '../users/remote-profiles.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
+import type { RateLimits } from './http/rate-limits.ts';
 
 /** What endpoints tell of the server itself. */
 export interface ServerInfo {
@@ -30,6 +31,8 @@ export interface ServerInfo {
   /** Where clients reach it; without a public address it does not say. */
   readonly publicUrl: string | undefined;
   readonly defaultRoomVersion: string;
+  /** How far ahead events may be sent, milliseconds. */
+  readonly maxDelay: number;
 }
 
 /** What the endpoints of accounts need. */
@@ -53,6 +56,8 @@ export interface Services extends AccountServices, ElsewhereServices, BackfillSe
   /** What the documents under `/.well-known/matrix` say. */
   readonly wellKnown: Config['wellKnown'];
   readonly rooms: Rooms;
+  /** Counts what one request does several times. 429 M_LIMIT_EXCEEDED. */
+  readonly admitMany: RateLimits['admitMany'];
   /** What other servers send. */
   readonly receiving: Receiving;
   readonly reports: Reports;

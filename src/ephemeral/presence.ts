@@ -153,8 +153,10 @@ export class Presence implements EventObserver {
       .map(([user, person]) => ({ user, content: this.#content(person) }));
   }
 
-  /** Whoever comes into a room is told of to those who are in it. */
+  /** Whoever says something is active; whoever comes into a room is told of to those who are in it. */
   onEvent({ row, pdu }: CommittedEvent): void {
+    const sender = this.#people.get(row.sender);
+    if (sender?.state === 'online' && !sender.remote) sender.lastActive = this.#uses.clock.now();
     if (row.membership !== memberships.join || this.#people.size === 0) return;
     const user = this.#uses.interning.findUser(pdu.state_key ?? '');
     const person = user === undefined ? undefined : this.#people.get(user);

@@ -36,7 +36,7 @@ export interface DelayedEventsUses {
 }
 
 /** Scheduled at once by one user. */
-const maxScheduled = 100;
+export const maxScheduled = 100;
 
 /** Larger content could never be sent. */
 const maxContentBytes = 65_536;

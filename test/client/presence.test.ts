@@ -62,6 +62,18 @@ describe('presence', () => {
     assert.deepEqual([rubbish.status, rubbish.json.errcode], [400, 'M_INVALID_PARAM']);
   });
 
+  it('of who says something is active now', async () => {
+    const { world, token, room } = await openWorld();
+    await using _ = world;
+    await world.ok('PUT', statusPath('alice'), token('alice'), { presence: 'online' });
+    world.clock.advance(5000);
+    const ago = async () => (await world.ok('GET', statusPath('alice'), token('bob'))).last_active_ago as number;
+    assert.equal(await ago(), 5000);
+    const path = `${v3}/rooms/${encodeURIComponent(room)}/send/m.room.message/1`;
+    await world.ok('PUT', path, token('alice'), { msgtype: 'm.text', body: 'here' });
+    assert.equal(await ago(), 0);
+  });
+
   it('reaches those who share a room through /sync, once, and nobody else', async () => {
     const { world, token, sync } = await openWorld();
     await using _ = world;

@@ -67,3 +67,22 @@ describe('rate limits', () => {
     for (let i = 0; i < 3; i++) await world.ok('POST', `${v3}/createRoom`, token, {});
   });
 });
+
+describe('invites of a new room', () => {
+  it('count as invites: who may send one may send all of a room, and waits the longer for the next', async () => {
+    const rate_limits = { enabled: true, invites: { per_second: 1, burst: 1 }, rooms: loose, registration: loose };
+    await using world = await World.open({ rate_limits });
+    const alice = await world.register('alice');
+    for (const name of ['bob', 'carol', 'dan']) await world.register(name);
+    const invite = ['@bob:localhost', '@carol:localhost', '@dan:localhost'];
+    const create = () => world.call('POST', `${v3}/createRoom`, { token: alice, body: { invite } });
+    assert.equal((await create()).status, 200);
+    const refused = await create();
+    assert.deepEqual([refused.status, refused.json.errcode], [429, 'M_LIMIT_EXCEEDED']);
+    world.clock.advance(2999);
+    assert.equal((await create()).status, 429);
+    world.clock.advance(1);
+    assert.equal((await create()).status, 200);
+    assert.equal((await world.call('POST', `${v3}/createRoom`, { token: alice, body: {} })).status, 200);
+  });
+});

@@ -87,7 +87,7 @@ export class AccountServer implements AsyncDisposable {
     };
     const lifecycle = createLifecycle({ db, streams, clock, stores, users, e2ee, rooms });
     const remoteProfiles = new RemoteProfiles({ client: nobodyClient, clock });
-    const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12' };
+    const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12', maxDelay: 86_400_000 };
     this.services = { ...users, ...lifecycle, server, remoteProfiles };
     this.app = createApp(accountApiEndpoints(this.services), { gate: users.tokens, log: silentLog, random });
   }

@@ -1,6 +1,9 @@
 import type { Database } from '../db.ts';
 import type { UserNid } from '../nids.ts';
 
+/** Far more than the apps of a person use; what was stored before goes. */
+const maxFilters = 200;
+
 /** Filters that clients have stored. The same filter gets the same ID, so that they do not pile up. */
 export class FilterStore {
   readonly #find;
@@ -8,6 +11,7 @@ export class FilterStore {
   readonly #newest;
   readonly #insert;
   readonly #removeAll;
+  readonly #removeOld;
 
   constructor(db: Database) {
     this.#find = db.prepare<[user: number, id: number], { filter: string }>(
@@ -22,6 +26,7 @@ export class FilterStore {
     this.#insert = db.prepare<[number, number, Buffer, string]>(
       'INSERT INTO filter (user, id, digest, filter) VALUES (?, ?, ?, ?)',
     );
+    this.#removeOld = db.prepare<[user: number, id: number]>('DELETE FROM filter WHERE user = ? AND id <= ?');
     this.#removeAll = db.prepare<[user: number]>('DELETE FROM filter WHERE user = ?');
   }
 
@@ -37,6 +42,7 @@ export class FilterStore {
   insert(user: UserNid, digest: Buffer, filter: string): number {
     const id = (this.#newest.get(user)?.id ?? -1) + 1;
     this.#insert.run(user, id, digest, filter);
+    this.#removeOld.run(user, id - maxFilters);
     return id;
   }
 

@@ -375,6 +375,8 @@ describe('discovery', () => {
     assert.equal(capabilities['m.room_versions'].default, '12');
     assert.equal(Object.keys(capabilities['m.room_versions'].available).length, 12);
     assert.deepEqual(capabilities['m.3pid_changes'], { enabled: false });
+    const delays = { max_delay_ms: 86_400_000, max_scheduled: 100 };
+    assert.deepEqual(capabilities['org.matrix.msc4140.delayed_events'], delays);
     assert.equal((await server.call('GET', `${v3}/capabilities`)).json.errcode, 'M_MISSING_TOKEN');
   });
 });

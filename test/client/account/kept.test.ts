@@ -259,6 +259,20 @@ describe('tags', () => {
 describe('filters', () => {
   const path = `${v3}/user/@alice:localhost/filter`;
 
+  it('are 200 for a user at most: the oldest go', async () => {
+    await using server = new AccountServer();
+    const { token } = await server.user('alice');
+    const create = async (limit: number) => {
+      const body = { room: { timeline: { limit } } };
+      return (await server.call('POST', path, { token, body })).json.filter_id as string;
+    };
+    const first = await create(1);
+    for (let limit = 2; limit <= 200; limit++) await create(limit);
+    assert.equal((await server.call('GET', `${path}/${first}`, { token })).status, 200);
+    await create(201);
+    assert.equal((await server.call('GET', `${path}/${first}`, { token })).status, 404);
+  });
+
   it('are kept and read; the same filter has the same ID, whoever is else', async () => {
     await using server = new AccountServer();
     const { token } = await server.user('alice');

@@ -1,4 +1,5 @@
 import { supportedRoomVersions } from '../../../protocol/room-versions.ts';
+import { maxScheduled } from '../../../rooms/delayed-events.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { json } from '../../http/reply.ts';
@@ -64,6 +65,7 @@ const capabilities = ({ server, mailAddresses }: AccountServices): Endpoint => {
       'm.set_avatar_url': { enabled: true },
       'm.3pid_changes': { enabled: mailAddresses.enabled },
       'm.get_login_token': { enabled: true },
+      'org.matrix.msc4140.delayed_events': { max_delay_ms: server.maxDelay, max_scheduled: maxScheduled },
       'm.forget_forced_upon_leave': { enabled: false },
     },
   };

@@ -31,10 +31,10 @@ const body = object({
  * Makes a room with all its first events, or nothing.
  * 200 `{ room_id }` · 400 M_BAD_JSON, M_INVALID_PARAM, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION,
  * M_SERVER_NOT_TRUSTED for `invite_3pid`: this server uses no identity server · 403 M_FORBIDDEN, M_INVITE_BLOCKED
- * · 404 M_NOT_FOUND an invited user does not exist · 413 M_TOO_LARGE
+ * · 404 M_NOT_FOUND an invited user does not exist · 413 M_TOO_LARGE · 429 M_LIMIT_EXCEEDED, also for its invites
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
-export const createRoom = ({ rooms }: Services): Endpoint =>
+export const createRoom = ({ rooms, admitMany }: Services): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/createRoom',
@@ -42,8 +42,9 @@ export const createRoom = ({ rooms }: Services): Endpoint =>
     body: 'json',
     limit: 'rooms',
     numbers: 'strict',
-    async handler({ requester, body: given }) {
+    async handler({ requester, body: given, ip }) {
       const options = optionsOf(given, rooms.creation.defaultVersion);
+      admitMany('invites', options.invite.length, ip, requester);
       return json({ room_id: await rooms.creation.createRoom(requester, options) });
     },
   });
