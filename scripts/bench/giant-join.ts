@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
+import { type GiantOddity, giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { Person } from '../../test/support/person.ts';
 import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
@@ -11,6 +11,7 @@ export interface GiantJoinOptions {
   readonly members: number;
   readonly servers: number;
   readonly version: string;
+  readonly odd?: GiantOddity;
   /** Whether the room's server understands `omit_members`. */
   readonly canOmitMembers: boolean;
   readonly executable?: string;

@@ -38,8 +38,15 @@ export class WorkerPool {
     this.#log = log.child('workers');
   }
 
-  /** Runs a job in the worker. Rejects with the job's error, or if the thread dies under it. */
-  run<K extends JobKind>(kind: K, input: Jobs[K]['input']): Promise<Jobs[K]['output']> {
+  /**
+   * Runs a job in the worker. Rejects with the job's error, or if the thread dies under it. What is `given` away is moved
+   * there instead of copied.
+   */
+  run<K extends JobKind>(
+    kind: K,
+    input: Jobs[K]['input'],
+    given: readonly ArrayBuffer[] = [],
+  ): Promise<Jobs[K]['output']> {
     if (this.#closed) return Promise.reject(new Error('the workers have been closed'));
     this.#cancelIdle();
     const worker = this.#worker ?? this.#start();
@@ -48,7 +55,7 @@ export class WorkerPool {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       const request: Request = { id, kind, input };
-      worker.postMessage(request);
+      worker.postMessage(request, given);
     });
   }
 

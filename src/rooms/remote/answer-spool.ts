@@ -89,9 +89,9 @@ export class AnswerSpool implements AsyncDisposable {
     await this.#run({ op: 'begin', options: { ...rest, version: rules.version } });
     const sent: Promise<void>[] = [];
     let failure: { readonly cause: unknown } | undefined;
-    const send = async (chunk: Uint8Array): Promise<void> => {
+    const send = async (chunk: Uint8Array<ArrayBuffer>): Promise<void> => {
       try {
-        const { seen } = await this.#asked({ op: 'read', chunk });
+        const { seen } = await this.#asked({ op: 'read', chunk }, [chunk.buffer]);
         if (seen !== undefined) guard?.check(seen);
       } catch (cause) {
         failure ??= { cause };
@@ -99,7 +99,8 @@ export class AnswerSpool implements AsyncDisposable {
     };
     for await (const chunk of untilItBreaks(body, signal)) {
       for (let at = 0; at < chunk.length; at += pieceBytes) {
-        // A copy of its own: sending a piece of a larger buffer would send all of that.
+        // A copy of its own, which goes to the worker as it is: what stayed here would wait long to be collected, as
+        // little else happens meanwhile.
         sent.push(send(new Uint8Array(chunk.subarray(at, at + pieceBytes))));
         if (sent.length >= credit) await sent.shift();
         if (failure !== undefined) throw failure.cause;
@@ -167,14 +168,14 @@ export class AnswerSpool implements AsyncDisposable {
     }
   }
 
-  async #asked(operation: Operation): Promise<SpoolAnswer> {
-    const answer = await this.#run(operation);
+  async #asked(operation: Operation, given: readonly ArrayBuffer[] = []): Promise<SpoolAnswer> {
+    const answer = await this.#run(operation, given);
     if (answer.refused !== undefined) throw new BadAnswer(answer.refused);
     return answer;
   }
 
-  #run(operation: Operation): Promise<SpoolAnswer> {
-    return this.#workers.run('spool', { ...operation, file: this.#place.file });
+  #run(operation: Operation, given: readonly ArrayBuffer[] = []): Promise<SpoolAnswer> {
+    return this.#workers.run('spool', { ...operation, file: this.#place.file }, given);
   }
 }
 

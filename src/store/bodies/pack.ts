@@ -158,7 +158,8 @@ class Packing {
     const only = Object.keys(this.#pdu).length === 1 ? this.#pdu['content'] : undefined;
     if (only === undefined) this.#flags |= packedFlags.REST;
     const text = Buffer.from(canonicalJson(only ?? this.#pdu, 'lenient'));
-    const deflated = deflateRawSync(text, { dictionary: dictionary1, windowBits, level: 9, memLevel: 9 });
+    // Little memory: for a text of this size more makes it slower, not smaller.
+    const deflated = deflateRawSync(text, { dictionary: dictionary1, windowBits, level: 9, memLevel: 5 });
     if (deflated.length + 2 >= text.length) {
       this.#writer.bytes(text);
       return;

@@ -28,6 +28,17 @@ export interface GiantShape {
   readonly members: number;
   readonly servers: number;
   readonly version: string;
+  /** What else its state holds. */
+  readonly odd?: GiantOddity;
+}
+
+/**
+ * What makes a room hard to take: so many bans, power levels that cite each other in one chain, events of types that
+ * nobody knows, or events of nearly 64 KiB.
+ */
+export interface GiantOddity {
+  readonly kind: 'bans' | 'power' | 'types' | 'large';
+  readonly count: number;
 }
 
 /** What `giant.json` says. */
@@ -65,7 +76,9 @@ const root = resolve(import.meta.dirname, '../../../build/out/giant');
 
 /** The folder of a room of this shape, which is made if it is not there: some 10 s for 40,000 members. */
 export function giantRoom(shape: GiantShape): string {
-  const folder = join(root, `${shape.members}-${shape.servers}-v${shape.version}`);
+  const { odd } = shape;
+  const name = `${shape.members}-${shape.servers}-v${shape.version}${odd === undefined ? '' : `-${odd.kind}-${odd.count}`}`;
+  const folder = join(root, name);
   if (existsSync(join(folder, 'giant.json'))) return folder;
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
@@ -117,7 +130,8 @@ class GiantWriter {
       writeSync(auth, `${JSON.stringify(event.pdu)}\n`);
       writeSync(authIds, `${event.eventId}\n`);
     };
-    for (const event of this.#opening()) keep(event);
+    for (const event of this.#opening(keepEarlier)) keep(event);
+    for (const event of this.#oddities()) keep(event);
     const rules = Object.fromEntries(this.#state);
     for (let index = 1; index < this.#shape.members; index++) {
       const user = asUserId(`@user${index}:${giantServer(index % this.#shape.servers)}`);
@@ -140,7 +154,7 @@ class GiantWriter {
     writeFileSync(join(this.#folder, 'giant.json'), JSON.stringify(about, undefined, 2));
   }
 
-  *#opening(): Generator<BuiltEvent> {
+  *#opening(keepEarlier: (event: BuiltEvent) => void): Generator<BuiltEvent> {
     const { version } = this.#shape;
     const rules = this.#rules;
     const creator = rules.creatorFromSender ? {} : { creator: this.#creator };
@@ -149,10 +163,34 @@ class GiantWriter {
     yield created;
     yield this.#event('m.room.member', this.#creator, this.#creator, { membership: 'join' });
     const users = rules.privilegedCreators ? {} : { [this.#creator]: 100 };
-    yield this.#event('m.room.power_levels', '', this.#creator, { users });
+    const levels = this.#shape.odd?.kind === 'power' ? this.#shape.odd.count : 1;
+    const power = (index: number) =>
+      this.#event('m.room.power_levels', '', this.#creator, { users, events: { 'org.test.turn': index % 100 } });
+    for (let index = 1; index < levels; index++) keepEarlier(power(index));
+    yield power(levels);
     yield this.#event('m.room.join_rules', '', this.#creator, { join_rule: 'public' });
     yield this.#event('m.room.history_visibility', '', this.#creator, { history_visibility: 'shared' });
     yield this.#event('m.room.name', '', this.#creator, { name: 'The giant' });
+  }
+
+  *#oddities(): Generator<BuiltEvent> {
+    const { odd, servers } = this.#shape;
+    if (odd === undefined || odd.kind === 'power') return;
+    for (let index = 1; index <= odd.count; index++) {
+      yield this.#odd(odd.kind, index, giantServer(index % servers));
+    }
+  }
+
+  #odd(kind: 'bans' | 'types' | 'large', index: number, server: ServerName): BuiltEvent {
+    if (kind === 'bans') {
+      return this.#event('m.room.member', `@banned${index}:${server}`, this.#creator, { membership: 'ban' });
+    }
+    const type = `org.test.type${index}`;
+    const event = this.#event(type, '', this.#creator, {
+      data: kind === 'large' ? this.#random.bytes(46_000).toString('base64url') : index,
+    });
+    this.#state.delete(`${type}|`);
+    return event;
   }
 
   /** At least 800 bytes of canonical JSON, most of them random. */
