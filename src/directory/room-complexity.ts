@@ -2,6 +2,9 @@ import { notFound } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';
+import type { RoomCostStore } from '../store/limits/room-costs.ts';
+import type { RoomNid } from '../store/nids.ts';
+import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import { isOpenToAll } from './room-access.ts';
 import { type FactSources, roomFacts } from './room-facts.ts';
@@ -9,6 +12,8 @@ import { type FactSources, roomFacts } from './room-facts.ts';
 export interface RoomComplexityUses extends FactSources {
   readonly knownRooms: KnownRooms;
   readonly serverAccess: ServerAccess;
+  readonly roomCosts: Pick<RoomCostStore, 'activity'>;
+  readonly clock: Clock;
 }
 
 /** Entries of the state that make one unit of complexity, in the one form that servers have agreed on. */
@@ -36,9 +41,24 @@ export class RoomComplexity {
     if (!isOpenToAll(room, facts) && !serverAccess.isInRoom(room.nid, server)) throw notRoom();
     return {
       v1: Math.round((info.states / statesPerUnit) * 100) / 100,
-      hearth: { members: info.joined, servers: info.servers, state_events: info.states },
+      hearth: {
+        members: info.joined,
+        servers: info.servers,
+        state_events: info.states,
+        ...this.#traffic(room.nid),
+      },
     };
   }
+
+  /** Of the last weeks; nothing where it is too short a time to tell. */
+  #traffic(room: RoomNid): JsonObject {
+    const { roomCosts, clock } = this.#uses;
+    const activity = roomCosts.activity(room);
+    const days = activity === undefined ? 0 : (clock.now() - activity.since) / day;
+    return activity === undefined || days < 1 ? {} : { messages_per_day: Math.round(activity.events / days) };
+  }
 }
+
+const day = 24 * 60 * 60_000;
 
 const notRoom = () => notFound('There is no such room for your server');

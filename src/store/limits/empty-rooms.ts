@@ -24,9 +24,9 @@ export class EmptyRoomStore {
       .pluck();
     this.#isOurs = (room: RoomNid) => isOurs.get(room, join, invite, knock) !== undefined;
     this.#isStored = db
-      .prepare<[number, number, number, number], 0 | 1>(
+      .prepare<[number, number, number, number, number], 0 | 1>(
         'SELECT NOT EXISTS (SELECT 1 FROM room_purge WHERE room = ?) AND NOT EXISTS' +
-          ' (SELECT 1 FROM room_import WHERE room = ?) AND (EXISTS (SELECT 1 FROM room_info WHERE room = ?)' +
+          ' (SELECT 1 FROM room_import WHERE room = ?) AND NOT EXISTS (SELECT 1 FROM room_join WHERE room = ?) AND (EXISTS (SELECT 1 FROM room_info WHERE room = ?)' +
           ' OR EXISTS (SELECT 1 FROM local_member WHERE room = ?))',
       )
       .pluck();
@@ -51,7 +51,7 @@ export class EmptyRoomStore {
 
   /** Whether something of the room is stored that nobody of ours has to do with, and it is not being taken in. */
   isEmpty(room: RoomNid): boolean {
-    return !this.#isOurs(room) && this.#isStored.get(room, room, room, room) === 1;
+    return !this.#isOurs(room) && this.#isStored.get(room, room, room, room, room) === 1;
   }
 
   /** One that has been empty since then at least. */

@@ -198,6 +198,24 @@ describe('hearth room estimate', () => {
     assert.deepEqual(told.estimate['members'], { value: 5, sure: 'counted' });
   });
 
+  it('is told everything by another Hearth', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const bob = await Guest.register(universe.world('b.test'), 'bob');
+    const room = await bob.createRoom({ preset: 'public_chat' });
+    for (let i = 0; i < 54; i++) await bob.say(room, `${i}`);
+    const { rooms } = universe.world('b.test').hs.services;
+    universe.clock.advance(60_000);
+    rooms.meter.flush();
+    universe.clock.advance(2 * 24 * 60 * 60_000);
+    const { estimate } = (await runOperation(universe.world('a.test').hs.admin, 'room/estimate', {
+      room,
+      via: ['b.test'],
+    })) as { estimate: Record<string, { value: number; sure: string }> };
+    assert.deepEqual(estimate['members'], { value: 1, sure: 'told' });
+    assert.deepEqual(estimate['servers'], { value: 1, sure: 'told' });
+    assert.deepEqual(estimate['messages_per_day'], { value: 30, sure: 'told' });
+  });
+
   it('says so if nobody knows the room', async () => {
     await using stood = await stage({});
     await assert.rejects(stood.ask('room/estimate', { room: '!nowhere:b.test', via: ['b.test'] }), {

@@ -24,7 +24,7 @@ export const serverHierarchy = ({ directory }: Services): Endpoint =>
 /**
  * `GET /_matrix/federation/unstable/rooms/{roomId}/complexity`
  * How large a room is, before one joins it. Not in the specification; other servers have it under the same path.
- * 200 `{ v1, hearth: { members, servers, state_events } }` · 404 M_NOT_FOUND unknown, or nothing for that server
+ * 200 `{ v1, hearth: { members, servers, state_events, messages_per_day } }` · 404 M_NOT_FOUND unknown, or nothing for that server
  */
 export const roomComplexity = ({ directory }: Services): Endpoint =>
   endpoint({
