@@ -10,6 +10,7 @@ import { Person } from '../../test/support/person.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
+import { backup, type Figure, ownClaim, queued, tracked } from './e2ee.ts';
 import { fanOut } from './fan-out.ts';
 import { giantJoin } from './giant-join.ts';
 import { giantKills } from './giant-kills.ts';
@@ -193,6 +194,31 @@ async function fanOuts(): Promise<void> {
   );
 }
 
+async function encryption(): Promise<void> {
+  const tell = ({ what, milliseconds, bytes, peakRssMib, after }: Figure): void =>
+    row(
+      what,
+      `${milliseconds.toFixed(0)} ms`,
+      bytes === undefined ? '' : `${(bytes / 1024).toFixed(0)} KiB`,
+      `peak RSS ${mib(peakRssMib)}, then ${mib(after.rssMib)}, unreclaimable ${mib(after.anonymousMib)}`,
+    );
+  const options = { executable: values.executable, prefix: pinned(0) };
+  for await (const figure of tracked(Math.ceil(200 * scale), options)) tell(figure);
+  const parts = [
+    (server: ServerProcess) => queued(server, Math.ceil(10_000 * scale)),
+    (server: ServerProcess) => backup(server, Math.ceil(100_000 * scale)),
+    async function* (server: ServerProcess) {
+      yield await ownClaim(server, Math.ceil(500 * scale));
+    },
+  ];
+  for (const part of parts) {
+    const server = await start();
+    for await (const figure of part(server)) tell(figure);
+    await server.stop();
+    await server.remove();
+  }
+}
+
 async function register(server: ServerProcess, count: number): Promise<Person[]> {
   const people: Person[] = [];
   for (let i = 0; i < count; i++) people.push(await Person.register(server.port, `user${i}`));
@@ -225,5 +251,6 @@ const parts: Record<string, () => Promise<void>> = {
   'giant-kills': kills,
   'fan-out': fanOuts,
   cost: costs,
+  e2ee: encryption,
 };
 for (const name of values.only) await parts[name]?.();
