@@ -55,6 +55,7 @@ port = ${inside}
 serves = ["federation"]
 [federation]
 retry_min = "1s"
+retry_max = "2s"
 custom_ca_files = [${JSON.stringify(trusted)}]
 resolve = { ${resolve} }
 ${toml}`;
