@@ -2,10 +2,10 @@ import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { Clock } from '../util/clock.ts';
 
 /** Taking in a state event costs about as much as so many checks of a signature: it is checked, hashed, judged, stored. */
-const checksPerEvent = 3;
-const rounds = 16;
+const checksPerEvent = 6;
+const rounds = 32;
 /** For a clock that stands still. */
-const usual = 0.7;
+const usual = 1;
 
 /** Milliseconds for a state event of a joined room, on a board that has not joined any: from how fast it checks signatures. */
 export function assumedPace(clock: Clock): number {

@@ -49,7 +49,7 @@ const leastBytes = 4096;
 const statesPerMember = 1.25;
 const fewestStates = 8;
 /** A join of any room: two handshakes and the keys of a server. */
-const leastJoinMs = 100;
+const leastJoinMs = 300;
 
 /** `undefined` if nothing is known that says how large the room is. */
 export function estimateRoom(facts: RoomFacts, pace: BoardPace): RoomEstimate | undefined {
