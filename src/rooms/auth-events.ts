@@ -43,6 +43,11 @@ export class AuthEvents {
     this.#cache.delete(nid);
   }
 
+  /** Has to be told when events are deleted: a cached one counts as stored. */
+  forgetAll(): void {
+    this.#cache.clear();
+  }
+
   #read(nid: EventNid): AuthEvent<EventNid> {
     const pdu = this.#events.unsealed(nid) as Pdu;
     const known = (refs: Pdu['auth_events']): EventNid[] =>

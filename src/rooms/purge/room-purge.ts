@@ -9,6 +9,7 @@ import type { StateImports } from '../../store/state/state-import.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
+import type { AuthEvents } from '../auth-events.ts';
 
 export interface RoomPurgesUses {
   readonly db: Database;
@@ -16,6 +17,7 @@ export interface RoomPurgesUses {
   readonly roomPurges: RoomPurgeStore;
   readonly emptyRooms: EmptyRoomStore;
   readonly stateImports: StateImports;
+  readonly authEvents: Pick<AuthEvents, 'forgetAll'>;
   readonly clock: Clock;
   readonly log: Log;
   /** How long a room stays after the last of our users has left it. */
@@ -77,6 +79,7 @@ export class RoomPurges {
     const due = roomPurges.due(clock.now());
     if (due === undefined) return this.#look();
     const more = db.write(() => roomPurges.slice(due));
+    this.#uses.authEvents.forgetAll();
     if (!more) log.info('rooms.purged', { room: interning.roomId(due.room) });
     return true;
   }

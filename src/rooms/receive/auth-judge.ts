@@ -4,6 +4,7 @@ import type { AuthEvent, SignatureChecks, StateLookup, Verdict } from '../../pro
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { roomIdOf } from '../../protocol/events/client-event.ts';
 import { referenceHash } from '../../protocol/events/hashes.ts';
+import { neededAuthEvents } from '../../protocol/events/needed-auth.ts';
 import { refIds } from '../../protocol/events/pdu.ts';
 import { createOfRoomId } from '../../protocol/ids/room-id.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
@@ -40,12 +41,12 @@ export class AuthJudge {
 
   /** The auth events of an event that are not stored here; in room version 12 the create event counts as one. */
   missing(room: VersionedRoom, event: BuiltEvent): EventId[] {
-    return neededFor(room, event).filter((id) => this.#stored(id) === undefined);
+    return neededAuthEvents(room.rules, room.roomId, event).filter((id) => this.#stored(id) === undefined);
   }
 
   /** The numbers of an event's auth events, all of which are stored; the create event among them in any room version. */
   cited(room: VersionedRoom, event: BuiltEvent): EventNid[] {
-    return neededFor(room, event)
+    return neededAuthEvents(room.rules, room.roomId, event)
       .map((id) => this.#stored(id))
       .filter((nid) => nid !== undefined);
   }
@@ -101,10 +102,4 @@ export class AuthJudge {
 /** Whether an event says that it belongs to the room. */
 export function isOfRoom({ pdu, eventId }: BuiltEvent, room: VersionedRoom): boolean {
   return roomIdOf(pdu, eventId) === room.roomId;
-}
-
-function neededFor(room: VersionedRoom, { pdu, eventId }: BuiltEvent): EventId[] {
-  const cited = refIds(pdu.auth_events);
-  const create = room.rules.createInAuthEvents ? undefined : createOfRoomId(room.roomId);
-  return create === undefined || create === eventId ? cited : [create, ...cited];
 }

@@ -4,7 +4,9 @@ import type { EventId } from '../../protocol/ids/types.ts';
 
 /** Each event once, after those of its auth events that are among them; otherwise in the order in which they came. */
 export function byAuth<E extends BuiltEvent>(events: readonly E[]): E[] {
-  return sorted(events, ({ pdu }) => refIds(pdu.auth_events));
+  // In room version 12 nothing cites the create event, and everything rests on it.
+  const creates = events.filter(({ pdu }) => pdu.type === 'm.room.create').map(({ eventId }) => eventId);
+  return sorted(events, ({ pdu }) => [...creates, ...refIds(pdu.auth_events)]);
 }
 
 /** The same by all that an event cites. */

@@ -235,6 +235,7 @@ export class StateTakeover {
       return false;
     }
     const cursor = db.write(() => stateImports.removeSome(failed, this.#leftover?.cursor ?? 0));
+    this.#uses.authEvents.forgetAll();
     this.#leftover = cursor === undefined ? undefined : { room, cursor };
     return true;
   }
@@ -256,6 +257,7 @@ export class StateTakeover {
     while (failed !== undefined && cursor !== undefined) {
       const from: EventNid | 0 = cursor;
       cursor = db.write(() => stateImports.removeSome(failed, from));
+      this.#uses.authEvents.forgetAll();
       await nextTurn();
     }
   }

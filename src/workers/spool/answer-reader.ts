@@ -1,7 +1,8 @@
 import { roomIdOf } from '../../protocol/events/client-event.ts';
-import { refIds } from '../../protocol/events/pdu.ts';
+import { neededAuthEvents } from '../../protocol/events/needed-auth.ts';
 import { readEvent } from '../../protocol/events/read.ts';
 import { neededSignatures } from '../../protocol/events/verify.ts';
+import type { RoomId } from '../../protocol/ids/types.ts';
 import { JsonCutError, JsonCutter, type JsonPiece } from '../../protocol/json-stream/json-cutter.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
@@ -14,7 +15,7 @@ const maxDepth = 1000;
 
 /** How a large answer is read. */
 export interface ReadingOptions {
-  readonly roomId: string;
+  readonly roomId: RoomId;
   readonly version: string;
   /** Which members hold events, and what they are. */
   readonly parts: Readonly<Record<string, number>>;
@@ -104,7 +105,8 @@ export class AnswerReader {
     const isFirst = this.#spool.put({
       eventId,
       part,
-      authEvents: refIds(pdu.auth_events),
+      // In room version 12 nothing cites the create event, and it may come last.
+      authEvents: neededAuthEvents(this.#rules, roomId, read.event),
       type,
       stateKey,
       signers: neededSignatures(pdu, this.#rules).map(({ server, signatures }) => ({
