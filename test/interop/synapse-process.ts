@@ -152,6 +152,8 @@ function settings(name: string, port: number, federationPort: number, dir: strin
     enable_registration: true,
     enable_registration_without_verification: true,
     allow_public_rooms_over_federation: true,
+    // Unless it is said who may, nobody may publish a room.
+    room_list_publication_rules: [{ action: 'allow' }],
     rc_message: unlimited,
     rc_registration: unlimited,
     rc_login: { address: unlimited, account: unlimited, failed_attempts: unlimited },
