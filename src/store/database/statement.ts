@@ -56,22 +56,18 @@ export class Statement<P extends unknown[] | object, R> {
   /** The first row, or `undefined`. */
   get(...parameters: Parameters<P>): R | undefined {
     this.#check();
-    if (this.#timing.observe !== undefined) return this.#timing.time('get', () => this.#raw.get(...parameters));
-    return this.#raw.get(...parameters);
+    return this.#timing.observe === undefined ? this.#raw.get(...parameters) : this.#timedGet(parameters);
   }
 
   all(...parameters: Parameters<P>): R[] {
     this.#check();
-    if (this.#timing.observe !== undefined) return this.#timing.time('all', () => this.#raw.all(...parameters));
-    return this.#raw.all(...parameters);
+    return this.#timing.observe === undefined ? this.#raw.all(...parameters) : this.#timedAll(parameters);
   }
 
   run(...parameters: Parameters<P>): RunResult {
     this.#check();
-    if (this.#timing.observe !== undefined) {
-      return this.#timing.time('run', () => this.#raw.run(...parameters) as RunResult);
-    }
-    return this.#raw.run(...parameters) as RunResult;
+    const isTimed = this.#timing.observe !== undefined;
+    return isTimed ? this.#timedRun(parameters) : (this.#raw.run(...parameters) as RunResult);
   }
 
   /** Row by row. Nothing may be written and nothing awaited before the last row is read or the loop left. */
@@ -90,6 +86,19 @@ export class Statement<P extends unknown[] | object, R> {
   raw(): this {
     this.#raw.raw();
     return this;
+  }
+
+  // Closures over the parameters, in methods of their own: in those above each call would pay for them, timed or not.
+  #timedGet(parameters: Parameters<P>): R | undefined {
+    return this.#timing.time('get', () => this.#raw.get(...parameters));
+  }
+
+  #timedAll(parameters: Parameters<P>): R[] {
+    return this.#timing.time('all', () => this.#raw.all(...parameters));
+  }
+
+  #timedRun(parameters: Parameters<P>): RunResult {
+    return this.#timing.time('run', () => this.#raw.run(...parameters) as RunResult);
   }
 
   #check(): void {
