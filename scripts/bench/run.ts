@@ -24,7 +24,7 @@ import { searchBench } from './search.ts';
 const { values } = parseArgs({
   options: {
     executable: { type: 'string', default: new URL('../../build/out/hearth', import.meta.url).pathname },
-    only: { type: 'string', multiple: true, default: ['idle', 'chat', 'sync', 'disk'] },
+    only: { type: 'string', multiple: true, default: ['idle', 'chat', 'sync', 'disk', 'inbound', 'fan-out'] },
     quick: { type: 'boolean', default: false },
   },
 });
