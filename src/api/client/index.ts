@@ -8,6 +8,7 @@ import { openIdEndpoints } from './elsewhere/openid.ts';
 import { thirdPartyEndpoints } from './elsewhere/third-party-networks.ts';
 import { turnServer } from './elsewhere/turn-server.ts';
 import { downloadEndpoints } from './media/download.ts';
+import { frozenEndpoints } from './media/frozen.ts';
 import { uploadEndpoints } from './media/upload.ts';
 import { notificationEndpoint } from './push/notifications.ts';
 import { pusherEndpoints } from './push/pushers.ts';
@@ -44,5 +45,6 @@ export function clientEndpoints(services: Services): Endpoint[] {
     notificationEndpoint(services),
     ...uploadEndpoints(services),
     ...downloadEndpoints(services),
+    ...frozenEndpoints(),
   ];
 }

@@ -11,7 +11,7 @@ type Uses = Pick<Services, 'wellKnown' | 'server' | 'federation'>;
 /** What stands under `/.well-known/matrix`, unless the admin has another program answer there. */
 export function wellKnownEndpoints(services: Uses): Endpoint[] {
   if (!services.wellKnown.serve) return [];
-  const always = [wellKnownClient(services), wellKnownSupport(services)];
+  const always = [wellKnownClient(services), wellKnownSupport(services), wellKnownPolicyServer(services)];
   return services.federation.enabled ? [...always, wellKnownServer(services)] : always;
 }
 
@@ -76,5 +76,23 @@ const wellKnownSupport = ({ wellKnown }: Uses): Endpoint =>
       if (supportPage !== undefined) answer['support_page'] = supportPage;
       if (Object.keys(answer).length === 0) throw notFound('This server names nobody to turn to');
       return json(answer);
+    },
+  });
+
+/**
+ * `GET /.well-known/matrix/policy_server`
+ * The public key of the policy server under this name, for those who want it asked about what is said in their room.
+ * 200 `{ public_keys: { ed25519 } }` · 404 M_NOT_FOUND there is none
+ * @see https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixpolicy_server
+ */
+const wellKnownPolicyServer = ({ wellKnown }: Uses): Endpoint =>
+  endpoint({
+    method: 'GET',
+    path: '/.well-known/matrix/policy_server',
+    auth: 'none',
+    body: 'none',
+    handler() {
+      if (wellKnown.policyServerKey === undefined) throw notFound('There is no policy server under this name');
+      return json({ public_keys: { ed25519: wellKnown.policyServerKey } });
     },
   });

@@ -1,4 +1,5 @@
 import { isNewLocalpart, parseUserId } from '../../protocol/ids/user-id.ts';
+import { VerifyKey } from '../../protocol/signing/keys.ts';
 import { optional, preset, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
 import { listenAddress, serverName } from './values.ts';
@@ -34,6 +35,10 @@ const userLocalpart = parsed('the first part of a user ID, such as "notices"', (
 );
 
 const mailAddress = parsed('a mail address', (value) => (/^\S+@\S+$/.test(value) ? value : undefined));
+
+const publicKey = parsed('an Ed25519 public key in unpadded base64', (value) =>
+  VerifyKey.fromBase64(value) === undefined ? undefined : value,
+);
 
 const userId = parsed('a user ID such as "@admin:example.org"', parseUserId);
 
@@ -112,6 +117,11 @@ export const laterTables = {
     support_email: optional(mailAddress, 'Mail address of the admin.', { example: 'admin@example.org' }),
     support_user: optional(userId, 'Matrix user ID of the admin.', { example: '@admin:example.org' }),
     support_page: optional(webAddress, 'A page with help.', { example: 'https://example.org/help' }),
+    policy_server_key: optional(
+      publicKey,
+      'The public key of a policy server that answers under the server name, for rooms that want to use it.',
+      { example: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s' },
+    ),
   }),
   server_notices: table('Notices from the server to its users.', {
     enabled: preset(flag, false, 'Whether notices can be sent.'),

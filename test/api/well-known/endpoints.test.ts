@@ -6,7 +6,7 @@ import { World } from '../../support/world.ts';
 async function documents(settings: Readonly<Record<string, unknown>>) {
   await using world = await World.open(settings);
   const told: Record<string, unknown> = {};
-  for (const name of ['server', 'client', 'support']) {
+  for (const name of ['server', 'client', 'support', 'policy_server']) {
     const answer = await world.call('GET', `/.well-known/matrix/${name}`);
     assert.equal(answer.headers['access-control-allow-origin'], '*');
     assert.equal(answer.headers['content-type'], 'application/json');
@@ -27,6 +27,7 @@ describe('the documents under /.well-known/matrix', () => {
         support_email: 'admin@example.org',
         support_user: '@admin:example.org',
         support_page: 'https://example.org/help',
+        policy_server_key: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s',
       },
     });
     assert.deepEqual(told, {
@@ -36,11 +37,12 @@ describe('the documents under /.well-known/matrix', () => {
         contacts: [{ role: 'm.role.admin', email_address: 'admin@example.org', matrix_id: '@admin:example.org' }],
         support_page: 'https://example.org/help',
       },
+      policy_server: { public_keys: { ed25519: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s' } },
     });
   });
 
   it('are not there where nothing is configured', async () => {
-    assert.deepEqual(await documents({}), { server: absent, client: absent, support: absent });
+    assert.deepEqual(await documents({}), { server: absent, client: absent, support: absent, policy_server: absent });
   });
 
   it('name contacts or a page, whichever there is', async () => {
@@ -52,7 +54,12 @@ describe('the documents under /.well-known/matrix', () => {
 
   it('are left to another program if the admin wants it so', async () => {
     const settings = { public_url: 'https://a.test', well_known: { serve: false, server: 'a.test:443' } };
-    assert.deepEqual(await documents(settings), { server: unknown, client: unknown, support: unknown });
+    assert.deepEqual(await documents(settings), {
+      server: unknown,
+      client: unknown,
+      support: unknown,
+      policy_server: unknown,
+    });
   });
 
   it('have none for other servers without federation', async () => {

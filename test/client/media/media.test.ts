@@ -32,6 +32,18 @@ describe('media over HTTP', () => {
   const assertRefused = (answer: Injected, status: number, errcode: string): void =>
     assert.deepEqual([answer.status, answer.json.errcode], [status, errcode], answer.text);
 
+  describe('the paths of before version 1.11', () => {
+    it('have no file for anybody: all are younger than the freeze', async () => {
+      const id = await put('hello', { 'content-type': 'text/plain' });
+      for (const path of [`download/${id}`, `download/${id}/a.txt`, `thumbnail/${id}?width=1&height=1`]) {
+        for (const version of ['v3', 'r0', 'v1']) {
+          assertRefused(await get(`/_matrix/media/${version}/${path}`), 404, 'M_NOT_FOUND');
+          assertRefused(await world.call('GET', `/_matrix/media/${version}/${path}`), 404, 'M_NOT_FOUND');
+        }
+      }
+    });
+  });
+
   describe('POST /upload and GET /download', () => {
     it('gives every user what was uploaded, with its type and name', async () => {
       const picture = picturePng(40, 30);

@@ -36,6 +36,24 @@ describe('GET /rooms/{roomId}/timestamp_to_event', () => {
     assert.equal((await find(alice, '?ts=0&dir=f')).status, 200);
   });
 
+  it('is served under the name of its proposal, too', async () => {
+    await using world = await World.open();
+    const { alice, id, sent } = await talk(world);
+    const path = `/_matrix/client/unstable/org.matrix.msc3030/rooms/${enc(id)}/timestamp_to_event`;
+    const query = `?ts=${sent[9]?.ts}&dir=f`;
+    assert.equal((await world.ok('GET', path + query, alice)).event_id, sent[9]?.id);
+    for (const [token, wish, status, errcode] of [
+      [undefined, query, 401, 'M_MISSING_TOKEN'],
+      ['wrong', query, 401, 'M_UNKNOWN_TOKEN'],
+      [await world.register('bob'), query, 403, 'M_FORBIDDEN'],
+      [alice, '?dir=b', 400, 'M_MISSING_PARAM'],
+      [alice, `?ts=${world.clock.now() + 1}&dir=f`, 404, 'M_NOT_FOUND'],
+    ] as const) {
+      const answer = await world.call('GET', path + wish, token === undefined ? {} : { token });
+      assert.deepEqual([answer.status, answer.json.errcode], [status, errcode]);
+    }
+  });
+
   it('answers what a reader may see, and the errors', async () => {
     await using world = await World.open();
     const { alice, id, sent, find } = await talk(world);

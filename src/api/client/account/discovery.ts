@@ -13,6 +13,8 @@ const newestMinor = 19;
 const unstableFeatures = {
   'uk.half-shot.msc2666.query_mutual_rooms': true,
   'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
+  // Jumping to a date.
+  'org.matrix.msc3030': true,
   // Pushers can be turned off, and say which device they are of.
   'org.matrix.msc3881': true,
   'org.matrix.msc3814': true,

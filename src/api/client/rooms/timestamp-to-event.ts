@@ -5,7 +5,7 @@ import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
 
 /**
- * `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`
+ * `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`, and under the name it had as a proposal
  * The event closest to a time in one direction; other servers are asked where the history is not known here.
  * 200 `{ event_id, origin_server_ts }` · 400 M_MISSING_PARAM, M_INVALID_PARAM · 403 M_FORBIDDEN the requester may not
  * read the room · 404 M_NOT_FOUND no such event
@@ -15,6 +15,7 @@ export const timestampToEvent = ({ distantMoments }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v1/rooms/{roomId}/timestamp_to_event',
+    alsoAt: ['/_matrix/client/unstable/org.matrix.msc3030/rooms/{roomId}/timestamp_to_event'],
     auth: 'user',
     body: 'none',
     limit: 'other',
