@@ -32,6 +32,7 @@ import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
+import { PartialState } from './partial/partial-state.ts';
 import { PolicyCheck } from './policy-check.ts';
 import { RoomReading } from './reading.ts';
 import { AuthJudge } from './receive/auth-judge.ts';
@@ -76,6 +77,8 @@ export interface Rooms extends Limiting, Remote {
   readonly input: RoomInput;
   readonly serverAccess: ServerAccess;
   readonly policy: PolicyCheck;
+  /** Which rooms are here without all of their members. */
+  readonly partialState: PartialState;
   /** Counts what goes on in rooms. */
   readonly meter: RoomMeter;
   readonly outliers: Outliers;
@@ -139,21 +142,21 @@ export function createRooms(uses: RoomsUses): Rooms {
   const memberRules = new MemberRules({ ...base, people, mayTalkTo });
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
-  const foundation = { rooms: known, input, localInput, memberRules, authJudge, outliers, policy };
+  const partialState = new PartialState(base);
+  const foundation = { rooms: known, partialState, input, localInput, memberRules, authJudge, outliers, policy };
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
-  const { remote, inviting } = entrances;
   const canonicalAlias = new CanonicalAliasCheck(base);
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
-  const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, inviting });
+  const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
   const seen = { ...base, known, visibility, clientEvents, ignored: (user: UserNid) => people.ignored(user) };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
-    membership: new Memberships({ ...base, rooms: known, sending, aliases, remote }),
+    membership: new Memberships({ ...base, rooms: known, sending, aliases, ...entrances }),
     aliases,
     ...createReading(seen),
     known,
@@ -167,6 +170,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     authJudge,
     localInput,
     policy,
+    partialState,
     meter,
     ...limiting,
     ...entrances,

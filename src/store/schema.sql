@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 20;
+PRAGMA user_version = 21;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -771,6 +771,13 @@ CREATE TABLE room_activity (
   resolutions INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE room_completion (
+  room INTEGER PRIMARY KEY,
+  pos  INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX room_completion_pos ON room_completion (pos);
+
 CREATE TABLE room_cost (
   room     INTEGER PRIMARY KEY,
   bytes    INTEGER NOT NULL,
@@ -823,6 +830,22 @@ CREATE TABLE room_line (
   PRIMARY KEY (room, from_pos)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE room_partial (
+  room       INTEGER PRIMARY KEY,
+  line       INTEGER NOT NULL,             -- the main line, and
+  base       INTEGER NOT NULL,             -- the position on it where what is missing belongs
+  event      INTEGER NOT NULL,             -- the join: the state before it is what is asked for
+  user       INTEGER NOT NULL,             -- who joined by it
+  servers    TEXT NOT NULL,                -- JSON: who is asked, the one that let us in first
+  since      INTEGER NOT NULL,             -- when the room was entered, milliseconds
+  tries      INTEGER NOT NULL DEFAULT 0,   -- that have failed
+  next_try   INTEGER NOT NULL DEFAULT 0,   -- not before this time, milliseconds
+  gives_up   INTEGER NOT NULL DEFAULT 0,   -- 1: nobody is asked any more unless the admin says so
+  problem    TEXT,                         -- why the last try failed
+  events     INTEGER NOT NULL DEFAULT 0,   -- stored for it so far
+  members    INTEGER NOT NULL DEFAULT 0    -- filled in so far
+) STRICT;
+
 CREATE TABLE room_purge (
   room   INTEGER PRIMARY KEY,
   start  INTEGER NOT NULL,           -- not before, milliseconds since the epoch
@@ -835,7 +858,7 @@ CREATE TABLE room_server (
   server   INTEGER NOT NULL,
   from_pos INTEGER NOT NULL,
   to_pos   INTEGER,
-  joined   INTEGER NOT NULL,
+  joined   INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (room, server, from_pos)
 ) STRICT, WITHOUT ROWID;
 

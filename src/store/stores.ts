@@ -35,6 +35,7 @@ import { DelayedEventStore } from './rooms/delayed-events.ts';
 import { HistoryStateStore } from './rooms/history-state.ts';
 import { MomentStore } from './rooms/moments.ts';
 import { NoticeRoomStore } from './rooms/notice-rooms.ts';
+import { PartialRooms } from './rooms/partial-rooms.ts';
 import { PendingJoins } from './rooms/pending-joins.ts';
 import { RedactionStore } from './rooms/redactions.ts';
 import { ReportStore } from './rooms/reports.ts';
@@ -74,6 +75,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly roomState: RoomStateStore;
   readonly stateImports: StateImports;
   readonly pendingJoins: PendingJoins;
+  readonly partialRooms: PartialRooms;
   readonly aliases: AliasStore;
   readonly boundaries: BoundaryStore;
   readonly moments: MomentStore;
@@ -136,6 +138,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     mergedPoints: new MergedPoints(db),
     roomState: new RoomStateStore(db, interning, stateLog, serverName),
     pendingJoins: new PendingJoins(db),
+    partialRooms: new PartialRooms(db),
     stateImports: new StateImports(db, interning, stateLog, serverName),
     aliases: new AliasStore(db),
     boundaries: new BoundaryStore(db),

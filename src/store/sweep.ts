@@ -14,6 +14,7 @@ export type SweptKind = 'user' | 'server' | 'room' | 'state_key' | 'event_type' 
 export const references: { readonly [K in SweptKind]: readonly string[] } = {
   user: [
     'room_join.user',
+    'room_partial.user',
     'event.sender',
     'member.user',
     'local_member.user',
@@ -85,6 +86,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'room_info.room',
     'room_import.room',
     'room_join.room',
+    'room_partial.room',
+    'room_completion.room',
     'open_room.room',
     'member.room',
     'room_server.room',
@@ -114,6 +117,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],
   event_id: [
     'event.nid',
+    'room_partial.event',
     'event_after.event',
     'event_raw.nid',
     'event_body.nid',

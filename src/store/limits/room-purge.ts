@@ -66,6 +66,8 @@ export class RoomPurgeStore {
       'room_cost',
       'room_activity',
       'outgrown_room',
+      'room_partial',
+      'room_completion',
     ].map((table) => db.prepare<[number], never>(`DELETE FROM ${table} WHERE room = ?`));
     this.#perUser = ['push_action', 'push_read', 'unread', 'account_data'].map((table) =>
       db.prepare<[number, number], never>(`DELETE FROM ${table} WHERE user = ? AND room = ?`),

@@ -18,6 +18,7 @@ import purge from './0017_purge.sql' with { type: 'text' };
 import ledger from './0018_ledger.sql' with { type: 'text' };
 import roomJoin from './0019_room_join.sql' with { type: 'text' };
 import serverNotices from './0020_server_notices.sql' with { type: 'text' };
+import partialRooms from './0021_partial_rooms.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -49,4 +50,5 @@ export const migrations: readonly Migration[] = [
   { version: 18, name: 'ledger', sql: ledger, compat: 1 },
   { version: 19, name: 'room_join', sql: roomJoin, compat: 1 },
   { version: 20, name: 'server_notices', sql: serverNotices, compat: 1 },
+  { version: 21, name: 'partial_rooms', sql: partialRooms, compat: 1 },
 ];

@@ -1,0 +1,176 @@
+import type { ServerName } from '../../protocol/ids/types.ts';
+import { type Millis, millis } from '../../util/brand.ts';
+import type { Database } from '../db.ts';
+import type { EventNid, LineNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
+
+/** A room that was entered with a part of its state. */
+export interface PartialRoom {
+  readonly room: RoomNid;
+  /** The main line, and the position on it where what is missing belongs. */
+  readonly line: LineNid;
+  readonly base: StreamPos;
+  /** The state before it is what is asked for. */
+  readonly joinEvent: EventNid;
+  /** Who joined by it. */
+  readonly user: UserNid;
+  /** Who is asked, the one that let us in first. */
+  readonly servers: readonly ServerName[];
+  readonly since: Millis;
+}
+
+/** How far such a room is filled in. */
+export interface PartialProgress {
+  /** Events stored for it, and members filled in. */
+  readonly events: number;
+  readonly members: number;
+}
+
+/** A failed try. */
+export interface PartialSetback {
+  readonly problem: string;
+  readonly nextTry: Millis;
+  /** Nobody is asked any more unless the admin says so. */
+  readonly givesUp: boolean;
+}
+
+/** A room with everything that is known of its filling in. */
+export interface PartialRoomRecord extends PartialRoom, PartialProgress {
+  readonly tries: number;
+  readonly nextTry: Millis;
+  readonly givesUp: boolean;
+  readonly problem: string | undefined;
+}
+
+interface Row {
+  readonly room: RoomNid;
+  readonly line: LineNid;
+  readonly base: StreamPos;
+  readonly joinEvent: EventNid;
+  readonly user: UserNid;
+  readonly servers: string;
+  readonly since: number;
+  readonly tries: number;
+  readonly nextTry: number;
+  readonly givesUp: 0 | 1;
+  readonly problem: string | null;
+  readonly events: number;
+  readonly members: number;
+}
+
+const columns =
+  'room, line, base, event AS joinEvent, user, servers, since, tries, next_try AS nextTry,' +
+  ' gives_up AS givesUp, problem, events, members';
+/** How many are looked at together; hardly ever is there more than one or two. */
+const together = 16;
+
+/** Rooms that were entered with a part of their state, until the rest is here. Writing methods belong inside a write. */
+export class PartialRooms {
+  readonly #begin;
+  readonly #find;
+  readonly #has;
+  readonly #list;
+  readonly #progress;
+  readonly #setBack;
+  readonly #retry;
+  readonly #end;
+  readonly #complete;
+  readonly #completedAt;
+  readonly #completedBetween;
+
+  constructor(db: Database) {
+    this.#begin = db.prepare<[number, number, number, number, number, string, number], never>(
+      'INSERT INTO room_partial (room, line, base, event, user, servers, since) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#find = db.prepare<[number], Row>(`SELECT ${columns} FROM room_partial WHERE room = ?`);
+    this.#has = db.prepare<[number], 1>('SELECT 1 FROM room_partial WHERE room = ?').pluck();
+    this.#list = db.prepare<[number, number], Row>(
+      `SELECT ${columns} FROM room_partial WHERE room > ? ORDER BY room LIMIT ?`,
+    );
+    this.#progress = db.prepare<[number, number, number], never>(
+      'UPDATE room_partial SET events = ?, members = ? WHERE room = ?',
+    );
+    this.#setBack = db.prepare<[string, number, number, number], never>(
+      'UPDATE room_partial SET tries = tries + 1, problem = ?, next_try = ?, gives_up = ? WHERE room = ?',
+    );
+    this.#retry = db.prepare<[number], never>(
+      'UPDATE room_partial SET tries = 0, problem = NULL, next_try = 0, gives_up = 0 WHERE room = ?',
+    );
+    this.#end = db.prepare<[number], never>('DELETE FROM room_partial WHERE room = ?');
+    this.#complete = db.prepare<[number, number], never>(
+      'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
+    );
+    this.#completedAt = db.prepare<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
+    this.#completedBetween = db.prepare<[number, number, number], { room: RoomNid; pos: StreamPos }>(
+      'SELECT room, pos FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
+    );
+  }
+
+  begin({ room, line, base, joinEvent, user, servers, since }: PartialRoom): void {
+    this.#begin.run(room, line, base, joinEvent, user, JSON.stringify(servers), since);
+  }
+
+  find(room: RoomNid): PartialRoomRecord | undefined {
+    const row = this.#find.get(room);
+    return row === undefined ? undefined : read(row);
+  }
+
+  /** Asked for each event: one look at a table that is nearly always empty. */
+  has(room: RoomNid): boolean {
+    return this.#has.get(room) !== undefined;
+  }
+
+  /** Some of them, by room. */
+  list(after: RoomNid | 0): PartialRoomRecord[] {
+    return this.#list.all(after, together).map(read);
+  }
+
+  progress(room: RoomNid, { events, members }: PartialProgress): void {
+    this.#progress.run(events, members, room);
+  }
+
+  /** One more try has failed. */
+  setBack(room: RoomNid, { problem, nextTry, givesUp }: PartialSetback): void {
+    this.#setBack.run(problem, nextTry, givesUp ? 1 : 0, room);
+  }
+
+  /** As if nothing had failed yet. */
+  retry(room: RoomNid): void {
+    this.#retry.run(room);
+  }
+
+  /** The room is left, or never was entered. */
+  end(room: RoomNid): void {
+    this.#end.run(room);
+  }
+
+  /** The rest of the state is here, from `pos` on as far as clients are concerned. */
+  complete(room: RoomNid, pos: StreamPos): void {
+    this.#end.run(room);
+    this.#complete.run(room, pos);
+  }
+
+  /** Since when the room is complete; `undefined` for one that always was, or still is not. */
+  completedAt(room: RoomNid): StreamPos | undefined {
+    return this.#completedAt.get(room);
+  }
+
+  /** Some rooms that became complete in (from, to], by the time. */
+  completedBetween(
+    from: StreamPos,
+    to: StreamPos,
+    limit = together,
+  ): { readonly room: RoomNid; readonly pos: StreamPos }[] {
+    return this.#completedBetween.all(from, to, limit);
+  }
+}
+
+function read({ servers, since, nextTry, givesUp, problem, ...row }: Row): PartialRoomRecord {
+  return {
+    ...row,
+    servers: JSON.parse(servers) as ServerName[],
+    since: millis(since),
+    nextTry: millis(nextTry),
+    givesUp: givesUp === 1,
+    problem: problem ?? undefined,
+  };
+}
