@@ -167,7 +167,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
   const measure = (request: { top: number }) =>
     workers.run('ledger', { file: join(config.dataDir, 'hearth.db'), ...request });
-  const ledger = new Ledger({ ...shared, settings: config.limits.room, measure, leave });
+  const ledger = new Ledger({ ...shared, measure, leave });
   observers.push(ledger);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   await lifecycle.deactivation.resume();
@@ -228,7 +228,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media,
     thumbnails,
   };
-  const settings = new Settings(config, { rateLimits, policy: federation.policy });
+  const settings = new Settings(config, { rateLimits, policy: federation.policy, roomLimits: rooms.limits });
   const gate = createGate({ rateLimits, gates: base.gates, clock, users, federation });
   const metrics = config.metrics.enabled ? new Metrics({ ...base, dataDir: config.dataDir }) : undefined;
   const app = createApp(

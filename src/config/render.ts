@@ -3,6 +3,7 @@ import { definition } from './definition/definition.ts';
 import { camelKey, type Field, type Shape, shapeOfList, type Table, type Written } from './definition/field.ts';
 import { isTable } from './definition/kinds.ts';
 import { variableOf } from './environment.ts';
+import { isReloadable } from './reloading.ts';
 
 /** The board that derived defaults are shown for in generated texts. */
 const exampleBoard = { memoryMb: 512, cores: 4 };
@@ -111,7 +112,8 @@ export function configGuide(): string {
     '',
     'An unknown key or a bad value stops the start, and all mistakes are reported at once. `hearth config check` reads',
     'everything without starting; `hearth config show` prints the result with secrets masked. Keys marked *later* are',
-    'checked but not used by this release.',
+    'checked but not used by this release. A running server takes over changes of the keys marked *reloaded* when it is sent',
+    'SIGHUP; all others wait for a restart.',
     '',
   ];
   guideTable(lines, definition, [], undefined);
@@ -160,6 +162,7 @@ function guideField(path: readonly string[], field: Field<unknown>, since: strin
   facts.push(field.required ? 'Has to be set.' : preset === undefined ? 'No default.' : `Default: ${preset}.`);
   if (field.secret) facts.push(`Secret: also \`${path.at(-1)}_file\`.`);
   if (withEnv) facts.push(`\`${variableOf(path)}\``);
+  if (withEnv && isReloadable(path.join('.'))) facts.push('*reloaded*');
   return [`${head}  `, facts.join(' ')];
 }
 

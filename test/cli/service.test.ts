@@ -39,14 +39,17 @@ describe('a running server', () => {
       writeFileSync(file, `${good}\n[log]\nlevel = "warn"\n[rooms]\ndefault_version = "11"\n`);
       process.kill(server.pid, 'SIGHUP');
       await until(() => server.log.includes('"event":"config.needs_restart"'));
-      assert.match(server.log, /"keys":\["rooms\.defaultVersion"\]/);
+      assert.match(server.log, /"keys":\["rooms\.default_version"\]/);
       assert.ok(!server.log.includes('config.reloaded'), 'lines below the new level are left out');
 
       const limited = 'enabled = true\nrooms = { per_second = 0.001, burst = 1 }';
       writeFileSync(file, good.replace('enabled = false', limited));
       process.kill(server.pid, 'SIGHUP');
       await until(() => server.log.includes('config.reloaded'));
-      assert.match(server.log, /"keys":\["log\.level","rateLimits\.enabled","rateLimits\.rooms"\]/);
+      assert.match(
+        server.log,
+        /"keys":\["log\.level","rate_limits\.enabled","rate_limits\.rooms\.burst","rate_limits\.rooms\.per_second"\]/,
+      );
       const alice = await Person.register(server.port, 'alice');
       await alice.createRoom();
       await assert.rejects(alice.createRoom(), /M_LIMIT_EXCEEDED/);

@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../../config/config.ts';
 import type { LoadResult } from '../../config/load.ts';
 import { describeProblem } from '../../config/problems.ts';
+import { changedKeys } from '../../config/reloading.ts';
 import type { Log } from '../../util/log.ts';
 import type { LogLevel } from '../../util/pino-log.ts';
 
@@ -30,19 +30,4 @@ export function reload({ read, settings, log, setLogLevel, reloadCertificates }:
   log.info('config.reloaded', { keys: changedKeys(before, settings.inForce) });
   const waiting = changedKeys(settings.inForce, result.config);
   if (waiting.length > 0) log.warn('config.needs_restart', { keys: waiting });
-}
-
-/** Names such as `rooms.defaultVersion` of what differs, two levels deep, sorted. */
-function changedKeys(before: object, after: object, prefix = ''): string[] {
-  const [old, fresh] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
-  const keys = [...new Set([...old.keys(), ...fresh.keys()])].toSorted();
-  return keys.flatMap((key) => {
-    const [a, b] = [old.get(key) as unknown, fresh.get(key) as unknown];
-    if (isDeepStrictEqual(a, b)) return [];
-    return prefix === '' && isTable(a) && isTable(b) ? changedKeys(a, b, `${key}.`) : [`${prefix}${key}`];
-  });
-}
-
-function isTable(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -10,7 +10,7 @@ import type { RoomNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
-import type { RoomLimits, RoomLimitsUses } from '../limits/room-limits.ts';
+import type { RoomLimits } from '../limits/room-limits.ts';
 import type { CommittedEvent, EventObserver } from '../observer.ts';
 
 export interface LedgerUses {
@@ -22,8 +22,7 @@ export interface LedgerUses {
   readonly log: Log;
   readonly serverName: ServerName;
   readonly meter: RoomMeter;
-  readonly limits: Pick<RoomLimits, 'isExemptInside'>;
-  readonly settings: RoomLimitsUses['settings'];
+  readonly limits: Pick<RoomLimits, 'isExemptInside' | 'settings'>;
   /** Measures `hearth.db` beside the main thread. */
   readonly measure: (request: Omit<SizesRequest, 'file'>) => Promise<FileSizes>;
   /** Has all users of this server leave a room. */
@@ -114,10 +113,10 @@ export class Ledger implements EventObserver {
   }
 
   #above({ room, joined, servers, states }: RoomScale, bytes: number | undefined): Excess[] {
-    const { limits, roomState, settings } = this.#uses;
+    const { limits, roomState } = this.#uses;
     if (!roomState.hasLocalJoined(room) || limits.isExemptInside(room)) return [];
     const disk = bytes === undefined ? {} : { diskMb: rounded(bytes / 1e6) };
-    return excesses({ members: joined, servers, stateEvents: states, ...disk }, settings);
+    return excesses({ members: joined, servers, stateEvents: states, ...disk }, limits.settings);
   }
 
   /** Looks at some rooms whether they have outgrown a limit; false after the last of them. */
@@ -129,7 +128,7 @@ export class Ledger implements EventObserver {
   }
 
   async #watch(scale: RoomScale): Promise<void> {
-    const { roomCosts, db, clock, log, interning, settings, leave } = this.#uses;
+    const { roomCosts, db, clock, log, interning, limits, leave } = this.#uses;
     const { room } = scale;
     const bytes = roomCosts.bytesOf(room);
     const above = this.#above(scale, bytes);
@@ -144,7 +143,7 @@ export class Ledger implements EventObserver {
     const roomId = interning.roomId(room);
     const { eventsPerDay, cpuPerDay } = this.#entry(room, bytes ?? 0);
     // A room that is nowhere else would be lost.
-    const action = settings.whenOutgrown === 'leave' && scale.servers > 1 ? 'leave' : 'warn';
+    const action = limits.settings.whenOutgrown === 'leave' && scale.servers > 1 ? 'leave' : 'warn';
     log.warn('limits.room_outgrown', { roomId, above, bytes, eventsPerDay, cpuPerDay, action });
     if (action === 'leave') await leave(roomId);
   }

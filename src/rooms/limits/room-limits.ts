@@ -35,6 +35,7 @@ export interface RoomLimitsUses {
   readonly inquiry: RoomInquiry;
   readonly clock: Clock;
   readonly log: Log;
+  /** Those of the start. */
   readonly settings: RoomLimitSettings;
   /** A web or mail address of whoever can make an exception. */
   readonly adminContact: string;
@@ -64,11 +65,23 @@ const fewestForPace = 200;
 /** What rooms may cost: asked before a join, held while one comes in. */
 export class RoomLimits {
   readonly #uses: RoomLimitsUses;
+  #settings: RoomLimitSettings;
   /** Measured when it is first needed. */
   #assumed: number | undefined;
 
   constructor(uses: RoomLimitsUses) {
     this.#uses = uses;
+    this.#settings = uses.settings;
+  }
+
+  /** The limits in force. */
+  get settings(): RoomLimitSettings {
+    return this.#settings;
+  }
+
+  /** From now on these limits count, for joins under way as well. */
+  use(settings: RoomLimitSettings): void {
+    this.#settings = settings;
   }
 
   /** What a room would cost, or costs; `undefined` if no server tells. */
@@ -78,7 +91,7 @@ export class RoomLimits {
 
   /** Which limits an estimate is above. */
   excesses(estimate: RoomEstimate): Excess[] {
-    return excesses(measuredOf(estimate), this.#uses.settings);
+    return excesses(measuredOf(estimate), this.#settings);
   }
 
   /**
@@ -98,14 +111,14 @@ export class RoomLimits {
 
   /** For one attempt to take a room in. */
   guard(userId: UserId, room: RoomNid, roomId: RoomId): EntryGuard {
-    const { interning, clock, log, settings } = this.#uses;
+    const { interning, clock, log } = this.#uses;
     const start = clock.monotonic();
     const user = interning.findUser(userId);
     const exempt = this.#isExempt(user, room);
     return {
       check: (seen) => {
         if (exempt) return;
-        const [excess] = excesses(this.#measured(seen, clock.monotonic() - start), settings);
+        const [excess] = excesses(this.#measured(seen, clock.monotonic() - start), this.#settings);
         if (excess === undefined) return;
         log.warn('limits.join_stopped', { roomId, ...excess });
         const sentence = `The join was stopped, because the room is too large for this server: it has ${excessWords(excess)}. Nothing of it was kept. The admin of the server can make an exception.`;

@@ -130,6 +130,20 @@ describe('a room that outgrows a limit', () => {
     const { joined_rooms: joined } = await alice.ok('GET', '/joined_rooms');
     assert.deepEqual(joined, [own]);
   });
+
+  it('is held against limits and an action that were changed since', async () => {
+    await using universe = await Universe.open(['a.test'], settings('warn'));
+    const { world, alice } = await entered(universe, 10);
+    assert.deepEqual((await ledgerOf(world)).rooms[0]?.above, []);
+    const { inForce } = world.hs.settings;
+    const room = { ...inForce.limits.room, maxMembers: 5, whenOutgrown: 'leave' } as const;
+    world.hs.settings.takeOver({ ...inForce, limits: { room } });
+    const [above] = (await ledgerOf(world)).rooms[0]?.above ?? [];
+    assert.deepEqual([above?.limit, above?.allowed, above?.value], ['max_members', 5, 12]);
+    await watch(universe, world);
+    const { joined_rooms: joined } = await alice.ok('GET', '/joined_rooms');
+    assert.deepEqual(joined, []);
+  });
 });
 
 /** Somebody of the other server joins the room. */

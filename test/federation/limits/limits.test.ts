@@ -121,6 +121,22 @@ describe('limits before a join', () => {
   });
 });
 
+describe('limits that are changed while the server runs', () => {
+  it('count for the next join', async () => {
+    await using stood = await stage({ max_members: 50_000 }, large);
+    const { room, alice, world } = stood;
+    const { settings } = world.hs;
+    const { inForce } = settings;
+    const withMost = (maxMembers: number) =>
+      settings.takeOver({ ...inForce, limits: { room: { ...inForce.limits.room, maxMembers } } });
+    withMost(80_000);
+    const refused = await alice.join(room.roomId, ['b.test']);
+    assert.deepEqual([refused.status, refused.json.allowed], [403, 80_000]);
+    withMost(90_000);
+    assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+  });
+});
+
 describe('limits while a room comes in', () => {
   const cases: [limit: string, Record<string, unknown>][] = [
     ['max_members', { max_members: 10 }],
