@@ -6,7 +6,8 @@ import type { RemoteListStore } from '../store/e2ee/remote-lists.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
+import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
@@ -104,9 +105,10 @@ export class DeviceLists {
   }
 
   /**
-   * `changed`: whoever shares a room with the user and has changed keys, or did not share that room before; it may name
-   * some who shared another one. `left`: who shared a room at the beginning and shares none now. `rooms`: all the
-   * user's rooms in which something may have happened.
+   * `changed`: whoever shares a room with the user and has changed keys, or did not share that encrypted room before; it
+   * may name some who shared another one. `left`: who shared an encrypted room at the beginning and shares no room now.
+   * `rooms`: all the user's rooms in which something may have happened. Nobody encrypts for the members of other rooms,
+   * and the largest rooms are mostly such.
    */
   news(stretch: DeviceListStretch, rooms: readonly LocalMember[]): DeviceListNews {
     const { deviceLists, crossSigning, roomState } = this.#uses;
@@ -139,6 +141,7 @@ export class DeviceLists {
   #ownChange(stretch: DeviceListStretch, member: LocalMember, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
     const { room } = member;
+    if (!this.#isEncrypted(room)) return;
     const isJoined = member.membership === memberships.join;
     const wasJoined = this.#wasJoined(room, user, from);
     if (!isJoined && !wasJoined) return;
@@ -166,6 +169,11 @@ export class DeviceLists {
   /** Others have come into a room where the user is, or out of it. */
   #roomChange(stretch: DeviceListStretch, room: RoomNid, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
+    if (!this.#isEncrypted(room)) return;
+    if (this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined) {
+      // Encryption has just been switched on.
+      for (const other of this.#joined(room)) if (other !== user) changed.add(other);
+    }
     for (const change of this.#uses.deviceLists.memberChanges(room, from, now)) {
       if (change.user === user) continue;
       const isJoined = change.membership === memberships.join;
@@ -176,11 +184,19 @@ export class DeviceLists {
   }
 
   #wasJoined(room: RoomNid, user: UserNid, pos: StreamPos): boolean {
-    const { interning, roomState, stateLog, events } = this.#uses;
-    const info = roomState.info(room);
+    const { interning, events } = this.#uses;
     const key = interning.findStateKey('m.room.member', interning.userId(user));
-    if (info === undefined || key === undefined) return false;
-    const event = stateLog.at({ line: info.line, pos }, key);
+    const event = key === undefined ? undefined : this.#stateAt(room, key, pos);
     return event !== undefined && events.row(event)?.membership === memberships.join;
+  }
+
+  #isEncrypted(room: RoomNid): boolean {
+    return this.#uses.roomState.current(room, wellKnown.stateKeys.encryption) !== undefined;
+  }
+
+  #stateAt(room: RoomNid, key: StateKeyNid, pos: StreamPos): EventNid | undefined {
+    const { roomState, stateLog } = this.#uses;
+    const info = roomState.info(room);
+    return info === undefined ? undefined : stateLog.at({ line: info.line, pos }, key);
   }
 }

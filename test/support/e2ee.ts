@@ -80,8 +80,11 @@ export class TestDevice {
     return answer;
   }
 
+  /** A public room that is encrypted. */
   async createRoom(invite: readonly string[] = []): Promise<string> {
-    return (await this.ok('POST', '/createRoom', { preset: 'public_chat', invite })).room_id as string;
+    const encryption = { type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } };
+    const body = { preset: 'public_chat', invite, initial_state: [encryption] };
+    return (await this.ok('POST', '/createRoom', body)).room_id as string;
   }
 
   async join(room: string): Promise<void> {

@@ -12,6 +12,7 @@ export class SharedRoom {
         const made = new StoreRoom({ db, stores, streams } as never, '11', roomId);
         made.create(creator);
         made.join(creator);
+        made.add(creator, 'm.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' }, '');
         return made as never;
       }) as StoreRoom;
       return { world, room };

@@ -38,6 +38,22 @@ describe('device_lists in /sync', () => {
     assert.equal(answer.rooms, undefined);
   });
 
+  it('names newcomers of encrypted rooms only, and all members once encryption is switched on', async () => {
+    await using world = await World.open();
+    const alice = await TestDevice.register(world, 'alice');
+    const bob = await TestDevice.register(world, 'bob');
+    const { room_id: room } = await alice.ok('POST', '/createRoom', { preset: 'public_chat' });
+    await alice.sync();
+    await bob.join(room as string);
+    assert.equal((await alice.sync()).device_lists, undefined);
+    await alice.ok('PUT', `/rooms/${encodeURIComponent(room as string)}/state/m.room.encryption`, {
+      algorithm: 'm.megolm.v1.aes-sha2',
+    });
+    assert.deepEqual((await alice.sync()).device_lists, { changed: [bob.userId], left: [] });
+    await bob.leave(room as string);
+    assert.deepEqual((await alice.sync()).device_lists, { changed: [], left: [bob.userId] });
+  });
+
   it('answers 400 to what is no token', async () => {
     await using world = await World.open();
     const alice = await TestDevice.register(world, 'alice');
