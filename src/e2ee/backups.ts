@@ -175,10 +175,12 @@ export class Backups {
 
   #putOne(store: number, session: BackupSessionRow): 'added' | 'replaced' | 'kept' {
     const { backups } = this.#uses;
+    // Nearly all are new: they are not looked up before.
+    if (backups.add(store, session)) return 'added';
     const before = backups.session(store, session.room, session.session);
     if (before !== undefined && !isBetter(session, before)) return 'kept';
-    backups.put(store, session);
-    return before === undefined ? 'added' : 'replaced';
+    backups.replace(store, session);
+    return 'replaced';
   }
 
   *#roomPieces(store: number, room: RoomNid | undefined): Generator<string> {

@@ -72,15 +72,17 @@ CREATE TABLE auth_node (
 CREATE UNIQUE INDEX auth_node_chain ON auth_node (chain, seq);
 
 CREATE TABLE backup_session (
+  nid       INTEGER PRIMARY KEY,
   store     INTEGER NOT NULL,
   room      INTEGER NOT NULL,
   session   TEXT NOT NULL,
   first     INTEGER NOT NULL,     -- first_message_index
   forwarded INTEGER NOT NULL,
   verified  INTEGER NOT NULL,
-  data      TEXT NOT NULL,
-  PRIMARY KEY (store, room, session)
-) STRICT, WITHOUT ROWID;
+  data      TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX backup_session_key ON backup_session (store, room, session);
 
 CREATE TABLE backup_store (
   nid     INTEGER PRIMARY KEY AUTOINCREMENT,

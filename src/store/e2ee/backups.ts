@@ -35,6 +35,10 @@ const renew = `UPDATE key_backup
   WHERE auth_data IS NOT NULL AND version =
     (SELECT max(version) FROM key_backup newest WHERE newest.user = key_backup.user AND newest.auth_data IS NOT NULL)`;
 
+const replace =
+  'UPDATE backup_session SET first = ?, forwarded = ?, verified = ?, data = ?' +
+  ' WHERE store = ? AND room = ? AND session = ?';
+
 /** Backups of room keys. Writing methods belong inside a write. */
 export class BackupStore {
   readonly #newest;
@@ -50,7 +54,8 @@ export class BackupStore {
   readonly #newStore;
   readonly #drop;
   readonly #session;
-  readonly #put;
+  readonly #add;
+  readonly #replace;
   readonly #removeSession;
   readonly #removeRoom;
   readonly #page;
@@ -92,11 +97,11 @@ export class BackupStore {
     this.#session = db.prepare<[number, number, string], BackupSessionRow>(
       `SELECT ${content} FROM backup_session WHERE store = ? AND room = ? AND session = ?`,
     );
-    this.#put = db.prepare<[number, number, string, number, number, number, string], never>(
+    this.#add = db.prepare<[number, number, string, number, number, number, string], never>(
       `INSERT INTO backup_session (store, ${content}) VALUES (?, ?, ?, ?, ?, ?, ?)` +
-        ' ON CONFLICT (store, room, session) DO UPDATE SET first = excluded.first,' +
-        ' forwarded = excluded.forwarded, verified = excluded.verified, data = excluded.data',
+        ' ON CONFLICT (store, room, session) DO NOTHING',
     );
+    this.#replace = db.prepare<[number, number, number, string, number, number, string], never>(replace);
     this.#removeSession = db.prepare<[number, number, string], never>(
       'DELETE FROM backup_session WHERE store = ? AND room = ? AND session = ?',
     );
@@ -112,8 +117,8 @@ export class BackupStore {
       .prepare<[], number>('SELECT nid FROM backup_store WHERE dropped = 1 ORDER BY nid LIMIT 1')
       .pluck();
     this.#removeSome = db.prepare<{ store: number; limit: number }, never>(
-      'DELETE FROM backup_session WHERE store = :store AND (room, session) IN' +
-        ' (SELECT room, session FROM backup_session WHERE store = :store ORDER BY room, session LIMIT :limit)',
+      'DELETE FROM backup_session WHERE nid IN' +
+        ' (SELECT nid FROM backup_session WHERE store = :store ORDER BY room, session LIMIT :limit)',
     );
     this.#removeStore = db.prepare<[store: number], never>('DELETE FROM backup_store WHERE nid = ?');
   }
@@ -171,8 +176,13 @@ export class BackupStore {
     return this.#session.get(store, room, session);
   }
 
-  put(store: number, { room, session, first, forwarded, verified, data }: BackupSessionRow): void {
-    this.#put.run(store, room, session, first, forwarded, verified, data);
+  /** False if the session has a key already. */
+  add(store: number, { room, session, first, forwarded, verified, data }: BackupSessionRow): boolean {
+    return this.#add.run(store, room, session, first, forwarded, verified, data).changes > 0;
+  }
+
+  replace(store: number, { room, session, first, forwarded, verified, data }: BackupSessionRow): void {
+    this.#replace.run(first, forwarded, verified, data, store, room, session);
   }
 
   removeSession(store: number, room: RoomNid, session: string): number {

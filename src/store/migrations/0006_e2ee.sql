@@ -107,13 +107,16 @@ CREATE TABLE backup_store (
 ) STRICT;
 CREATE INDEX backup_store_dropped ON backup_store (dropped) WHERE dropped = 1;
 
+-- In the order in which they came, with an index beside: clients back up sessions of all rooms at a time, and keys in the
+-- order of rooms would have each of them rewrite a page of its own.
 CREATE TABLE backup_session (
+  nid       INTEGER PRIMARY KEY,
   store     INTEGER NOT NULL,
   room      INTEGER NOT NULL,
   session   TEXT NOT NULL,
   first     INTEGER NOT NULL,     -- first_message_index
   forwarded INTEGER NOT NULL,
   verified  INTEGER NOT NULL,
-  data      TEXT NOT NULL,
-  PRIMARY KEY (store, room, session)
-) STRICT, WITHOUT ROWID;
+  data      TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX backup_session_key ON backup_session (store, room, session);
