@@ -10,6 +10,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { createHomeserver } from '../src/homeserver.ts';
 import { endpointGuide } from '../test/support/endpoint-guide.ts';
 import { judge, specRows } from '../test/support/endpoint-list.ts';
+import { judgeErrors, outcomesIn } from '../test/support/named-errors.ts';
 
 const record = fileURLToPath(new URL('../build/out/requests.tsv', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'hearth-endpoints-'));
@@ -23,9 +24,11 @@ const loaded = loadConfig({
 if (!loaded.ok) throw new Error('the settings are not valid');
 const hs = await createHomeserver(loaded.config);
 const rows = judge(specRows(), hs.app.endpoints, readFileSync(record, 'utf8').split('\n'));
-writeFileSync(fileURLToPath(new URL('../docs/endpoints.md', import.meta.url)), endpointGuide(rows));
+const guide = endpointGuide(rows);
+writeFileSync(fileURLToPath(new URL('../docs/endpoints.md', import.meta.url)), guide);
 await hs[Symbol.asyncDispose]();
 rmSync(folder, { recursive: true });
 const untested = rows.filter((row) => row.served && row.outcomes.length === 0);
 console.log(`${rows.filter((row) => row.served).length} of ${rows.length} are served`);
 for (const { method, path } of untested) console.log(`served, but no test asked for it: ${method} ${path}`);
+for (const name of judgeErrors(outcomesIn(guide)).unseen) console.log(`named, but no test saw it: ${name}`);

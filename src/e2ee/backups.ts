@@ -223,6 +223,7 @@ export class Backups {
     const newest = this.#uses.backups.newest(user);
     if (newest === undefined) throw notFound('There is no backup');
     if (String(newest.version) === version) return newest;
+    this.#readable(user, version);
     throw new MatrixError(403, 'M_WRONG_ROOM_KEYS_VERSION', 'This is not the version of the backup in use', {
       fields: { current_version: String(newest.version) },
     });

@@ -1,5 +1,5 @@
 import { crossSigningKeys, type DeviceLists } from '../devices/device-lists.ts';
-import { badJson, forbidden, invalidParam, MatrixError, tooLarge } from '../protocol/errors.ts';
+import { badJson, forbidden, invalidParam, MatrixError, missingParam, tooLarge } from '../protocol/errors.ts';
 import { asKeyId } from '../protocol/ids/key-id.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import { verifyJson } from '../protocol/signing/json.ts';
@@ -49,7 +49,7 @@ export class CrossSigning {
   }
 
   /**
-   * Checks an upload. 400 M_BAD_JSON, M_INVALID_PARAM no such keys · 400 M_INVALID_SIGNATURE not signed by the master
+   * Checks an upload. 400 M_BAD_JSON, M_INVALID_PARAM no such keys, M_MISSING_PARAM no master key · 400 M_INVALID_SIGNATURE not signed by the master
    * key · 403 M_FORBIDDEN a key that looks like a device · 413 M_TOO_LARGE.
    */
   plan({ user, userId }: Requester, upload: CrossSigningUpload): CrossSigningPlan {
@@ -115,7 +115,7 @@ export class CrossSigning {
 }
 
 function checkSigned(key: JsonObject, userId: UserId, master: string | undefined): void {
-  if (master === undefined) throw invalidParam('There is no master key');
+  if (master === undefined) throw missingParam('There is no master key');
   const verifier = VerifyKey.fromBase64(master);
   if (verifier === undefined || !verifyJson(key, userId, asKeyId(`ed25519:${master}`), verifier, 'lenient')) {
     throw new MatrixError(400, 'M_INVALID_SIGNATURE', 'The key is not signed by the master key');

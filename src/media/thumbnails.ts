@@ -20,6 +20,12 @@ interface ThumbnailParts {
   readonly maxPixels: number;
 }
 
+export interface WantedThumbnail extends ThumbnailSize {
+  readonly animated: boolean;
+  /** Whether the file is of another server. */
+  readonly remote?: boolean;
+}
+
 /** Thumbnails: made once, kept like any other file. */
 export class Thumbnails {
   readonly #parts: ThumbnailParts;
@@ -30,30 +36,27 @@ export class Thumbnails {
 
   /**
    * The thumbnail of a file, or the file itself where it is no larger.
-   * @throws M_UNKNOWN 400 not a picture that thumbnails can be made of · M_TOO_LARGE 413 too many bytes or pixels
+   * @throws M_UNKNOWN 400 not a picture that thumbnails can be made of · M_TOO_LARGE 413 too many bytes or pixels, 502
+   * where the file is another server's
    */
-  async of(file: MediaFile, wanted: ThumbnailSize & { readonly animated: boolean }): Promise<MediaFile> {
+  async of(file: MediaFile, wanted: WantedThumbnail): Promise<MediaFile> {
     const size = sizeFor(wanted);
     if (size === undefined) return file;
     const key: ThumbnailKey = { ...size, content: file.content, animated: wanted.animated };
     const kept = this.#parts.store.thumbnail(key);
     if (kept !== undefined) return { ...kept, fileName: undefined };
-    if (file.size > maxPictureBytes) throw tooLarge('The picture is too large for a thumbnail');
-    return this.#make(file, key, { ...size, animated: wanted.animated });
+    if (file.size > maxPictureBytes) throw pictureTooLarge(wanted);
+    return this.#make(file, key, { ...wanted, ...size });
   }
 
-  async #make(
-    file: MediaFile,
-    key: ThumbnailKey,
-    size: ThumbnailSize & { readonly animated: boolean },
-  ): Promise<MediaFile> {
+  async #make(file: MediaFile, key: ThumbnailKey, size: WantedThumbnail): Promise<MediaFile> {
     const { db, store, thumbnailer, maxPixels } = this.#parts;
     const outcome = await thumbnailer.make(() => this.#wholePicture(file), size, maxPixels);
     switch (outcome.kind) {
       case 'busy':
         throw limitExceeded(5000);
       case 'failed':
-        if (/pixel limit/.test(outcome.reason)) throw tooLarge('The picture is too large for a thumbnail');
+        if (/pixel limit/.test(outcome.reason)) throw pictureTooLarge(size);
         throw new MatrixError(400, 'M_UNKNOWN', 'No thumbnail can be made of this file', { cause: outcome.reason });
       case 'original':
         db.write(() => store.putThumbnail(key, file));
@@ -75,4 +78,10 @@ export class Thumbnails {
     await upload.write(data);
     return upload.finish();
   }
+}
+
+/** The request is no fault of the client's where another server has the file. */
+function pictureTooLarge({ remote }: WantedThumbnail): MatrixError {
+  const message = 'The picture is too large for a thumbnail';
+  return remote === true ? new MatrixError(502, 'M_TOO_LARGE', message) : tooLarge(message);
 }

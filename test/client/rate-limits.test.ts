@@ -27,6 +27,8 @@ const classes: readonly [string, string, string, unknown][] = [
     { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'x' }, password: 'x' },
   ],
   ['registration', 'POST', `${v3}/register`, body],
+  ['reading', 'GET', '/_matrix/client/v1/media/download/localhost/none', undefined],
+  ['reading', 'GET', `${v3}/room_keys/keys?version=1`, undefined],
   ['other', 'POST', `${v3}/rooms/!r:localhost/leave`, body],
   ['other', 'PUT', `${v3}/profile/@alice:localhost/displayname`, { displayname: 'Alice' }],
   ['other', 'PUT', `${v3}/rooms/!r:localhost/typing/@alice:localhost`, { typing: true }],
@@ -35,7 +37,7 @@ const classes: readonly [string, string, string, unknown][] = [
 describe('rate limits', () => {
   for (const [name, method, path, content] of classes) {
     it(`${name}: ${method} ${path} answers 429 M_LIMIT_EXCEEDED after the burst, and works after the wait it tells`, async () => {
-      const others = ['messages', 'joins', 'rooms', 'invites', 'media', 'login', 'registration', 'other'];
+      const others = ['messages', 'joins', 'rooms', 'invites', 'media', 'login', 'registration', 'reading', 'other'];
       const tables = Object.fromEntries(others.map((other) => [other, other === name ? tight : loose]));
       await using world = await World.open({ rate_limits: { enabled: true, ...tables } });
       const token = await world.register('alice');

@@ -106,6 +106,7 @@ describe('profiles, aliases and room directories across servers', () => {
           throw new MatrixError(status, errcode, 'no');
         });
         assert.deepEqual(said(await asBob(`${v3}/profile/@no${status}:evil.test`)), [status, errcode]);
+        assert.deepEqual(said(await asBob(`${v3}/profile/@no${status}:evil.test/displayname`)), [status, errcode]);
       }
     });
 

@@ -68,7 +68,9 @@ describe('files across servers', () => {
   };
 
   before(async () => {
-    universe = await Universe.open(['a.test', 'b.test'], { media: { max_upload_mb: 1, remote_max_age: '2d' } });
+    universe = await Universe.open(['a.test', 'b.test'], {
+      media: { max_upload_mb: 1, remote_max_age: '2d', max_image_megapixels: 1 },
+    });
     evil = universe.script('evil.test');
     alice = await universe.world('a.test').register('alice');
     bob = await universe.world('b.test').register('bob');
@@ -199,6 +201,12 @@ describe('files across servers', () => {
       assert.deepEqual(said(answer), [status, errcode]);
     });
   }
+
+  it('of too many pixels have no thumbnail: 502 M_TOO_LARGE', async () => {
+    const uri = await upload(picturePng(1100, 1000));
+    const path = `/_matrix/client/v1/media/thumbnail/${uri}?width=32&height=32`;
+    assert.deepEqual(said(await asBob(path)), [502, 'M_TOO_LARGE']);
+  });
 
   it('get a type and a name that are safe to pass on', async () => {
     const odd = inParts(

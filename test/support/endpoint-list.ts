@@ -9,6 +9,8 @@ export interface SpecRow {
   readonly module: string;
   readonly deprecated: boolean;
   readonly released: boolean;
+  /** Whether the specification says that it is limited. */
+  readonly limited: boolean;
 }
 
 export interface JudgedRow extends SpecRow {
@@ -34,6 +36,7 @@ export function specRows(): SpecRow[] {
       module: row.get('module') ?? '',
       deprecated: row.get('deprecated') === 'y',
       released: row.get('status') === 'released',
+      limited: row.get('rate_limited') === 'y',
     }));
 }
 

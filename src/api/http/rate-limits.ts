@@ -12,6 +12,7 @@ export type LimitedAction =
   | 'media'
   | 'login'
   | 'registration'
+  | 'reading'
   | 'other'
   | 'federation';
 

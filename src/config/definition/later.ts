@@ -22,6 +22,11 @@ export const rateLimits = table('Limits on how often something may be done.', {
   media: limit('Files uploaded by one device; by one user and from one address in the same way.', 2, 20),
   login: limit('Login attempts from one address; an IPv6 address counts as its /64.', 0.5, 20),
   registration: limit('Requests for new accounts from one address; making one takes two of them.', 0.2, 20),
+  reading: limit(
+    'Files fetched, key backups read and written, and other small questions that the specification limits, by one device.',
+    50,
+    500,
+  ),
   other: limit(
     'What else the specification limits (searches, profile changes, reports …), by one device or, without a login, one address.',
     10,

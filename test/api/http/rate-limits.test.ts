@@ -15,6 +15,7 @@ const settings: RateLimitSettings = {
   media: limit,
   login: limit,
   registration: limit,
+  reading: limit,
   other: limit,
   federation: limit,
 };

@@ -92,6 +92,18 @@ describe('profiles', () => {
     });
   }
 
+  for (const [what, field, errcode] of [
+    ['a field without a namespace', 'colour', 'M_INVALID_PARAM'],
+    ['a field name over 255 bytes', long, 'M_KEY_TOO_LARGE'],
+  ] as const) {
+    it(`does not delete ${what}: 400 ${errcode}`, async () => {
+      await using server = new AccountServer();
+      const { token } = await server.user('alice');
+      const answer = await server.call('DELETE', `${own}/${field}`, { token });
+      assert.deepEqual([answer.status, answer.json.errcode], [400, errcode]);
+    });
+  }
+
   it('of others cannot be changed, nor by a suspended user', async () => {
     await using server = new AccountServer();
     const alice = await server.user('alice');

@@ -149,6 +149,11 @@ describe('/room_keys/keys', () => {
     await using _ = world;
     const without = await alice.call('PUT', keys('1', room, 's'), session());
     assert.deepEqual([without.status, without.json.errcode], [404, 'M_NOT_FOUND']);
+    for (const path of [[], [room]]) {
+      const body = path.length === 0 ? { rooms: {} } : { sessions: {} };
+      const none = await alice.call('PUT', keys('1', ...path), body);
+      assert.deepEqual([none.status, none.json.errcode], [404, 'M_NOT_FOUND']);
+    }
     await begin();
     await alice.ok('PUT', keys('1', room, 's'), session());
     await begin();
@@ -160,6 +165,12 @@ describe('/room_keys/keys', () => {
       ['GET', keys('9'), undefined, 404, 'M_NOT_FOUND'],
       ['GET', keys('9', room), undefined, 404, 'M_NOT_FOUND'],
       ['DELETE', keys('9'), undefined, 404, 'M_NOT_FOUND'],
+      ['DELETE', keys('9', room), undefined, 404, 'M_NOT_FOUND'],
+      ['DELETE', keys('9', room, 's'), undefined, 404, 'M_NOT_FOUND'],
+      ['PUT', keys('1', room), { sessions: {} }, 403, 'M_WRONG_ROOM_KEYS_VERSION'],
+      ['PUT', keys('1'), { rooms: {} }, 403, 'M_WRONG_ROOM_KEYS_VERSION'],
+      ['PUT', keys('9', room), { sessions: {} }, 404, 'M_NOT_FOUND'],
+      ['PUT', keys('9'), { rooms: {} }, 404, 'M_NOT_FOUND'],
       ['GET', '/room_keys/keys', undefined, 400, 'M_MISSING_PARAM'],
       ['PUT', keys('2', 'no room', 's'), session(), 400, 'M_INVALID_PARAM'],
       ['PUT', keys('2', room, 's'), session(-1), 400, 'M_INVALID_PARAM'],

@@ -81,7 +81,7 @@ describe('POST /keys/device_signing/upload', () => {
     const { userId } = alice;
     const deviceNamed = crossSigningBody(userId, 'master', alice.key);
     const cases: [string, object, number, string][] = [
-      ['nothing signed by a master key', { self_signing_key: body.self_signing_key }, 400, 'M_INVALID_PARAM'],
+      ['nothing signed by a master key', { self_signing_key: body.self_signing_key }, 400, 'M_MISSING_PARAM'],
       [
         'signed by another key',
         { ...body, self_signing_key: crossSigningBody(userId, 'self_signing', userSigning, userSigning) },

@@ -119,6 +119,12 @@ describe('media over HTTP', () => {
       assert.ok(unused_expires_at > world.clock.now());
       const id = idOf(content_uri as string);
       assertRefused(await get(`${download}/${id}?timeout_ms=0`), 504, 'M_NOT_YET_UPLOADED');
+      assertRefused(await get(`${download}/${id}/late.txt?timeout_ms=0`), 504, 'M_NOT_YET_UPLOADED');
+      const small = `${thumbnail}/${id}?timeout_ms=0&width=32&height=32`;
+      assertRefused(await get(small), 504, 'M_NOT_YET_UPLOADED');
+      const over = Buffer.alloc(1_000_001);
+      const large = await world.call('PUT', `${upload}/${id}`, { token: alice, body: over, headers: png });
+      assertRefused(large, 413, 'M_TOO_LARGE');
       const fill = (token: string) => world.call('PUT', `${upload}/${id}`, { token, body: 'late', headers: png });
       assertRefused(await fill(bob), 403, 'M_FORBIDDEN');
       assert.equal((await fill(alice)).status, 200);

@@ -140,6 +140,7 @@ const cases: readonly Case[] = [
   ['DELETE /directory/room/%23no:localhost', 'alice', undefined, 404, 'M_NOT_FOUND'],
   ['GET {p}/aliases', 'bob', undefined, 200, ({ aliases }) => String(aliases) === '#pub:localhost'],
   ['GET {p}/aliases', 'carol', undefined, 403, 'M_FORBIDDEN'],
+  ['GET /_matrix/client/v3/rooms/kitchen/aliases', 'bob', undefined, 400, 'M_INVALID_PARAM'],
   ['GET /directory/list{p}', undefined, undefined, 404, 'M_UNRECOGNIZED'],
   ['GET /directory/list/room/{id}', undefined, undefined, 200, ({ visibility }) => visibility === 'private'],
   ['GET /directory/list/room/!no:localhost', undefined, undefined, 404, 'M_NOT_FOUND'],

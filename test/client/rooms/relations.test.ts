@@ -263,6 +263,8 @@ describe('GET /rooms/{roomId}/relations', () => {
 
   const refused: [string, string, number, string][] = [
     ['an unknown event', '/relations/$nothing', 404, 'M_NOT_FOUND'],
+    ['a kind of relation of an unknown event', '/relations/$nothing/m.thread', 404, 'M_NOT_FOUND'],
+    ['a type of relation of an unknown event', '/relations/$nothing/m.thread/m.x', 404, 'M_NOT_FOUND'],
     ['a direction that is none', '/relations/ROOT?dir=x', 400, 'M_INVALID_PARAM'],
     ['a token that is none', '/relations/ROOT?from=x', 400, 'M_INVALID_PARAM'],
     ['a limit of nothing', '/relations/ROOT?limit=0', 400, 'M_INVALID_PARAM'],

@@ -76,6 +76,9 @@ describe('push rules over the API', () => {
     ['to delete what is the server’s', 'DELETE', 'override/.m.rule.master', undefined, 400, 'M_INVALID_PARAM'],
     ['to show what is not there', 'GET', 'override/x', undefined, 404, 'M_NOT_FOUND'],
     ['to turn off what is not there', 'PUT', 'override/x/enabled', { enabled: false }, 404, 'M_NOT_FOUND'],
+    ['to say whether it is on what is not there', 'GET', 'override/x/enabled', undefined, 404, 'M_NOT_FOUND'],
+    ['to tell the actions of what is not there', 'GET', 'override/x/actions', undefined, 404, 'M_NOT_FOUND'],
+    ['to change the actions of what is not there', 'PUT', 'override/x/actions', rule, 404, 'M_NOT_FOUND'],
     ['enabled of a wrong type', 'PUT', 'override/.m.rule.master/enabled', { enabled: 1 }, 400, 'M_BAD_JSON'],
   ];
   for (const [name, method, path, body, status, errcode] of refused) {

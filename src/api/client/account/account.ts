@@ -18,6 +18,7 @@ const whoami = (): Endpoint =>
     path: '/_matrix/client/v3/account/whoami',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester }) =>
       json({ user_id: requester.userId, device_id: requester.deviceId, is_guest: requester.guest }),
   });

@@ -76,6 +76,7 @@ const capabilities = ({ server, mailAddresses }: AccountServices): Endpoint => {
     path: '/_matrix/client/v3/capabilities',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester }) =>
       json(requester.admin ? { capabilities: { ...answer.capabilities, ...forAdmins } } : answer),
   });

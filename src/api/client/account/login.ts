@@ -51,6 +51,7 @@ const flows = (): Endpoint =>
     path: '/_matrix/client/v3/login',
     auth: 'none',
     body: 'none',
+    limit: 'reading',
     handler: () => json({ flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }] }),
   });
 

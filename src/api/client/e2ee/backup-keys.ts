@@ -41,6 +41,7 @@ const putSession = ({ e2ee }: Services): Endpoint =>
     path: session,
     auth: 'user',
     body: 'json',
+    limit: 'reading',
     async handler({ requester, params, query, body }) {
       const data = parse(sessionSchema, body) as unknown as SessionData;
       const rooms: RoomSessions = { [params.roomId]: Object.fromEntries([[params.sessionId, data]]) };
@@ -60,6 +61,7 @@ const putRoom = ({ e2ee }: Services): Endpoint =>
     path: room,
     auth: 'user',
     body: 'json',
+    limit: 'reading',
     maxBody,
     async handler({ requester, params, query, body }) {
       const rooms = { [params.roomId]: sessionsOf(parse(sessionsSchema, body)) };
@@ -79,6 +81,7 @@ const putAll = ({ e2ee }: Services): Endpoint =>
     path: all,
     auth: 'user',
     body: 'json',
+    limit: 'reading',
     maxBody,
     async handler({ requester, query, body }) {
       const given = Object.entries(parse(roomsSchema, body).rooms);
@@ -98,6 +101,7 @@ const getSession = ({ e2ee }: Services): Endpoint =>
     path: session,
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester, params, query }) =>
       json(e2ee.backups.session(requester.user, query.required('version'), params.roomId, params.sessionId)),
   });
@@ -114,6 +118,7 @@ const getRoom = ({ e2ee }: Services): Endpoint =>
     path: room,
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester, params, query }) =>
       streamedJson(e2ee.backups.room(requester.user, query.required('version'), params.roomId)),
   });
@@ -130,6 +135,7 @@ const getAll = ({ e2ee }: Services): Endpoint =>
     path: all,
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester, query }) => streamedJson(e2ee.backups.all(requester.user, query.required('version'))),
   });
 
@@ -146,6 +152,7 @@ const removals = ({ e2ee }: Services): Endpoint[] =>
       path,
       auth: 'user',
       body: 'none',
+      limit: 'reading',
       handler: async ({ requester, params, query }) =>
         json(await e2ee.backups.remove(requester.user, query.required('version'), params)),
     }),

@@ -21,6 +21,7 @@ const createVersion = ({ e2ee }: Services): Endpoint =>
     path: '/_matrix/client/v3/room_keys/version',
     auth: 'user',
     body: 'json',
+    limit: 'reading',
     async handler({ requester, body }) {
       const { algorithm, auth_data: authData } = parse(versionBody, body);
       return json({ version: await e2ee.backups.create(requester.user, algorithm, authData) });
@@ -39,6 +40,7 @@ const currentVersion = ({ e2ee }: Services): Endpoint =>
     path: '/_matrix/client/v3/room_keys/version',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester }) => json(e2ee.backups.info(requester.user, undefined)),
   });
 
@@ -55,6 +57,7 @@ const getVersion = ({ e2ee }: Services): Endpoint =>
     path: oneVersion,
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: ({ requester, params }) => json(e2ee.backups.info(requester.user, params.version)),
   });
 
@@ -76,6 +79,7 @@ const changeVersion = ({ e2ee }: Services): Endpoint =>
     path: oneVersion,
     auth: 'user',
     body: 'json',
+    limit: 'reading',
     async handler({ requester, params, body }) {
       const { algorithm, auth_data: authData, version } = parse(changeBody, body);
       if (version !== undefined && version !== params.version) throw invalidParam('version is not that of the path');
@@ -96,6 +100,7 @@ const deleteVersion = ({ e2ee }: Services): Endpoint =>
     path: oneVersion,
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     async handler({ requester, params }) {
       await e2ee.backups.deleteVersion(requester.user, params.version);
       return empty();

@@ -63,6 +63,7 @@ const download = ({ media }: Services): Endpoint =>
     path: '/_matrix/client/v1/media/download/{serverName}/{mediaId}',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     async handler({ params, query, headers, signal }) {
       const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
       return fileReply(media, file, file.fileName, headers);
@@ -80,6 +81,7 @@ const downloadAs = ({ media }: Services): Endpoint =>
     path: '/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     async handler({ params, query, headers, signal }) {
       const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
       return fileReply(media, file, params.fileName, headers);
@@ -89,15 +91,16 @@ const downloadAs = ({ media }: Services): Endpoint =>
 /**
  * `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`
  * A smaller picture, no side below what is asked for; the file itself where it is no larger.
- * 200 · 400 M_UNKNOWN no picture, M_INVALID_PARAM · 404 M_NOT_FOUND · 413 M_TOO_LARGE · 504 M_NOT_YET_UPLOADED
+ * 200 · 400 M_UNKNOWN no picture, M_INVALID_PARAM · 404 M_NOT_FOUND · 413 M_TOO_LARGE, 502 of another server · 504 M_NOT_YET_UPLOADED
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid
  */
-const thumbnail = ({ media, thumbnails }: Services): Endpoint =>
+const thumbnail = ({ media, thumbnails, server }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}',
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     async handler({ params, query, headers, signal }) {
       query.required('width');
       query.required('height');
@@ -107,7 +110,8 @@ const thumbnail = ({ media, thumbnails }: Services): Endpoint =>
       const method = query.oneOf('method', ['crop', 'scale']) ?? 'scale';
       const animated = query.flag('animated') ?? false;
       const file = await media.find(params.serverName, params.mediaId, wishOf({ query, signal }));
-      const made = await thumbnails.of(file, { width, height, method, animated });
+      const remote = params.serverName !== server.serverName;
+      const made = await thumbnails.of(file, { width, height, method, animated, remote });
       return fileReply(media, made, undefined, headers);
     },
   });

@@ -91,6 +91,7 @@ const config = ({ media }: Services): Endpoint =>
     alsoAt: ['/_matrix/media/v3/config'],
     auth: 'user',
     body: 'none',
+    limit: 'reading',
     handler: () => json({ 'm.upload.size': media.maxUpload }),
   });
 

@@ -1,6 +1,6 @@
 import { object, string } from 'valibot';
 import { invalidParam } from '../../../protocol/errors.ts';
-import { parseRoomAlias } from '../../../protocol/ids/room-id.ts';
+import { parseRoomAlias, parseRoomId } from '../../../protocol/ids/room-id.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
@@ -74,7 +74,7 @@ export const removeAlias = ({ rooms }: Services): Endpoint =>
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/aliases`
  * The room's names on this server.
- * 200 `{ aliases }` · 403 M_FORBIDDEN not in the room, and not everybody may read it
+ * 200 `{ aliases }` · 400 M_INVALID_PARAM no room ID · 403 M_FORBIDDEN not in the room, and not everybody may read it
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases
  */
 export const aliasesOfRoom = ({ rooms }: Services): Endpoint =>
@@ -83,5 +83,9 @@ export const aliasesOfRoom = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/aliases',
     auth: 'user',
     body: 'none',
-    handler: ({ requester, params }) => json({ aliases: rooms.aliases.ofRoom(requester, params.roomId) }),
+    limit: 'reading',
+    handler({ requester, params }) {
+      if (parseRoomId(params.roomId) === undefined) throw invalidParam('This is not a room ID');
+      return json({ aliases: rooms.aliases.ofRoom(requester, params.roomId) });
+    },
   });
