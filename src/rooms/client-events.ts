@@ -7,6 +7,7 @@ import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, EventNid, RoomNid, UserNid } from '../store/nids.ts';
+import type { DelayedEventStore } from '../store/rooms/delayed-events.ts';
 import type { RedactionStore } from '../store/rooms/redactions.ts';
 import type { TransactionStore } from '../store/rooms/transactions.ts';
 import type { StateLog } from '../store/state/state-log.ts';
@@ -77,7 +78,7 @@ export class ClientEvents {
     if (!erased && shared.replaced !== undefined && this.#mayReadContent(shared.replaced.row, audience.view)) {
       text += `,"prev_content":${shared.replaced.content}`;
     }
-    if (row.sender === audience.view.user) text += this.#transaction(row, audience);
+    if (row.sender === audience.view.user) text += this.#toldSender(row, audience);
     const relations = audience.relations?.get(row.nid);
     if (relations !== undefined) text += `,"m.relations":${relations}`;
     return `${text}}}`;
@@ -111,9 +112,15 @@ export class ClientEvents {
     return view.mayRead(row) && (view.membershipAt(row) === 'join' || !this.#stores.isErased(row.sender));
   }
 
-  #transaction(row: EventRow, { device }: EventAudience): string {
-    const sent = this.#stores.transactions.ofEvent(row.nid);
-    return sent?.device === device ? `,"transaction_id":${JSON.stringify(transactionIdOf(sent.txn))}` : '';
+  /** By what the sender knows the event: the device its transaction, all devices the delayed event that it was. */
+  #toldSender(row: EventRow, { device }: EventAudience): string {
+    const { transactions, delayedEvents } = this.#stores;
+    const sent = transactions.ofEvent(row.nid);
+    const delayed = delayedEvents.ofEvent(row.nid);
+    const transaction = sent?.device === device ? `,"transaction_id":${JSON.stringify(transactionIdOf(sent.txn))}` : '';
+    return delayed === undefined
+      ? transaction
+      : `${transaction},"org.matrix.msc4140.delay_id":${JSON.stringify(delayed)}`;
   }
 
   #shared(row: EventRow): Shared {
@@ -164,6 +171,7 @@ export interface ClientEventStores {
   readonly interning: Interning;
   readonly redactions: RedactionStore;
   readonly transactions: TransactionStore;
+  readonly delayedEvents: DelayedEventStore;
   readonly stateLog: StateLog;
   readonly rulesOf: (room: RoomNid) => RoomVersionRules;
   /**

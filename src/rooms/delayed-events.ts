@@ -2,7 +2,7 @@ import { limitExceeded, MatrixError, notFound, tooLarge, userSuspended } from '.
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { EventNid, UserNid } from '../store/nids.ts';
+import type { UserNid } from '../store/nids.ts';
 import type { DelayedEventRow, DelayedEventStore, DelayedStatus } from '../store/rooms/delayed-events.ts';
 import type { Requester } from '../users/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
@@ -35,14 +35,22 @@ export interface DelayedEventsUses {
   readonly senderOf: (user: UserNid) => Requester | undefined;
 }
 
+export interface ScheduleOptions {
+  readonly txnId?: string;
+  /** As part of `/send` or `/state`, where a delay that is too long has another error. */
+  readonly isOlderForm?: boolean;
+}
+
 /** Scheduled at once by one user. */
 export const maxScheduled = 100;
 
 /** Larger content could never be sent. */
 const maxContentBytes = 65_536;
 
-/** So long it can be asked what became of one. */
-const rememberedFor = 24 * 60 * 60_000;
+/** So long it can be asked what became of one, and its sender sees with the event which one it was. */
+const rememberedFor = 7 * 24 * 60 * 60_000;
+/** Of one user. */
+const mostRemembered = 1000;
 const forgottenAtOnce = 20;
 
 /** Sent in a row before others get their turn. */
@@ -84,12 +92,19 @@ export class DelayedEvents implements EventObserver {
 
   /**
    * Answers the ID by which it can be managed; the same transaction ID of a device answers the first.
-   * 400 M_UNKNOWN with `org.matrix.msc4140.errcode` M_MAX_DELAY_EXCEEDED, M_BAD_JSON · 403 M_FORBIDDEN, M_USER_SUSPENDED
-   * · 413 M_TOO_LARGE · 429 M_LIMIT_EXCEEDED too many are scheduled
+   * 400 M_BAD_JSON · 403 M_FORBIDDEN too long a delay (400 M_UNKNOWN in the older form), no such room;
+   * M_USER_SUSPENDED · 413 M_TOO_LARGE
+   * · 429 M_LIMIT_EXCEEDED too many are scheduled, until the next of them is sent
    */
-  schedule(requester: Requester, roomId: string, draft: EventDraft, delay: number, txnId?: string): Promise<string> {
+  schedule(
+    requester: Requester,
+    roomId: string,
+    draft: EventDraft,
+    delay: number,
+    { txnId, isOlderForm = false }: ScheduleOptions = {},
+  ): Promise<string> {
     const { db, store, rooms, clock, random, maxDelay, serverName } = this.#uses;
-    if (delay > maxDelay) throw delayTooLong(maxDelay);
+    if (delay > maxDelay) throw delayTooLong(maxDelay, isOlderForm);
     if (requester.suspended === true) throw userSuspended();
     const room = rooms.getForMember(roomId);
     checkDraft(draft, serverName);
@@ -100,9 +115,15 @@ export class DelayedEvents implements EventObserver {
       store.removeEnded(clock.now() - rememberedFor, forgottenAtOnce);
       const known = txn === null ? undefined : store.byTxn(txn);
       if (known !== undefined) return known.id;
-      if (store.ofUser(requester.user).length >= maxScheduled) throw limitExceeded(60_000, 'Too many delayed events');
-      const id = randomToken(random, 18);
       const { user } = requester;
+      store.removeSurplus(user, mostRemembered, forgottenAtOnce);
+      const others = store.ofUser(user);
+      const [next] = others;
+      if (next !== undefined && others.length >= maxScheduled) {
+        const wait = next.started + next.delay - clock.now();
+        throw limitExceeded(wait, `At most ${maxScheduled} events of a user wait to be sent`);
+      }
+      const id = randomToken(random, 18);
       const stateKey = draft.stateKey ?? null;
       store.insert({ id, user, room: room.nid, type: draft.type, stateKey, content, delay, txn, started: clock.now() });
       db.afterCommit(() => this.#schedule());
@@ -116,9 +137,9 @@ export class DelayedEvents implements EventObserver {
     if (action === 'send') return this.#sendNow(id);
     await db.durable<void>(() => {
       const row = this.#existing(id);
-      if (action === 'cancel' && row.status === 'cancelled') return;
+      if (action === 'cancel' && (row.status === 'cancelled' || row.status === 'failed')) return;
       checkScheduled(row);
-      if (action === 'cancel') store.end(id, 'cancelled', clock.now(), null, null);
+      if (action === 'cancel') store.end(id, { status: 'cancelled', ts: clock.now() });
       else store.restart(id, clock.now(), row.delay);
     });
     this.#schedule();
@@ -141,7 +162,7 @@ export class DelayedEvents implements EventObserver {
     const { store, clock } = this.#uses;
     if (row.stateKey === null) return;
     for (const id of store.ofOthersForState(row.room, pdu.type, pdu.state_key ?? '', row.sender)) {
-      store.end(id, 'cancelled', clock.now(), null, null);
+      store.end(id, { status: 'cancelled', ts: clock.now() });
     }
   }
 
@@ -149,8 +170,7 @@ export class DelayedEvents implements EventObserver {
     const row = this.#existing(id);
     if (row.status === 'sent') return;
     checkScheduled(row);
-    const refusal = await this.#send(row);
-    if (refusal !== undefined) throw refusal;
+    await this.#send(row);
   }
 
   #existing(id: string): DelayedEventRow {
@@ -159,25 +179,35 @@ export class DelayedEvents implements EventObserver {
     return row;
   }
 
-  /** Sends one, unless it has ended meanwhile. A refusal ends it too, and is answered. */
-  async #send({ id }: DelayedEventRow): Promise<MatrixError | undefined> {
+  /** Sends one, unless it has ended meanwhile. Refused, it stays scheduled: what is in its way may be gone by then. */
+  async #send({ id }: DelayedEventRow): Promise<void> {
     const { db, store, clock, interning } = this.#uses;
+    const due = store.find(id);
+    if (due?.status !== 'scheduled') return;
+    const what = this.#draftOf(due);
+    const signed = await this.#uses.sending.recommended(what.sender, what.room, what.draft);
+    await db.durable<void>(() => {
+      const row = store.find(id);
+      if (row?.status !== 'scheduled') return;
+      const event = interning.event(this.#append(row, signed));
+      store.end(id, { status: 'sent', ts: clock.now(), event });
+    });
+  }
+
+  /** Sends one whose time has come: a refusal ends it. */
+  async #sendOnTime(row: DelayedEventRow): Promise<void> {
+    const { db, store, clock, log } = this.#uses;
     try {
-      const due = store.find(id);
-      if (due?.status !== 'scheduled') return undefined;
-      const what = this.#draftOf(due);
-      const signed = await this.#uses.sending.recommended(what.sender, what.room, what.draft);
-      await db.durable<void>(() => {
-        const row = store.find(id);
-        if (row?.status !== 'scheduled') return;
-        store.end(id, 'sent', clock.now(), interning.event(this.#append(row, signed)), null);
-      });
-      return undefined;
+      await this.#send(row);
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error;
-      this.#uses.log.debug('delayed_event.refused', { cause: error });
-      await db.durable<void>(() => store.end(id, 'failed', clock.now(), null, error.errcode));
-      return error;
+      log.debug('delayed_event.refused', { cause: error });
+      const refusal = { errcode: error.errcode, error: error.message };
+      await db.durable<void>(() => {
+        if (store.find(row.id)?.status === 'scheduled') {
+          store.end(row.id, { status: 'failed', ts: clock.now(), refusal });
+        }
+      });
     }
   }
 
@@ -226,24 +256,14 @@ export class DelayedEvents implements EventObserver {
     const { store, clock } = this.#uses;
     for (const row of store.due(clock.now(), sentAtOnce)) {
       if (this.#stopped) return;
-      await this.#send(row);
+      await this.#sendOnTime(row);
     }
   }
 
-  #show({
-    id,
-    room,
-    type,
-    stateKey,
-    content,
-    delay,
-    started,
-    status,
-    ended,
-    event,
-    errcode,
-  }: DelayedEventRow): JsonObject {
+  #show(row: DelayedEventRow): JsonObject {
     const { interning } = this.#uses;
+    const { id, room, type, stateKey, content, delay, started, status } = row;
+    const ended = this.#endOf(row);
     return {
       delay_id: id,
       room_id: interning.roomId(room),
@@ -252,13 +272,21 @@ export class DelayedEvents implements EventObserver {
       content: JSON.parse(content) as JsonObject,
       delay_ms: delay,
       scheduled_at: started,
-      // The names of before: clients in use look for different ones.
+      // The names of before and after: clients in use look for different ones.
       delay,
       running_since: started,
       delayed_since_ts: started,
-      ...(ended === null ? {} : { finalised_ts: ended, outcome: outcomes[status] }),
-      ...eventIdOf(event, interning),
-      ...(errcode === null ? {} : { error: { errcode } }),
+      ...(ended === undefined ? {} : { ...ended, finalised: ended, outcome: outcomes[status] }),
+    };
+  }
+
+  /** `undefined` for one that is still to be sent. */
+  #endOf({ ended, event, errcode, error }: DelayedEventRow): JsonObject | undefined {
+    if (ended === null) return undefined;
+    return {
+      finalised_ts: ended,
+      ...(event === null ? {} : { event_id: this.#uses.interning.eventId(event) }),
+      ...(errcode === null ? {} : { error: { errcode, error: error ?? '' } }),
     };
   }
 }
@@ -270,17 +298,17 @@ const outcomes: { readonly [Status in DelayedStatus]: string } = {
   failed: 'cancel',
 };
 
-function eventIdOf(event: EventNid | null, interning: Interning): JsonObject {
-  return event === null ? {} : { event_id: interning.eventId(event) };
-}
-
 function checkScheduled({ status }: DelayedEventRow): void {
   if (status !== 'scheduled') throw new MatrixError(409, 'M_UNKNOWN', `This delayed event was ${status} already`);
 }
 
 const unknownId = () => notFound('There is no such delayed event');
 
-const delayTooLong = (max: Millis) =>
-  new MatrixError(400, 'M_UNKNOWN', `An event can be delayed by ${max} milliseconds at most`, {
-    fields: { 'org.matrix.msc4140.errcode': 'M_MAX_DELAY_EXCEEDED', 'org.matrix.msc4140.max_delay': max },
-  });
+/** Clients of the older form look for its error, and ask for less. */
+const delayTooLong = (max: Millis, isOlderForm: boolean) =>
+  new MatrixError(
+    isOlderForm ? 400 : 403,
+    isOlderForm ? 'M_UNKNOWN' : 'M_FORBIDDEN',
+    `An event can be delayed by ${max} milliseconds at most`,
+    { fields: { 'org.matrix.msc4140.errcode': 'M_MAX_DELAY_EXCEEDED', 'org.matrix.msc4140.max_delay': max } },
+  );

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 21;
+PRAGMA user_version = 22;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -150,11 +150,15 @@ CREATE TABLE delayed_event (
   ended   INTEGER,
   event   INTEGER,
   errcode TEXT
-) STRICT, WITHOUT ROWID;
+, error TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX delayed_event_due ON delayed_event (due) WHERE status = 0;
 
 CREATE INDEX delayed_event_ended ON delayed_event (ended);
+
+CREATE INDEX delayed_event_event ON delayed_event (event) WHERE event IS NOT NULL;
+
+CREATE INDEX delayed_event_of ON delayed_event (user, ended) WHERE ended IS NOT NULL;
 
 CREATE INDEX delayed_event_room ON delayed_event (room);
 

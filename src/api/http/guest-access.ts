@@ -30,6 +30,10 @@ const open: ReadonlySet<string> = new Set([
   'POST /_matrix/client/v3/keys/query',
   'POST /_matrix/client/v3/keys/claim',
   'POST /_matrix/client/v3/logout',
+  // Calls of guests have to end, too.
+  'PUT /_matrix/client/unstable/org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}',
+  'GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events',
+  'GET /_matrix/client/unstable/org.matrix.msc4140/delayed_events/{delayId}',
 ]);
 
 /**

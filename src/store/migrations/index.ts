@@ -19,6 +19,7 @@ import ledger from './0018_ledger.sql' with { type: 'text' };
 import roomJoin from './0019_room_join.sql' with { type: 'text' };
 import serverNotices from './0020_server_notices.sql' with { type: 'text' };
 import partialRooms from './0021_partial_rooms.sql' with { type: 'text' };
+import delayedEvent from './0022_delayed_event.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -51,4 +52,5 @@ export const migrations: readonly Migration[] = [
   { version: 19, name: 'room_join', sql: roomJoin, compat: 1 },
   { version: 20, name: 'server_notices', sql: serverNotices, compat: 1 },
   { version: 21, name: 'partial_rooms', sql: partialRooms, compat: 1 },
+  { version: 22, name: 'delayed_event', sql: delayedEvent, compat: 1 },
 ];

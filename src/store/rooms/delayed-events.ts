@@ -27,13 +27,24 @@ export interface DelayedEventRow extends NewDelayedEvent {
   /** When it ended. */
   readonly ended: number | null;
   readonly event: EventNid | null;
+  /** Why it could not be sent. */
   readonly errcode: string | null;
+  readonly error: string | null;
+}
+
+/** How a delayed event ended. */
+export interface DelayedEnd {
+  readonly status: Exclude<DelayedStatus, 'scheduled'>;
+  /** Milliseconds since the epoch. */
+  readonly ts: number;
+  readonly event?: EventNid;
+  readonly refusal?: { readonly errcode: string; readonly error: string };
 }
 
 type Raw = Omit<DelayedEventRow, 'status'> & { readonly status: number };
 
 const columns =
-  'id, user, room, kind AS type, skey AS stateKey, content, delay, txn, started, status, ended, event, errcode';
+  'id, user, room, kind AS type, skey AS stateKey, content, delay, txn, started, status, ended, event, errcode, error';
 
 /** Events that are to be sent later, and for a while what became of them. */
 export class DelayedEventStore {
@@ -47,6 +58,8 @@ export class DelayedEventStore {
   readonly #restart;
   readonly #end;
   readonly #removeEnded;
+  readonly #removeSurplus;
+  readonly #ofEvent;
 
   constructor(db: Database) {
     this.#insert = db.prepare<
@@ -72,13 +85,18 @@ export class DelayedEventStore {
     this.#restart = db.prepare<[started: number, due: number, id: string]>(
       'UPDATE delayed_event SET started = ?, due = ? WHERE id = ?',
     );
-    this.#end = db.prepare<[number, number, number | null, string | null, string]>(
-      'UPDATE delayed_event SET status = ?, ended = ?, event = ?, errcode = ? WHERE id = ?',
+    this.#end = db.prepare<[number, number, number | null, string | null, string | null, string]>(
+      'UPDATE delayed_event SET status = ?, ended = ?, event = ?, errcode = ?, error = ? WHERE id = ?',
     );
     this.#removeEnded = db.prepare<[before: number, limit: number]>(
       'DELETE FROM delayed_event WHERE id IN' +
         ' (SELECT id FROM delayed_event WHERE ended IS NOT NULL AND ended < ? ORDER BY ended LIMIT ?)',
     );
+    this.#removeSurplus = db.prepare<[user: number, limit: number, kept: number]>(
+      'DELETE FROM delayed_event WHERE id IN' +
+        ' (SELECT id FROM delayed_event WHERE user = ? AND ended IS NOT NULL ORDER BY ended DESC LIMIT ? OFFSET ?)',
+    );
+    this.#ofEvent = db.prepare<[event: number], string>('SELECT id FROM delayed_event WHERE event = ?').pluck();
   }
 
   insert(event: NewDelayedEvent): void {
@@ -116,12 +134,23 @@ export class DelayedEventStore {
     this.#restart.run(started, started + delay, id);
   }
 
-  end(id: string, status: DelayedStatus, ts: number, event: EventNid | null, errcode: string | null): void {
-    this.#end.run(delayedStatuses.indexOf(status), ts, event, errcode, id);
+  end(id: string, { status, ts, event, refusal }: DelayedEnd): void {
+    const { errcode = null, error = null } = refusal ?? {};
+    this.#end.run(delayedStatuses.indexOf(status), ts, event ?? null, errcode, error, id);
+  }
+
+  /** The delayed event that became this one, as long as it is remembered. */
+  ofEvent(event: EventNid): string | undefined {
+    return this.#ofEvent.get(event);
   }
 
   removeEnded(before: number, limit: number): void {
     this.#removeEnded.run(before, limit);
+  }
+
+  /** Of those of a user that have ended, some beyond the newest `kept`. */
+  removeSurplus(user: UserNid, kept: number, limit: number): void {
+    this.#removeSurplus.run(user, limit, kept);
   }
 }
 

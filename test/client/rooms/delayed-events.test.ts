@@ -53,6 +53,64 @@ describe('delayed events', () => {
     const ended = await world.ok('GET', delayed(second), token('bob'));
     assert.match(ended.event_id, /^\$/);
     assert.deepEqual([ended.outcome, ended.delay_ms], ['send', 20_000]);
+    assert.deepEqual(ended.finalised, { finalised_ts: ended.finalised_ts, event_id: ended.event_id });
+  });
+
+  it('are known by their ID to every device of their sender, and to nobody else', async () => {
+    const { world, token, room, later, pass } = await openWorld();
+    await using _ = world;
+    const id = await later('alice', 't1', 1000);
+    await pass(1000);
+    const { event_id: event } = await world.ok('GET', delayed(id), token('alice'));
+    const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'alice' } };
+    const body = { ...login, password: 'password of alice' };
+    const other = (await world.call('POST', `${v3}/login`, { body })).json.access_token as string;
+    const unsignedFor = async (reader: string) =>
+      (await world.ok('GET', `${v3}/rooms/${room}/event/${encodeURIComponent(event)}`, reader)).unsigned;
+    assert.equal((await unsignedFor(token('alice')))['org.matrix.msc4140.delay_id'], id);
+    assert.equal((await unsignedFor(other))['org.matrix.msc4140.delay_id'], id);
+    assert.equal((await unsignedFor(token('bob')))['org.matrix.msc4140.delay_id'], undefined);
+    const synced = await world.ok('GET', `${v3}/sync`, token('alice'));
+    const [last] = synced.rooms.join[room].timeline.events.slice(-1);
+    assert.equal(last.unsigned['org.matrix.msc4140.delay_id'], id);
+  });
+
+  it('stay scheduled when sending them at once is refused', async () => {
+    const { world, token, room, later, said, pass } = await openWorld();
+    await using _ = world;
+    const id = await later('bob', 't1', 1000);
+    await world.ok('POST', `${v3}/rooms/${room}/kick`, token('alice'), { user_id: '@bob:localhost' });
+    const refused = await world.call('POST', `${delayed(id)}/send`, { body: {} });
+    assert.deepEqual([refused.status, refused.json.errcode], [403, 'M_FORBIDDEN']);
+    await world.ok('POST', `${v3}/rooms/${room}/join`, token('bob'), {});
+    await pass(1000);
+    assert.deepEqual(await said(), ['later']);
+  });
+
+  it('are remembered for a week', async () => {
+    const { world, token, later, pass } = await openWorld();
+    await using _ = world;
+    const id = await later('alice', 't1', 1000);
+    await pass(1000);
+    world.clock.advance(6 * 24 * 3_600_000);
+    await later('alice', 't2', 1000);
+    await world.ok('GET', delayed(id), token('alice'));
+    world.clock.advance(2 * 24 * 3_600_000);
+    await later('alice', 't3', 1000);
+    assert.equal((await world.call('GET', delayed(id), { token: token('alice') })).status, 404);
+  });
+
+  it('can be scheduled and looked at by guests', async () => {
+    await using world = await World.open({ registration: { mode: 'open', guests: true } });
+    const alice = await world.register('alice');
+    const guest = (await world.call('POST', `${v3}/register?kind=guest`, { body: {} })).json.access_token as string;
+    const access = { type: 'm.room.guest_access', state_key: '', content: { guest_access: 'can_join' } };
+    const made = await world.ok('POST', `${v3}/createRoom`, alice, { preset: 'public_chat', initial_state: [access] });
+    await world.ok('POST', `${v3}/rooms/${made.room_id}/join`, guest, {});
+    const put = `${msc}/rooms/${made.room_id}/delayed_event/m.room.message/t`;
+    const { delay_id: id } = await world.ok('PUT', put, guest, { delay_ms: 1000, content: { body: 'bye' } });
+    assert.equal((await world.ok('GET', delayed(id), guest)).delay_id, id);
+    assert.equal((await world.ok('GET', `${msc}/delayed_events`, guest)).delayed_events.length, 1);
   });
 
   it('are scheduled once for a transaction ID', async () => {
@@ -138,7 +196,11 @@ describe('delayed events', () => {
     await world.ok('POST', `${v3}/rooms/${room}/kick`, token('alice'), { user_id: '@bob:localhost' });
     await pass(1000);
     assert.deepEqual(await said(), []);
-    assert.deepEqual((await world.ok('GET', delayed(id), token('bob'))).error, { errcode: 'M_FORBIDDEN' });
+    const ended = await world.ok('GET', delayed(id), token('bob'));
+    assert.equal(ended.finalised.error.errcode, 'M_FORBIDDEN');
+    assert.notEqual(ended.finalised.error.error, '');
+    assert.equal((await world.call('POST', `${delayed(id)}/cancel`, { body: {} })).status, 200);
+    assert.equal((await world.call('POST', `${delayed(id)}/send`, { body: {} })).status, 409);
   });
 
   it('are refused by the errors of the specification and the draft', async () => {
@@ -150,6 +212,9 @@ describe('delayed events', () => {
       ['alice', 'PUT', put, { delay_ms: 1000, content: {} }, 200, undefined],
       ['alice', 'PUT', put, { delay_ms: 1000, state_key: 'k', content: {} }, 200, undefined],
       ['alice', 'PUT', put, { delay_ms: -1, content: {} }, 400, 'M_INVALID_PARAM'],
+      ['alice', 'PUT', put, { delay_ms: 0, content: {} }, 400, 'M_INVALID_PARAM'],
+      ['alice', 'PUT', put, { delay_ms: 3_600_001, content: {} }, 403, 'M_FORBIDDEN'],
+      ['alice', 'PUT', `${send}0`, {}, 400, 'M_INVALID_PARAM'],
       ['alice', 'PUT', put, { content: {} }, 400, 'M_MISSING_PARAM'],
       ['alice', 'PUT', put, { delay_ms: 1000 }, 400, 'M_MISSING_PARAM'],
       ['nobody', 'PUT', put, { delay_ms: 1000, content: {} }, 401, 'M_MISSING_TOKEN'],
@@ -176,5 +241,7 @@ describe('delayed events', () => {
     }
     const many = await world.call('PUT', `${send.replace('/t?', '/u?')}1000`, { token: tokens['alice'], body: {} });
     assert.deepEqual([many.status, many.json.errcode], [429, 'M_LIMIT_EXCEEDED']);
+    // Until the next of them is sent.
+    assert.equal(many.headers['retry-after'], '1');
   });
 });

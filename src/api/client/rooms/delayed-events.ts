@@ -10,10 +10,10 @@ import type { Services } from '../../services.ts';
 const root = '/_matrix/client/unstable/org.matrix.msc4140';
 
 /** The delay that a client asks for where it sends an event; `undefined` if it asks for none. 400 M_INVALID_PARAM */
-export const delayIn = (query: Query): number | undefined => query.integer('org.matrix.msc4140.delay');
+export const delayIn = (query: Query): number | undefined => query.integer('org.matrix.msc4140.delay', { min: 1 });
 
 const scheduleBody = v.looseObject({
-  delay_ms: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  delay_ms: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   state_key: v.optional(v.string()),
   content: v.record(v.string(), v.any()),
 });
@@ -21,8 +21,8 @@ const scheduleBody = v.looseObject({
 /**
  * `PUT /_matrix/client/unstable/org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}`
  * Sends an event after `delay_ms`, a state event if there is a `state_key`.
- * 200 `{ delay_id }` · 400 M_UNKNOWN too long a delay, M_BAD_JSON, M_MISSING_PARAM, M_INVALID_PARAM · 403 M_FORBIDDEN,
- * M_USER_SUSPENDED · 413 M_TOO_LARGE · 429 M_LIMIT_EXCEEDED
+ * 200 `{ delay_id }` · 400 M_BAD_JSON, M_MISSING_PARAM, M_INVALID_PARAM · 403 M_FORBIDDEN too long a delay, no such
+ * room; M_USER_SUSPENDED · 413 M_TOO_LARGE · 429 M_LIMIT_EXCEEDED
  */
 const schedule = ({ delayedEvents }: Services): Endpoint =>
   endpoint({
@@ -35,7 +35,7 @@ const schedule = ({ delayedEvents }: Services): Endpoint =>
     async handler({ requester, params: { roomId, eventType: type, txnId }, body }) {
       const { delay_ms: delay, state_key: stateKey, content } = parse(scheduleBody, body);
       const draft = { type, content, ...(stateKey === undefined ? {} : { stateKey }) };
-      return json({ delay_id: await delayedEvents.schedule(requester, roomId, draft, delay, txnId) });
+      return json({ delay_id: await delayedEvents.schedule(requester, roomId, draft, delay, { txnId }) });
     },
   });
 

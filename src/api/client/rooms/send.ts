@@ -25,7 +25,9 @@ export const send = ({ rooms, delayedEvents }: Services): Endpoint =>
       const draft = { type: eventType, content: body };
       const delay = delayIn(query);
       if (delay !== undefined) {
-        return json({ delay_id: await delayedEvents.schedule(requester, roomId, draft, delay, txnId) });
+        return json({
+          delay_id: await delayedEvents.schedule(requester, roomId, draft, delay, { txnId, isOlderForm: true }),
+        });
       }
       return json({ event_id: await rooms.sending.send(requester, roomId, draft, { txnId }) });
     },

@@ -36,7 +36,9 @@ export const setState = ({ rooms, delayedEvents }: Services): Endpoint =>
       const draft = { ...keyOf(params), content: body };
       const delay = delayIn(query);
       if (delay !== undefined) {
-        return json({ delay_id: await delayedEvents.schedule(requester, params.roomId, draft, delay) });
+        return json({
+          delay_id: await delayedEvents.schedule(requester, params.roomId, draft, delay, { isOlderForm: true }),
+        });
       }
       return json({ event_id: await rooms.sending.sendState(requester, params.roomId, draft) });
     },
