@@ -1,3 +1,4 @@
+import { usualTimeout } from '../outbound/outbound-http.ts';
 import type { Database } from '../store/db.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { eventFlags } from '../store/events/flags.ts';
@@ -45,8 +46,11 @@ interface Later {
 const atOnce = 8;
 const firstWait = 1000;
 const longestWait = 60 * 60 * 1000;
-/** How long a stop waits for answers: what is broken off may ring once more after the start. */
-const grace = millis(3000);
+/**
+ * How long a stop waits for answers. As long as a call may take at all, so that each has come to an end that is known:
+ * what would be broken off after it was sent would ring twice, or, taken for told, perhaps not at all.
+ */
+const grace = usualTimeout;
 /**
  * How long a gateway that has not answered in time is left alone by all pushers: many that wait for one that is dead
  * would take all turns.
@@ -59,8 +63,10 @@ const maxPassed = 50;
 
 /**
  * Tells push gateways what notifies users. Every pusher has its own cursor in the database, moved on when the gateway
- * has answered: what must ring rings once, also after a restart and a gateway's outage, unless the server dies between
- * the answer and the next line. What is read meanwhile does not ring. Pushers take turns, one request each.
+ * has answered: what must ring rings once, also after a restart and a gateway's outage. A crash while a gateway is being
+ * told rings that one event again, since nobody can know whether it was taken; it has the same event ID, by which apps
+ * put it in the place of the first. What is read meanwhile does not ring, nor
+ * what is older than the newest thousand unread of a room: those are only counted. Pushers take turns, one request each.
  */
 export class PushDelivery {
   readonly #uses: PushDeliveryUses;

@@ -11,12 +11,13 @@ export class GatewayStub implements AsyncDisposable {
   readonly taken: Sent[] = [];
   /** What it answers; 200 and no rejected keys unless set. */
   answer: { status: number; body: string } = { status: 200, body: '{"rejected":[]}' };
-  /** Whether it answers at all. */
+  /** Whether it answers at all, before `release`. */
   isSilent = false;
   /** Requests it has had, taken or not. */
   requests = 0;
   readonly #server: Server;
   readonly #waiting: (() => void)[] = [];
+  readonly #held: (() => void)[] = [];
 
   private constructor(server: Server) {
     this.#server = server;
@@ -36,7 +37,9 @@ export class GatewayStub implements AsyncDisposable {
           const sent: Sent = JSON.parse(Buffer.concat(chunks).toString());
           stub.taken.push({ path: request.url, ...sent });
         }
-        if (!stub.isSilent) response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
+        const reply = () => void response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
+        if (stub.isSilent) stub.#held.push(reply);
+        else reply();
         for (const wake of stub.#waiting.splice(0)) wake();
       });
     });
@@ -55,6 +58,11 @@ export class GatewayStub implements AsyncDisposable {
   /** Event IDs that rang, in order. */
   get rang(): string[] {
     return this.taken.flatMap(({ notification }) => notification.event_id ?? []);
+  }
+
+  /** Answers what it was silent on, as it would have at once. */
+  release(): void {
+    for (const reply of this.#held.splice(0)) reply();
   }
 
   /** Resolves once `holds`, which is asked after each request. */

@@ -145,6 +145,29 @@ describe('POST /_matrix/push/v1/notify', () => {
     assert.deepEqual(s.gateway.rang, said);
   });
 
+  it('is waited for when the server stops: an answer that comes late rings nothing twice', async () => {
+    await using s = await PushWorld.open();
+    await s.setPusher(s.bob);
+    s.gateway.isSilent = true;
+    const said = [await s.say(s.alice, 'just before the stop')];
+    await s.gateway.until(({ requests }) => requests === 1);
+    const stopped = s.world.stop();
+    const turns = async () => {
+      for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await turns();
+    s.world.clock.advance(9999);
+    await turns();
+    s.gateway.release();
+    await stopped;
+    s.gateway.isSilent = false;
+    await s.world.start();
+    said.push(await s.say(s.alice, 'after the start'));
+    await s.gateway.until(({ requests }) => requests === 2);
+    await s.quiet();
+    assert.deepEqual(s.gateway.rang, said);
+  });
+
   it('does not ring what was read, or taken back, during an outage', async () => {
     await using s = await PushWorld.open();
     await s.setPusher(s.bob);
