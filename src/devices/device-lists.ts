@@ -8,6 +8,7 @@ import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../store/nids.ts';
+import type { PartialRooms } from '../store/rooms/partial-rooms.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
@@ -24,6 +25,7 @@ export interface DeviceListsUses {
   readonly deviceLists: DeviceListStore;
   readonly deviceUpdates: DeviceUpdateStore;
   readonly remoteLists: RemoteListStore;
+  readonly partialRooms: PartialRooms;
   readonly crossSigning: CrossSigningStore;
   readonly serverName: ServerName;
 }
@@ -129,9 +131,10 @@ export class DeviceLists {
 
   /** The same for a stretch that may be long; each of the user's rooms is looked at. */
   newsBetween(stretch: DeviceListStretch): DeviceListNews {
-    const { syncChanges, roomState } = this.#uses;
-    const rooms = syncChanges
-      .roomsBehind(stretch.user, stretch.from)
+    const { syncChanges, roomState, partialRooms } = this.#uses;
+    const behind = syncChanges.roomsBehind(stretch.user, stretch.from);
+    const completed = partialRooms.completedBetween(stretch.from, stretch.now);
+    const rooms = [...new Set([...behind, ...completed])]
       .map((room) => roomState.localMember(stretch.user, room))
       .filter((member) => member !== undefined);
     return this.news(stretch, rooms);
@@ -170,8 +173,10 @@ export class DeviceLists {
   #roomChange(stretch: DeviceListStretch, room: RoomNid, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
     if (!this.#isEncrypted(room)) return;
-    if (this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined) {
-      // Encryption has just been switched on.
+    const completed = this.#uses.partialRooms.completedAt(room);
+    const haveCome = completed !== undefined && completed > from && completed <= now;
+    if (haveCome || this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined) {
+      // Members that were missing have come, or encryption has just been switched on.
       for (const other of this.#joined(room)) if (other !== user) changed.add(other);
     }
     for (const change of this.#uses.deviceLists.memberChanges(room, from, now)) {

@@ -75,7 +75,8 @@ export type ErrorCode =
   | 'M_WRONG_ROOM_KEYS_VERSION'
   | 'IO_ELEMENT_MSC4388_CONCURRENT_WRITE'
   | 'IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION'
-  | 'IO.ELEMENT.MSC4306.M_NOT_IN_THREAD';
+  | 'IO.ELEMENT.MSC4306.M_NOT_IN_THREAD'
+  | 'ORG.MATRIX.MSC3895_UNABLE_DUE_TO_PARTIAL_STATE';
 
 export interface MatrixErrorOptions {
   /** What really happened: for the log, never for the client. */

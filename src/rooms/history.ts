@@ -2,13 +2,13 @@ import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
 import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { EventNid, StateKeyNid, StatePoint, UserNid } from '../store/nids.ts';
+import type { StatePoint, UserNid } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { Boundary, Direction, Placed, Timeline } from '../store/timeline.ts';
-import type { AuthEvents } from './auth-events.ts';
 import type { Edges } from './backfill/edges.ts';
 import type { ClientEvents } from './client-events.ts';
+import type { CitedMembers } from './partial/cited-members.ts';
 import type { RoomView } from './visibility.ts';
 
 export interface HistoryUses {
@@ -18,7 +18,7 @@ export interface HistoryUses {
   readonly timeline: Timeline;
   readonly segments: Segments;
   readonly clientEvents: ClientEvents;
-  readonly authEvents: AuthEvents;
+  readonly citedMembers: CitedMembers;
   readonly edges: Edges;
   readonly ignored: (user: UserNid) => ReadonlySet<UserNid>;
 }
@@ -115,20 +115,15 @@ export class RoomHistory {
    * themselves cite.
    */
   sendersAt(point: StatePoint | undefined, rows: readonly EventRow[]): EventRow[] {
-    const { events, interning, stateLog } = this.#uses;
-    const senders = new Map<UserNid, EventNid>();
-    for (const { sender, nid } of rows) if (!senders.has(sender)) senders.set(sender, nid);
-    const members = [...senders].map(([sender, sent]) => {
+    const { events, interning, stateLog, citedMembers } = this.#uses;
+    const senders = new Map<UserNid, EventRow>();
+    for (const row of rows) if (!senders.has(row.sender)) senders.set(row.sender, row);
+    const members = [...senders].map(([sender, said]) => {
       const key = interning.findStateKey('m.room.member', interning.userId(sender));
       if (key === undefined) return undefined;
-      return (point && stateLog.at(point, key)) ?? this.#cited(sent, key);
+      return (point && stateLog.at(point, key)) ?? citedMembers.ofSender(said);
     });
     return events.rows(members.filter((nid) => nid !== undefined));
-  }
-
-  #cited(event: EventNid, key: StateKeyNid): EventNid | undefined {
-    const { authEvents, events } = this.#uses;
-    return events.rows(authEvents.get(event).authEvents).find(({ stateKey }) => stateKey === key)?.nid;
   }
 
   /** The state after an event of the timeline; of one that came by backfill that before the live events behind it. */

@@ -11,6 +11,7 @@ import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Aliases } from './aliases.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
+import type { WholeRooms } from './partial/whole-rooms.ts';
 import type { RemoteOptions, RemoteRooms } from './remote/remote-rooms.ts';
 import { NeedsVoucher } from './restricted-join.ts';
 import type { Sending } from './send.ts';
@@ -24,6 +25,7 @@ export interface MembershipUses {
   readonly sending: Sending;
   readonly aliases: Aliases;
   readonly remote: RemoteRooms;
+  readonly wholeRooms: WholeRooms;
 }
 
 type WithReason = { readonly reason?: string | undefined };
@@ -201,7 +203,8 @@ export class Memberships {
     { target, membership, reason }: WithReason & { readonly target: UserId; readonly membership: MembershipName },
     check: () => boolean = () => true,
   ): Promise<void> {
-    const { db, sending } = this.#uses;
+    const { db, sending, wholeRooms } = this.#uses;
+    await wholeRooms.waitForMember(room.nid, target);
     const content: JsonObject = reason === undefined ? { membership } : { membership, reason };
     const draft = { type: 'm.room.member', stateKey: target, content };
     if (!check()) return;

@@ -32,7 +32,9 @@ import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
+import { CitedMembers } from './partial/cited-members.ts';
 import { PartialState } from './partial/partial-state.ts';
+import { WholeRooms } from './partial/whole-rooms.ts';
 import { PolicyCheck } from './policy-check.ts';
 import { RoomReading } from './reading.ts';
 import { AuthJudge } from './receive/auth-judge.ts';
@@ -79,6 +81,9 @@ export interface Rooms extends Limiting, Remote {
   readonly policy: PolicyCheck;
   /** Which rooms are here without all of their members. */
   readonly partialState: PartialState;
+  /** For whoever needs to know all of them. */
+  readonly wholeRooms: WholeRooms;
+  readonly citedMembers: CitedMembers;
   /** Counts what goes on in rooms. */
   readonly meter: RoomMeter;
   readonly outliers: Outliers;
@@ -143,7 +148,19 @@ export function createRooms(uses: RoomsUses): Rooms {
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
   const partialState = new PartialState(base);
-  const foundation = { rooms: known, partialState, input, localInput, memberRules, authJudge, outliers, policy };
+  const citedMembers = new CitedMembers(base);
+  const wholeRooms = new WholeRooms({ ...base, partialState });
+  const foundation = {
+    rooms: known,
+    partialState,
+    wholeRooms,
+    input,
+    localInput,
+    memberRules,
+    authJudge,
+    outliers,
+    policy,
+  };
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);
@@ -151,12 +168,19 @@ export function createRooms(uses: RoomsUses): Rooms {
   const relationChecks = new RelationChecks({ ...base, relationIndex });
   const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
-  const seen = { ...base, known, visibility, clientEvents, ignored: (user: UserNid) => people.ignored(user) };
+  const seen = {
+    ...base,
+    citedMembers,
+    known,
+    visibility,
+    clientEvents,
+    ignored: (user: UserNid) => people.ignored(user),
+  };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
-    membership: new Memberships({ ...base, rooms: known, sending, aliases, ...entrances }),
+    membership: new Memberships({ ...base, rooms: known, wholeRooms, sending, aliases, ...entrances }),
     aliases,
     ...createReading(seen),
     known,
@@ -171,6 +195,8 @@ export function createRooms(uses: RoomsUses): Rooms {
     localInput,
     policy,
     partialState,
+    wholeRooms,
+    citedMembers,
     meter,
     ...limiting,
     ...entrances,
@@ -183,6 +209,7 @@ interface SeenUses extends Stores {
   readonly streams: Streams;
   readonly serverName: ServerName;
   readonly authEvents: AuthEvents;
+  readonly citedMembers: CitedMembers;
   readonly known: KnownRooms;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;

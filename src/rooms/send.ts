@@ -19,6 +19,7 @@ import type { KnownRoom, KnownRooms } from './known-rooms.ts';
 import type { LocalEvent } from './local-events.ts';
 import type { LocalInput } from './local-input.ts';
 import type { MemberRules } from './member-rules.ts';
+import type { WholeRooms } from './partial/whole-rooms.ts';
 import type { PolicyCheck } from './policy-check.ts';
 import type { RelationChecks } from './relations/relation-checks.ts';
 import { type Inviting, isInviteElsewhere } from './remote/inviting.ts';
@@ -36,6 +37,7 @@ export interface SendUses extends StateSources {
   readonly relationChecks: RelationChecks;
   readonly policy: PolicyCheck;
   readonly inviting: Inviting;
+  readonly wholeRooms: WholeRooms;
   readonly serverName: ServerName;
 }
 
@@ -100,7 +102,8 @@ export class Sending {
 
   /** The same for a room at hand. An invite of another server's user is first shown to that server. */
   async setState(requester: Requester, room: KnownRoom, draft: StateDraft): Promise<EventId> {
-    const { db, canonicalAlias, inviting, serverName, policy } = this.#uses;
+    const { db, canonicalAlias, inviting, serverName, policy, wholeRooms } = this.#uses;
+    if (draft.type === 'm.room.member') await wholeRooms.waitForMember(room.nid, draft.stateKey);
     if (isInviteElsewhere(draft, serverName)) {
       const prepared = db.write(() => this.prepareState(requester, room, draft));
       return inviting.invite(room, requester.userId, prepared);

@@ -1,4 +1,5 @@
 import type { Typing } from '../ephemeral/typing.ts';
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { ReceiptStore } from '../store/ephemeral/receipts.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -30,6 +31,7 @@ export interface ChangedRoomsUses {
   readonly pushCounts: PushCountStore;
   readonly roomState: RoomStateStore;
   readonly typing: Typing;
+  readonly partialState: Pick<PartialState, 'isPartial' | 'completedBetween'>;
   readonly interning: Interning;
 }
 
@@ -49,13 +51,15 @@ export class ChangedRooms {
     return turn.filter.room.rooms.any ? rooms : this.#chosen(turn, rooms);
   }
 
-  #all({ user, now, filter }: Turn): TurnRooms {
+  #all(turn: Turn): TurnRooms {
+    const { user, now, filter } = turn;
     const rooms = newRooms(true);
     const { join, invite, knock, leave, ban } = memberships;
     const codes = filter.room.includeLeave ? [join, invite, knock, leave, ban] : [join, invite, knock];
     for (const member of this.#uses.roomState.localRooms(user, codes)) {
       if (member.pos <= now && !member.forgotten) listOf(rooms, member).push(member);
     }
+    this.#hidePartial(turn, rooms.join);
     return rooms;
   }
 
@@ -75,7 +79,18 @@ export class ChangedRooms {
       const member = roomState.localMember(turn.user, room);
       if (member?.membership === memberships.join && member.pos <= turn.now) rooms.join.push(member);
     }
+    this.#hidePartial(turn, rooms.join);
     return rooms;
+  }
+
+  /** Who wants all members of a room at once is told of it when they are here (MSC3902). */
+  #hidePartial({ filter }: Turn, joined: LocalMember[]): void {
+    if (filter.room.state.lazyLoadMembers) return;
+    const { partialState } = this.#uses;
+    for (let at = joined.length - 1; at >= 0; at--) {
+      const member = joined[at];
+      if (member !== undefined && partialState.isPartial(member.room)) joined.splice(at, 1);
+    }
   }
 
   #joined({ user }: Turn): RoomNid[] {
@@ -83,7 +98,7 @@ export class ChangedRooms {
   }
 
   *#candidates(turn: Turn, accountRooms: readonly RoomNid[]): Generator<RoomNid> {
-    const { changes, receipts, pushCounts, typing } = this.#uses;
+    const { changes, receipts, pushCounts, typing, partialState } = this.#uses;
     const { user, from, now } = turn;
     if (now - from <= shortStretch) {
       yield* changes.eventRooms(from, now);
@@ -94,6 +109,7 @@ export class ChangedRooms {
     yield* typing.roomsChanged(from, now);
     yield* accountRooms;
     yield* pushCounts.roomsChanged(user, from);
+    yield* partialState.completedBetween(from, now);
   }
 
   #chosen({ filter }: Turn, rooms: TurnRooms): TurnRooms {

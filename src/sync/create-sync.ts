@@ -3,6 +3,8 @@ import type { Presence } from '../ephemeral/presence.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
+import type { CitedMembers } from '../rooms/partial/cited-members.ts';
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Database } from '../store/db.ts';
@@ -53,6 +55,8 @@ export interface CreateSyncUses {
   readonly pushRules: PushRules;
   readonly people: Pick<People, 'blocksInvites'>;
   readonly typing: Typing;
+  readonly partialState: PartialState;
+  readonly citedMembers: CitedMembers;
   readonly presence: Presence;
   readonly oneTimeKeys: OneTimeKeyStore;
   readonly e2ee: E2ee;

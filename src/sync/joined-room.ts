@@ -1,4 +1,5 @@
 import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -30,6 +31,7 @@ export interface RoomSections {
   readonly states: RoomStates;
   readonly summaries: RoomSummaries;
   readonly ephemeral: RoomEphemeral;
+  readonly partialState: Pick<PartialState, 'completedAt'>;
 }
 
 /** A delta of up to so many entries is written whole, so that it can be seen whether anything passes the filter. */
@@ -79,7 +81,10 @@ export class JoinedRooms {
     const { room } = member;
     const info = roomState.info(room);
     if (info === undefined) return undefined;
-    const full = turn.initial || member.pos > turn.from;
+    const isCompleted = this.#isCompleted(turn, room);
+    // Before that it was hidden from whoever wants all members at once.
+    const isShown = isCompleted && !turn.filter.room.state.lazyLoadMembers;
+    const full = turn.initial || member.pos > turn.from || isShown;
     const view = visibility.view(room, turn.user);
     const delta = full ? [] : stateLog.changesBetween(info.line, turn.from, turn.now);
     const draft = {
@@ -88,7 +93,7 @@ export class JoinedRooms {
       full,
       batch: timelines.read(turn, { info, view, since: full ? undefined : turn.from, upTo: turn.now }),
       delta,
-      summary: full || summaries.concerns(delta) ? summaries.of(info, turn.user) : undefined,
+      summary: full || isCompleted || summaries.concerns(delta) ? summaries.of(info, turn.user) : undefined,
       ephemeral: this.#uses.ephemeral.text(turn, room, full),
       accountData: this.accountData(turn, room, full),
       unread: pushCounts.unread(turn.user, room),
@@ -96,6 +101,12 @@ export class JoinedRooms {
     const small = !full && !turn.fullState && delta.length <= smallDelta;
     const state = small ? [...states.texts(turn, this.#scope(turn, draft))].join(',') : undefined;
     return this.#isEmpty(turn, draft, state) ? undefined : { ...draft, state };
+  }
+
+  /** Whether members that were missing have come since. */
+  #isCompleted({ from, now }: Turn, room: RoomNid): boolean {
+    const pos = this.#uses.partialState.completedAt(room);
+    return pos !== undefined && pos > from && pos <= now;
   }
 
   #isEmpty(turn: Turn, draft: Omit<Draft, 'state'>, state: string | undefined): boolean {

@@ -1,4 +1,6 @@
 import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
+import type { CitedMembers } from '../rooms/partial/cited-members.ts';
+import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
@@ -23,6 +25,7 @@ export interface StateUses {
   readonly changes: SyncChanges;
   readonly clientEvents: ClientEvents;
   readonly memory: MemberMemory;
+  readonly citedMembers: CitedMembers;
 }
 
 /** What the state section of one room is made from. */
@@ -147,18 +150,21 @@ export class RoomStates {
 
   /** The member events that lazy loading wants: of senders and named people, as far as the device may not have them. */
   #people(turn: Turn, scope: StateScope, shown: ReadonlySet<StateKeyNid>): EventNid[] {
-    const { memory, interning } = this.#uses;
+    const { memory, interning, citedMembers } = this.#uses;
     const { room } = scope.info;
     const always = scope.delta === undefined || turn.filter.room.state.includeRedundantMembers;
-    const wanted = new Set([...scope.batch.events.map((row) => row.sender), ...scope.people]);
+    const wanted = new Map<UserNid, EventRow | undefined>(scope.people.map((user) => [user, undefined]));
+    for (const row of scope.batch.events) wanted.set(row.sender, row);
     const found: EventNid[] = [];
-    for (const user of wanted) {
+    for (const [user, said] of wanted) {
       if (!always && memory.knows(turn.device, room, user, turn.since)) continue;
       const key = interning.findStateKey('m.room.member', interning.userId(user));
       const isShown = key !== undefined && shown.has(key);
-      const event = this.#memberAt(scope, user, key, isShown ? scope.batch.start : scope.upTo);
+      const member = this.#memberAt(scope, user, key, isShown ? scope.batch.start : scope.upTo);
+      const event = member ?? (isShown || said === undefined ? undefined : citedMembers.ofSender(said));
       if (event !== undefined) found.push(event);
-      memory.tell(turn.device, room, user, turn.now);
+      // Who is not known yet, but may be before long, is looked for again.
+      if (event !== undefined || isShown) memory.tell(turn.device, room, user, turn.now);
     }
     return found;
   }

@@ -168,6 +168,8 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
       bundles: rooms.bundles,
       pushRules,
       people: { blocksInvites: () => false },
+      partialState: rooms.partialState,
+      citedMembers: rooms.citedMembers,
       typing: memoryTyping,
       presence,
       e2ee: createE2ee({

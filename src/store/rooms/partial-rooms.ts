@@ -2,6 +2,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
 import type { EventNid, LineNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
+import { streamStart } from '../sync/positions.ts';
 
 /** A room that was entered with a part of its state. */
 export interface PartialRoom {
@@ -76,6 +77,7 @@ export class PartialRooms {
   readonly #complete;
   readonly #completedAt;
   readonly #completedBetween;
+  readonly #newestCompletion;
 
   constructor(db: Database) {
     this.#begin = db.prepare<[number, number, number, number, number, string, number], never>(
@@ -100,9 +102,10 @@ export class PartialRooms {
       'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
     );
     this.#completedAt = db.prepare<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
-    this.#completedBetween = db.prepare<[number, number, number], { room: RoomNid; pos: StreamPos }>(
-      'SELECT room, pos FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
-    );
+    this.#completedBetween = db
+      .prepare<[number, number], RoomNid>('SELECT room FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos')
+      .pluck();
+    this.#newestCompletion = db.prepare<[], StreamPos | null>('SELECT max(pos) FROM room_completion').pluck();
   }
 
   begin({ room, line, base, joinEvent, user, servers, since }: PartialRoom): void {
@@ -154,13 +157,14 @@ export class PartialRooms {
     return this.#completedAt.get(room);
   }
 
-  /** Some rooms that became complete in (from, to], by the time. */
-  completedBetween(
-    from: StreamPos,
-    to: StreamPos,
-    limit = together,
-  ): { readonly room: RoomNid; readonly pos: StreamPos }[] {
-    return this.#completedBetween.all(from, to, limit);
+  /** Where a room became complete last; 0: none ever did. */
+  newestCompletion(): StreamPos {
+    return this.#newestCompletion.get() ?? streamStart;
+  }
+
+  /** The rooms that became complete in (from, to], by the time. */
+  completedBetween(from: StreamPos, to: StreamPos): RoomNid[] {
+    return this.#completedBetween.all(from, to);
   }
 }
 

@@ -45,7 +45,7 @@ describe('PartialRooms', () => {
     store.db.write<void>(() => partialRooms.complete(room, 50 as StreamPos));
     assert.equal(partialRooms.has(room), false);
     assert.equal(partialRooms.completedAt(room), 50);
-    assert.deepEqual(partialRooms.completedBetween(40 as StreamPos, 50 as StreamPos), [{ room, pos: 50 }]);
+    assert.deepEqual(partialRooms.completedBetween(40 as StreamPos, 50 as StreamPos), [room]);
     assert.deepEqual(partialRooms.completedBetween(50 as StreamPos, 60 as StreamPos), []);
   });
 });

@@ -8,8 +8,9 @@ const memberships = ['join', 'invite', 'knock', 'leave', 'ban'] as const;
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/members`
  * The member events, now or at a token, written piece by piece. With `membership` and `not_membership` one of the two
- * has to hold. Who has left gets the members of then.
- * 200 `{ chunk }` · 400 M_INVALID_PARAM · 403 M_FORBIDDEN never in the room
+ * has to hold. Who has left gets the members of then. Members that are still being fetched from other servers are waited
+ * for.
+ * 200 `{ chunk }` · 400 M_INVALID_PARAM · 403 M_FORBIDDEN never in the room · 503 M_UNKNOWN they do not come
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
  */
 export const members = ({ rooms }: Services): Endpoint =>
@@ -18,12 +19,14 @@ export const members = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/members',
     auth: 'user',
     body: 'none',
-    handler({ requester, params, query }) {
+    async handler({ requester, params, query, signal }) {
       const selection = {
         membership: query.oneOf('membership', memberships),
         notMembership: query.oneOf('not_membership', memberships),
         at: query.get('at'),
       };
+      rooms.reading.open(requester, params.roomId);
+      await rooms.wholeRooms.waitFor(params.roomId, signal);
       return streamedJson(rooms.reading.members(requester, params.roomId, selection));
     },
   });
@@ -31,7 +34,7 @@ export const members = ({ rooms }: Services): Endpoint =>
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/joined_members`
  * Who is in the room, with names and pictures, written piece by piece.
- * 200 `{ joined }` · 403 M_FORBIDDEN not in the room
+ * 200 `{ joined }` · 403 M_FORBIDDEN not in the room · 503 M_UNKNOWN as above
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
  */
 export const joinedMembers = ({ rooms }: Services): Endpoint =>
@@ -40,5 +43,9 @@ export const joinedMembers = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/joined_members',
     auth: 'user',
     body: 'none',
-    handler: ({ requester, params }) => streamedJson(rooms.reading.joinedMembers(requester, params.roomId)),
+    async handler({ requester, params, signal }) {
+      rooms.reading.open(requester, params.roomId);
+      await rooms.wholeRooms.waitFor(params.roomId, signal);
+      return streamedJson(rooms.reading.joinedMembers(requester, params.roomId));
+    },
   });

@@ -47,7 +47,8 @@ export const setState = ({ rooms, delayedEvents }: Services): Endpoint =>
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`
  * One entry of the state: its content, or with `format=event` the event. Who has left gets that of then.
- * 200 · 400 M_INVALID_PARAM format · 403 M_FORBIDDEN never in the room · 404 M_NOT_FOUND no such entry
+ * 200 · 400 M_INVALID_PARAM format · 403 M_FORBIDDEN never in the room · 404 M_NOT_FOUND no such entry · 503 M_UNKNOWN
+ * members are being fetched and do not come
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export const getStateEvent = ({ rooms }: Services): Endpoint =>
@@ -57,8 +58,12 @@ export const getStateEvent = ({ rooms }: Services): Endpoint =>
     alsoAt,
     auth: 'user',
     body: 'none',
-    handler({ requester, params, query }) {
+    async handler({ requester, params, query, signal }) {
       const format = query.oneOf('format', ['content', 'event']) ?? 'content';
+      if (params.eventType === 'm.room.member') {
+        const { room } = rooms.reading.open(requester, params.roomId);
+        await rooms.wholeRooms.waitForMember(room.nid, keyOf(params).stateKey, signal);
+      }
       return streamedJson([rooms.reading.stateEvent(requester, params.roomId, keyOf(params), format)]);
     },
   });
@@ -66,7 +71,7 @@ export const getStateEvent = ({ rooms }: Services): Endpoint =>
 /**
  * `GET /_matrix/client/v3/rooms/{roomId}/state`
  * The room's state, or that of when the requester left, written piece by piece.
- * 200 `[event]` · 403 M_FORBIDDEN never in the room
+ * 200 `[event]` · 403 M_FORBIDDEN never in the room · 503 M_UNKNOWN members are being fetched and do not come
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate
  */
 export const getState = ({ rooms }: Services): Endpoint =>
@@ -75,5 +80,9 @@ export const getState = ({ rooms }: Services): Endpoint =>
     path: '/_matrix/client/v3/rooms/{roomId}/state',
     auth: 'user',
     body: 'none',
-    handler: ({ requester, params }) => streamedJson(rooms.reading.state(requester, params.roomId)),
+    async handler({ requester, params, signal }) {
+      rooms.reading.open(requester, params.roomId);
+      await rooms.wholeRooms.waitFor(params.roomId, signal);
+      return streamedJson(rooms.reading.state(requester, params.roomId));
+    },
   });

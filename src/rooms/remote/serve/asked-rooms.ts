@@ -1,11 +1,13 @@
 import { forbidden, notFound } from '../../../protocol/errors.ts';
 import type { ServerName } from '../../../protocol/ids/types.ts';
 import type { KnownRoom, KnownRooms } from '../../known-rooms.ts';
+import type { WholeRooms } from '../../partial/whole-rooms.ts';
 import type { ServerAccess } from '../../server-access.ts';
 
 export interface AskedRoomsUses {
   readonly rooms: KnownRooms;
   readonly access: ServerAccess;
+  readonly wholeRooms: WholeRooms;
   readonly serverName: ServerName;
 }
 
@@ -17,7 +19,10 @@ export class AskedRooms {
     this.#uses = uses;
   }
 
-  /** For a server that takes part in the room. 404 M_NOT_FOUND unknown room · 403 M_FORBIDDEN kept out or not in it */
+  /**
+   * For a server that takes part in the room. 404 M_NOT_FOUND unknown room · 403 M_FORBIDDEN kept out or not in it,
+   * ORG.MATRIX.MSC3895_UNABLE_DUE_TO_PARTIAL_STATE we cannot tell yet
+   */
   forMember(origin: ServerName, roomId: string): KnownRoom {
     const room = this.#uses.rooms.get(roomId);
     this.requireMember(origin, room);
@@ -25,18 +30,29 @@ export class AskedRooms {
   }
 
   requireMember(origin: ServerName, room: KnownRoom): void {
-    this.#uses.access.requireAcl(room.nid, origin);
-    this.#uses.access.requireInRoom(room.nid, origin);
+    const { access, wholeRooms } = this.#uses;
+    access.requireAcl(room.nid, origin);
+    if (!access.isInRoom(room.nid, origin)) wholeRooms.require(room.nid);
+    access.requireInRoom(room.nid, origin);
+  }
+
+  /** The same for a server that asks for a whole state. */
+  forMemberOfWhole(origin: ServerName, roomId: string): KnownRoom {
+    const room = this.forMember(origin, roomId);
+    this.#uses.wholeRooms.require(room.nid);
+    return room;
   }
 
   /**
-   * For a server that wants something of a room which one of ours is in: only then is our state of it the present one.
+   * For a server that wants something of a room which one of ours is in: only then is our state of it the present one. As
+   * long as members are missing, it is for others to let somebody in or out.
    * 404 M_NOT_FOUND · 403 M_FORBIDDEN kept out
    */
   forHandshake(origin: ServerName, roomId: string): KnownRoom {
-    const { rooms, access, serverName } = this.#uses;
+    const { rooms, access, wholeRooms, serverName } = this.#uses;
     const room = rooms.find(roomId);
-    if (room === undefined || !access.isInRoom(room.nid, serverName)) throw notFound('This server is not in the room');
+    const isInside = room !== undefined && access.isInRoom(room.nid, serverName);
+    if (!isInside || wholeRooms.isMissing(room.nid)) throw notFound('This server is not in the room');
     access.requireAcl(room.nid, origin);
     return room;
   }

@@ -52,9 +52,30 @@ export interface ServingUses {
 /** Builds it bottom-up. */
 export function createServing(uses: ServingUses): Serving {
   const { stores, rooms, signer, people, inviteObservers } = uses;
-  const { authEvents, stateEngine, input, moments, serverAccess: access, known, localInput, inviting } = rooms;
+  const {
+    authEvents,
+    stateEngine,
+    input,
+    moments,
+    serverAccess: access,
+    known,
+    localInput,
+    inviting,
+    wholeRooms,
+  } = rooms;
   const { serverName } = signer;
-  const base = { ...uses, ...stores, authEvents, stateEngine, input, moments, access, serverName, rooms: known };
+  const base = {
+    ...uses,
+    ...stores,
+    authEvents,
+    stateEngine,
+    input,
+    moments,
+    access,
+    wholeRooms,
+    serverName,
+    rooms: known,
+  };
   const asked = new AskedRooms(base);
   const { verifier, receiver } = uses.receiving;
   const localEvents = new LocalEvents(base);

@@ -83,9 +83,12 @@ export class HistoryAnswers {
     return this.#uses.moments.closest(room.nid, query, (row) => isAccepted(row.flags) && view.mayRead(row));
   }
 
-  /** The state before an event. 403 M_FORBIDDEN · 404 M_NOT_FOUND no such event here, or its state is not known */
+  /**
+   * The state before an event. 403 M_FORBIDDEN, ORG.MATRIX.MSC3895_UNABLE_DUE_TO_PARTIAL_STATE · 404 M_NOT_FOUND no such
+   * event here, or its state is not known
+   */
   stateBefore(origin: ServerName, roomId: string, eventId: string): StatePoint {
-    const room = this.#uses.asked.forMember(origin, roomId);
+    const room = this.#uses.asked.forMemberOfWhole(origin, roomId);
     const before = pointBefore(this.#eventOf(room, eventId));
     if (before === undefined) throw notFound('The state at this event is not known here');
     return before;
