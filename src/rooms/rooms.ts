@@ -32,9 +32,8 @@ import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
 import type { EventObserver } from './observer.ts';
-import { CitedMembers } from './partial/cited-members.ts';
-import { PartialState } from './partial/partial-state.ts';
-import { WholeRooms } from './partial/whole-rooms.ts';
+import type { CitedMembers } from './partial/cited-members.ts';
+import { createPartial, type PartialParts } from './partial/create-partial.ts';
 import { PolicyCheck } from './policy-check.ts';
 import { RoomReading } from './reading.ts';
 import { AuthJudge } from './receive/auth-judge.ts';
@@ -55,7 +54,7 @@ import { RoomUpgrades } from './upgrade/upgrade.ts';
 import { Visibility } from './visibility.ts';
 
 /** Everything about rooms that others ask for. */
-export interface Rooms extends Limiting, Remote {
+export interface Rooms extends Limiting, Remote, PartialParts {
   readonly creation: RoomCreation;
   readonly upgrades: RoomUpgrades;
   readonly sending: Sending;
@@ -79,11 +78,6 @@ export interface Rooms extends Limiting, Remote {
   readonly input: RoomInput;
   readonly serverAccess: ServerAccess;
   readonly policy: PolicyCheck;
-  /** Which rooms are here without all of their members. */
-  readonly partialState: PartialState;
-  /** For whoever needs to know all of them. */
-  readonly wholeRooms: WholeRooms;
-  readonly citedMembers: CitedMembers;
   /** Counts what goes on in rooms. */
   readonly meter: RoomMeter;
   readonly outliers: Outliers;
@@ -147,20 +141,8 @@ export function createRooms(uses: RoomsUses): Rooms {
   const memberRules = new MemberRules({ ...base, people, mayTalkTo });
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
-  const partialState = new PartialState(base);
-  const citedMembers = new CitedMembers(base);
-  const wholeRooms = new WholeRooms({ ...base, partialState });
-  const foundation = {
-    rooms: known,
-    partialState,
-    wholeRooms,
-    input,
-    localInput,
-    memberRules,
-    authJudge,
-    outliers,
-    policy,
-  };
+  const partial = createPartial(base);
+  const foundation = { rooms: known, ...partial, input, localInput, memberRules, authJudge, outliers, policy };
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);
@@ -168,19 +150,13 @@ export function createRooms(uses: RoomsUses): Rooms {
   const relationChecks = new RelationChecks({ ...base, relationIndex });
   const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
-  const seen = {
-    ...base,
-    citedMembers,
-    known,
-    visibility,
-    clientEvents,
-    ignored: (user: UserNid) => people.ignored(user),
-  };
+  const ignored = (user: UserNid) => people.ignored(user);
+  const seen = { ...base, ...partial, known, visibility, clientEvents, ignored };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
-    membership: new Memberships({ ...base, rooms: known, wholeRooms, sending, aliases, ...entrances }),
+    membership: new Memberships({ ...base, rooms: known, ...partial, sending, aliases, ...entrances }),
     aliases,
     ...createReading(seen),
     known,
@@ -194,9 +170,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     authJudge,
     localInput,
     policy,
-    partialState,
-    wholeRooms,
-    citedMembers,
+    ...partial,
     meter,
     ...limiting,
     ...entrances,
