@@ -150,15 +150,14 @@ export function createRooms(uses: RoomsUses): Rooms {
   const relationChecks = new RelationChecks({ ...base, relationIndex });
   const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
-  const ignored = (user: UserNid) => people.ignored(user);
-  const seen = { ...base, ...partial, known, visibility, clientEvents, ignored };
+  const seen = { ...base, ...partial, known, visibility, clientEvents };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
     sending,
     membership: new Memberships({ ...base, rooms: known, ...partial, sending, aliases, ...entrances }),
     aliases,
-    ...createReading(seen),
+    ...createReading(seen, people),
     known,
     visibility,
     clientEvents,
@@ -187,11 +186,11 @@ interface SeenUses extends Stores {
   readonly known: KnownRooms;
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
-  readonly ignored: (user: UserNid) => ReadonlySet<UserNid>;
 }
 
 /** What shows rooms to those who may see them. */
-function createReading(base: SeenUses) {
+function createReading(uses: SeenUses, people: LocalPeople) {
+  const base = { ...uses, ignored: (user: UserNid) => people.ignored(user) };
   const tokens = new RoomTokens(base);
   const bundles = new Bundles(base);
   const reading = new RoomReading({ ...base, rooms: base.known, bundles, tokens });
