@@ -17,7 +17,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
-import { checkNode, commit } from './checkout.ts';
+import { checkNode, commit, committed } from './checkout.ts';
 import { findEntryPoints, renameEntryPoints } from './entry-points.ts';
 import { packagesFor } from './native-packages.ts';
 import { programOptions } from './program-options.ts';
@@ -50,7 +50,11 @@ async function bundle(): Promise<void> {
     external: native,
     plugins: [entryPointNames],
     banner: { js: "const bundleUrl=require('node:url').pathToFileURL(__filename).href;" },
-    define: { 'import.meta.url': 'bundleUrl', HEARTH_COMMIT: JSON.stringify(commit(root)) },
+    define: {
+      'import.meta.url': 'bundleUrl',
+      HEARTH_COMMIT: JSON.stringify(commit(root)),
+      HEARTH_COMMITTED: String(committed(root)),
+    },
     logLevel: 'warning',
   });
 }

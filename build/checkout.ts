@@ -4,12 +4,17 @@ import { join } from 'node:path';
 
 /** The commit that is checked out in `root`; empty if there is no history, as in an unpacked archive. */
 export function commit(root: string): string {
+  return git(root, 'rev-parse', '--short=12', 'HEAD');
+}
+
+/** When that commit was made, in milliseconds since the Unix epoch, the same wherever it is built; 0 likewise. */
+export function committed(root: string): number {
+  return Number(git(root, 'show', '-s', '--format=%ct', 'HEAD')) * 1000;
+}
+
+function git(root: string, ...args: readonly string[]): string {
   try {
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
+    return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {
     return '';
   }

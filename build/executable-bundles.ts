@@ -1,13 +1,13 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { commit, committed } from './checkout.ts';
 import type { NativeParts } from './native-parts.ts';
 import { programOptions } from './program-options.ts';
 
 interface Settings {
   readonly root: string;
   readonly outdir: string;
-  readonly commit: string;
   readonly native: NativeParts;
 }
 
@@ -36,7 +36,7 @@ const standIns: readonly {
 /**
  * Bundles the program of the executable and those of its thread and its helper process. Answers the files that went in.
  */
-export async function bundleForExecutable({ root, outdir, commit, native }: Settings): Promise<string[]> {
+export async function bundleForExecutable({ root, outdir, native }: Settings): Promise<string[]> {
   const used = new Set<string>();
   const replace: Plugin = {
     name: 'stand-ins',
@@ -64,7 +64,8 @@ export async function bundleForExecutable({ root, outdir, commit, native }: Sett
     alias: { sharp: join(root, 'node_modules/sharp/dist/index.cjs') },
     plugins: [replace],
     define: {
-      HEARTH_COMMIT: JSON.stringify(commit),
+      HEARTH_COMMIT: JSON.stringify(commit(root)),
+      HEARTH_COMMITTED: String(committed(root)),
       NATIVE_PARTS: JSON.stringify(native.sets),
       SHARP_ADDON: JSON.stringify(native.sharpAddon),
       SQLITE_VERSION: JSON.stringify(native.sqliteVersion),

@@ -10,7 +10,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { inject } from 'postject';
-import { checkNode, commit } from './checkout.ts';
+import { checkNode } from './checkout.ts';
 import { stripElf } from './elf.ts';
 import { bundleForExecutable } from './executable-bundles.ts';
 import { type Included, licenceText, packagesIn, partsList } from './licences.ts';
@@ -39,7 +39,7 @@ async function makeExecutable(arch: Arch, target: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-build-'));
   try {
     const native = prepareNativeParts(root, arch, folder);
-    const inputs = await bundleForExecutable({ root, outdir: folder, commit: commit(root), native });
+    const inputs = await bundleForExecutable({ root, outdir: folder, native });
     const node = `node-linux-${arch}`;
     const packages = [...new Set([node, ...native.packages, ...packagesIn(inputs)])].toSorted();
     writeTexts(

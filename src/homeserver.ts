@@ -81,15 +81,18 @@ export interface Homeserver extends AsyncDisposable {
  * and disposes of the server before it lets that go.
  */
 export async function createHomeserver(config: Config, externals: Partial<Externals> = {}): Promise<Homeserver> {
-  const { base, workers, outbound, signingKeys, signingKeyFile, ...foundation } = layFoundation(config, externals);
-  const { db, stores, streams, clock, random, log, serverName, federation } = base;
+  const { base, clock, workers, outbound, signingKeys, signingKeyFile, ...foundation } = layFoundation(
+    config,
+    externals,
+  );
+  const { db, stores, streams, random, log, serverName, federation } = base;
 
   // People and their devices.
   const userDirectory = new UserDirectory(base);
   const e2ee = createE2ee(base);
   const deviceObservers: DeviceObserver[] = [e2ee.keys];
   const { passwordCost } = externals;
-  const mailer = new Mailer(config.smtp);
+  const mailer = new Mailer(config.smtp, clock);
   const mailAddressObservers: MailAddressObserver[] = [];
   const users = createUsers({
     ...base,
@@ -170,7 +173,11 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const ledger = new Ledger({ ...shared, measure, leave });
   observers.push(ledger);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
-  await lifecycle.deactivation.resume();
+  if (clock.isRight) await lifecycle.deactivation.resume();
+  else
+    clock.whenRight(
+      () => void lifecycle.deactivation.resume().catch((cause) => log.error('deactivation.failed', { cause })),
+    );
   new AfterRestore({ ...base, ...e2ee }).run();
 
   const mediaServices = createMedia({ ...base, workers, config, outbound, client: federation.client });
@@ -264,13 +271,16 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   });
   base.governor.onChange(() => rooms.remote.setAtOnce(base.gates.joinsAtOnce));
   base.governor.start();
-  backups.start();
-  delayedEvents.start();
-  receiving.receiver.start();
-  push.delivery.start();
-  if (federation.enabled) directory.crawl.start();
-  e2ee.remote.resyncs.start();
-  outbox.start();
+  clock.whenRight(() => {
+    backups.start();
+    delayedEvents.start();
+    receiving.receiver.start();
+    push.delivery.start();
+    if (federation.enabled) directory.crawl.start();
+    e2ee.remote.resyncs.start();
+    outbox.start();
+  });
+  clock.start();
 
   return {
     app,
@@ -287,6 +297,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       signingKeys,
       database: new DatabaseMeter(db),
       governor: base.governor,
+      clock,
       backups,
       roomCosts: new RoomCosts({ rooms, leave, ledger }),
     },
@@ -298,6 +309,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       endAll(log, [
         // First those who would take the end of their calls for an answer.
         () => base.governor.stop(),
+        () => clock.stop(),
         () => rooms.remote.stop(),
         () => outbox.stop(),
         () => e2ee.remote.resyncs.stop(),

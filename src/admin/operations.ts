@@ -125,6 +125,13 @@ export const operations = {
     };
   }),
 
+  'db/trust-clock': operation(v.strictObject({}), ({ clock }) => {
+    if (!clock.trust()) {
+      throw new AdminError('refused', 'The clock shows a time before this release was made: set it right');
+    }
+    return {};
+  }),
+
   'backup/make': operation(
     v.strictObject({ folder: v.optional(v.pipe(v.string(), v.startsWith('/', 'must be an absolute path'))) }),
     async ({ backups }, { folder: parent }) => {

@@ -1,4 +1,5 @@
 import type { Governor } from '../governor/governor.ts';
+import type { WatchedClock } from '../governor/watched-clock.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { DatabaseSizes } from '../store/database-sizes.ts';
@@ -51,6 +52,7 @@ export interface AdminServices {
   readonly signingKeys: SigningKeyAdmin;
   readonly database: { sizes(): DatabaseSizes };
   readonly governor: Pick<Governor, 'condition'>;
+  readonly clock: Pick<WatchedClock, 'isRight' | 'trust'>;
   readonly backups: Pick<ServerBackups, 'make'>;
   readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger'>;
 }

@@ -3,7 +3,7 @@ import { AdminSocket } from '../api/admin/socket.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadResult } from '../config/load.ts';
 import { describeProblem, type Problem } from '../config/problems.ts';
-import { systemReadings } from '../governor/readings.ts';
+import { isClockSynchronised, systemReadings } from '../governor/readings.ts';
 import { createHomeserver } from '../homeserver.ts';
 import { ProcessLock } from '../store/process-lock.ts';
 import { systemClock } from '../util/clock.ts';
@@ -39,6 +39,7 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   await using homeserver = await createHomeserver(config, {
     log,
     readings: systemReadings(config.dataDir),
+    isClockSynchronised,
     onFatal: () => process.exit(1),
   });
   // Whatever fails from here on, what is open already is closed, else the process would never end.

@@ -176,11 +176,14 @@ export class FederationClient {
 
   async #send(call: RemoteCall): Promise<RemoteStream | RemoteFailure> {
     const { server } = call;
-    const { policy } = this.#uses;
+    const { policy, clock } = this.#uses;
     if (!policy.mayTalkTo(server)) {
       return { ok: false, server, kind: 'not-allowed', retryable: false, detail: 'the configuration forbids it' };
     }
     if (this.#isClosed) return { ok: false, server, kind: 'down', retryable: true, detail: 'this server is stopping' };
+    if (!clock.isRight) {
+      return { ok: false, server, kind: 'down', retryable: true, detail: 'this server does not know the time' };
+    }
     if (this.#isLeftAlone(call)) return this.#down(call);
     const leave = await this.#lanes.enter(server, call.signal);
     if (leave === undefined) {

@@ -1,4 +1,4 @@
-import { readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import type { DiskReading, MemoryReading } from './levels.ts';
 
 /** What the governor looks at. */
@@ -22,6 +22,11 @@ export function systemReadings(dataDir: string): Readings {
       }
     },
   };
+}
+
+/** Whether systemd's client of time servers has set the clock since the machine was switched on. */
+export function isClockSynchronised(): boolean {
+  return existsSync('/run/systemd/timesync/synchronized');
 }
 
 /** For a server of which nobody asks how it is: a command that does one thing. */

@@ -9,9 +9,11 @@ import { RemoteDirectory } from '../federation/remote-directory.ts';
 import { Gates } from '../governor/gates.ts';
 import { Governor } from '../governor/governor.ts';
 import { restfulReadings } from '../governor/readings.ts';
+import { WatchedClock } from '../governor/watched-clock.ts';
 import { AddressRanges } from '../outbound/address-ranges.ts';
 import { OutboundHttp } from '../outbound/outbound-http.ts';
 import { systemDns } from '../outbound/resolve-dns.ts';
+import { clockWrong } from '../protocol/errors.ts';
 import { Database } from '../store/db.ts';
 import { SigningKeyFile } from '../store/signing-key-file.ts';
 import { openStores, type Stores } from '../store/stores.ts';
@@ -20,16 +22,25 @@ import { Streams } from '../streams/streams.ts';
 import { systemClock } from '../util/clock.ts';
 import { silentLog } from '../util/log.ts';
 import { systemRandom } from '../util/random.ts';
+import { built } from '../util/version.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { Externals } from './externals.ts';
 
 /** What every domain stands on: the database with its stores, streams, our keys, the way to other servers. */
 export function layFoundation(config: Config, externals: Partial<Externals>) {
-  const { clock = systemClock, random = systemRandom, log = silentLog } = externals;
+  const { clock: systemsClock = systemClock, random = systemRandom, log = silentLog } = externals;
   const { serverName } = config;
-  const outside = { clock, random, log };
-  const { db, workers } = openDatabase(config, { ...externals, ...outside });
+  const { db, workers } = openDatabase(config, { ...externals, clock: systemsClock, log });
   const stores = openStores(db, serverName);
+  const clock = new WatchedClock({
+    ...stores,
+    db,
+    clock: systemsClock,
+    built: externals.built ?? built,
+    isSynchronised: externals.isClockSynchronised ?? (() => false),
+    log,
+  });
+  const outside = { clock, random, log };
   const notifier = new Notifier({ localUsers: stores.localUsers, clock });
   const streams = new Streams({ db, positions: stores.positions, notifier, log });
   const signingKeyFile = new SigningKeyFile(config.dataDir);
@@ -38,6 +49,7 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
   const signer = {
     serverName,
     get key() {
+      if (!clock.isRight) throw clockWrong();
       return signingKeys.current;
     },
   };
@@ -65,6 +77,7 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
       governor,
       gates: new Gates(governor, adminContact(config)),
     },
+    clock,
     workers,
     signingKeys,
     signingKeyFile,

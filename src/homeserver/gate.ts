@@ -3,6 +3,7 @@ import type { RateLimits } from '../api/http/rate-limits.ts';
 import type { Gate } from '../api/http/types.ts';
 import type { Federation } from '../federation/create-federation.ts';
 import type { Gates } from '../governor/gates.ts';
+import { clockWrong } from '../protocol/errors.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
 
@@ -23,7 +24,11 @@ export function createGate({ rateLimits, gates, clock, users, federation }: Gate
     requireSpace: () => gates.requireWrite(),
     servers: {
       bodies: new BodyBudget(clock),
-      begin: (header, admit) => requestAuth.begin(header, admit),
+      begin: (header, admit) => {
+        // Keys of others cannot be judged; who is sent away comes back.
+        if (!clock.isRight) throw clockWrong();
+        return requestAuth.begin(header, admit);
+      },
       verify: (header, request) => requestAuth.verify(header, request),
       admit: (action, origin) => rateLimits.admitServer(action, origin),
     },

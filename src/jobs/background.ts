@@ -15,7 +15,10 @@ export interface BackgroundTask {
 const restFactor = 5;
 const shortestRest = 5;
 
-/** Runs the tasks, one slice at a time over all of them. A task that throws is told in the log and tried next round. */
+/**
+ * Runs the tasks, one slice at a time over all of them. A task that throws is told in the log and tried
+ * next round. While the time is not known nothing runs: most of it asks how old something is.
+ */
 export class Background {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -47,6 +50,10 @@ export class Background {
 
   async #run(task: BackgroundTask): Promise<void> {
     if (this.#stopped) return;
+    if (!this.#clock.isRight) {
+      this.#schedule(task, task.every);
+      return;
+    }
     const start = this.#clock.monotonic();
     let more = false;
     try {

@@ -1,5 +1,6 @@
 import type { Transporter } from 'nodemailer';
 import type { Config } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
 import { Slots } from './slots.ts';
 
 export interface Mail {
@@ -28,11 +29,13 @@ export class Mailer {
   /** Whether a mail server is configured. */
   readonly enabled: boolean;
   readonly #smtp: Config['smtp'];
+  readonly #clock: Pick<Clock, 'isRight'>;
   readonly #slots = new Slots(atOnce, longestQueue);
   #transporter: Promise<Transporter> | undefined;
 
-  constructor(smtp: Config['smtp']) {
+  constructor(smtp: Config['smtp'], clock: Pick<Clock, 'isRight'>) {
     this.#smtp = smtp;
+    this.#clock = clock;
     this.enabled = smtp.host !== undefined;
   }
 
@@ -40,6 +43,7 @@ export class Mailer {
   async send({ to, subject, text }: Mail): Promise<MailOutcome> {
     const { from } = this.#smtp;
     if (!this.enabled || from === undefined) return { kind: 'refused', detail: 'no mail server is configured' };
+    if (!this.#clock.isRight) return { kind: 'failed', detail: 'this server does not know the time' };
     if (!(await this.#slots.take())) return { kind: 'failed', detail: 'too many mails wait' };
     try {
       this.#transporter ??= this.#open();

@@ -85,6 +85,7 @@ export class OutboundHttp {
 
   /** Never rejects. */
   async request(request: OutboundRequest): Promise<OutboundResult> {
+    if (!this.#options.clock.isRight) return timeUnknown();
     if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
     const abort = this.#begin(request.signal);
     const cancel = this.#options.clock.after(request.timeout, () => abort.abort('timeout'));
@@ -102,6 +103,7 @@ export class OutboundHttp {
    */
   async open(request: StreamRequest): Promise<OutboundStream | OutboundFailure> {
     const { clock } = this.#options;
+    if (!clock.isRight) return timeUnknown();
     if (!(await this.#slots.take())) return failure('busy', 'too many requests wait already');
     const abort = this.#begin(request.signal);
     const cancel = clock.after(request.timeout, () => abort.abort('timeout'));
@@ -216,6 +218,9 @@ export class OutboundHttp {
     return agent;
   }
 }
+
+/** The certificate of whoever answers could not be judged. */
+const timeUnknown = (): OutboundFailure => failure('busy', 'this server does not know the time');
 
 /** Where a redirect leads, and with what. Secrets were meant for the first host only. */
 function redirected(hop: Hop & { url: URL }, status: number, target: string): Hop {

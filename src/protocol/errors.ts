@@ -164,6 +164,15 @@ export const limitExceeded = (retryAfterMs: number, message = 'Too many requests
   });
 };
 
+/** 503: the time is not known, so nothing can be signed or judged. */
+export const clockWrong = (): MatrixError => {
+  const seconds = 15;
+  return new MatrixError(503, 'M_UNKNOWN', 'This server does not know the time yet: try again in a moment', {
+    fields: { retry_after_ms: seconds * 1000 },
+    headers: { 'Retry-After': String(seconds) },
+  });
+};
+
 /** 403: a limit of the whole server or of a room is reached. `admin_contact` is required by the specification. */
 export const resourceLimitExceeded = (message: string, adminContact: string, fields: JsonObject = {}): MatrixError =>
   new MatrixError(403, 'M_RESOURCE_LIMIT_EXCEEDED', message, { fields: { ...fields, admin_contact: adminContact } });

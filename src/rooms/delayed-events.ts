@@ -200,7 +200,8 @@ export class DelayedEvents implements EventObserver {
     try {
       await this.#send(row);
     } catch (error) {
-      if (!(error instanceof MatrixError)) throw error;
+      // What is our own fault passes.
+      if (!(error instanceof MatrixError) || error.status >= 500) throw error;
       log.debug('delayed_event.refused', { cause: error });
       const refusal = { errcode: error.errcode, error: error.message };
       await db.durable<void>(() => {

@@ -1,6 +1,7 @@
 import type { ServerName } from '../protocol/ids/types.ts';
 import { AuthGraph } from './auth/auth-graph.ts';
 import { BodyPacker } from './bodies/body-packer.ts';
+import { ClockMark } from './clock-mark.ts';
 import type { Database } from './db.ts';
 import { ListedRoomStore } from './directory/listed-rooms.ts';
 import { RoomDirectoryStore } from './directory/rooms.ts';
@@ -119,6 +120,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly media: MediaStore;
   readonly serverKeys: ServerKeyStore;
   readonly restoreNote: RestoreNote;
+  readonly clockMark: ClockMark;
 }
 
 /** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
@@ -169,6 +171,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     media: new MediaStore(db),
     serverKeys: new ServerKeyStore(db),
     restoreNote: new RestoreNote(db),
+    clockMark: new ClockMark(db),
     ...openDirectoryStores(db),
     ...openAccountStores(db),
     ...openFederationStores(db),

@@ -7,6 +7,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Wall-clock time, milliseconds since the Unix epoch. May jump when the board gets its time from the network. */
   now(): Millis;
+  /** False while the time is known to be wrong: then nothing is signed, and no certificate or key is judged. */
+  readonly isRight: boolean;
   /** Monotonic milliseconds with a fraction, for durations. */
   monotonic(): number;
   /** Calls `task` once after `delay`. A pending timer never keeps the process alive. */
@@ -15,6 +17,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => millis(Date.now()),
+  isRight: true,
   monotonic: () => performance.now(),
   after(delay, task) {
     const timer = setTimeout(task, delay);

@@ -55,6 +55,7 @@ export function memoryServices() {
     governor: {
       condition: { memory: 'easy', disk: 'easy', rss: 1, budget: 2, pressure: undefined, diskFree: 3 },
     },
+    clock: { isRight: true, trust: () => true },
     database: { sizes: () => ({ file: 8192, free: 4096, search: 100 }) },
     backups: { make: async (folder) => ({ folder: folder ?? '/backups', bytes: 8192, missingMedia: 0 }) },
     notices: { enabled: false, isSender: () => false, send: () => Promise.resolve() },

@@ -15,7 +15,7 @@ import { systemRandom } from '../../src/util/random.ts';
 
 describe('the signing key', () => {
   const world = { folder: '', now: 0, databases: [] as Database[] };
-  const clock = { now: () => millis(world.now), monotonic: () => 0, after: () => () => {} };
+  const clock = { isRight: true, now: () => millis(world.now), monotonic: () => 0, after: () => () => {} };
   const keyPath = () => join(world.folder, 'signing.key');
 
   beforeEach(() => {

@@ -73,7 +73,7 @@ export class AccountServer implements AsyncDisposable {
       deviceObservers: [e2ee.keys],
       registration: { mode: options.mode ?? 'open', sharedSecret: options.sharedSecret },
       passwordCost: cheapPasswords,
-      mailer: new Mailer(noMail),
+      mailer: new Mailer(noMail, clock),
       publicUrl: options.publicUrl,
       log: silentLog,
     });

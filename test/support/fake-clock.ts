@@ -22,6 +22,11 @@ export class FakeClock implements Clock {
     return millis(Math.floor(this.#wall));
   }
 
+  /** The clock of a system, which does not know better. */
+  get isRight(): boolean {
+    return true;
+  }
+
   monotonic(): number {
     return this.#elapsed;
   }

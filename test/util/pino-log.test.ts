@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { millis } from '../../src/util/brand.ts';
 import { createPinoLog } from '../../src/util/pino-log.ts';
 
-const clock = { now: () => millis(0), monotonic: () => 0, after: () => () => {} };
+const clock = { now: () => millis(0), isRight: true, monotonic: () => 0, after: () => () => {} };
 
 function record(level: 'debug' | 'warn') {
   const lines: Record<string, unknown>[] = [];

@@ -26,6 +26,13 @@ export function addDbCommands(program: Command): void {
       );
     });
 
+  db.command('trust-clock')
+    .description('believe the clock of this machine, although something was written at a later time')
+    .action(async (_options: unknown, command: Command) => {
+      const done = await run(command, 'db/trust-clock', {});
+      outputOf(command).result(done, 'The clock is taken to be right.');
+    });
+
   db.command('mark-restored')
     .description('tell a hearth.db that was put in place by other means than hearth restore that it is from the past')
     .action((_options: unknown, command: Command) => {
