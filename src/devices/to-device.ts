@@ -2,7 +2,7 @@ import { tooLarge } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
-import type { QueuedMessage, ToDeviceStore } from '../store/e2ee/to-device.ts';
+import type { MessageSource, QueuedMessage, ToDeviceStore } from '../store/e2ee/to-device.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { DeviceStore } from '../store/users/devices.ts';
@@ -35,7 +35,10 @@ export interface Delivery {
   readonly upTo: StreamPos | undefined;
 }
 
-/** Of a device that does not sync, about 20,000 room keys; then the oldest go, which others can ask for again. */
+/**
+ * Of a device that does not sync, about 20,000 room keys; then the oldest go, which others can ask for again: those of
+ * whoever has sent most, so that nobody drives out what others have sent.
+ */
 const maxQueue = 32 * 1024 * 1024;
 /** How much one answer hands over at most. */
 const maxMessages = 200;
@@ -82,28 +85,31 @@ export class ToDevice {
   deliver(sender: () => UserNid, type: string, messages: readonly UserTexts[]): void {
     const { interning, toDevice, streams } = this.#uses;
     const pos = streams.next();
+    let from: { readonly sender: UserNid; readonly source: MessageSource } | undefined;
     for (const [userId, devices] of messages) {
       const user = interning.findUser(userId);
       if (user === undefined) continue;
       const recipients = this.#recipients(user, new Map(devices));
-      for (const [device, content] of recipients) {
-        toDevice.append(device, pos, { sender: sender(), type, content }, maxQueue);
-      }
-      if (recipients.size > 0) streams.touchUser(user);
+      if (recipients.size === 0) continue;
+      from ??= this.#from(sender());
+      for (const [device, content] of recipients) toDevice.append(device, pos, { ...from, type, content }, maxQueue);
+      streams.touchUser(user);
     }
   }
 
   /** The next messages after a position; later ones are left for the next answer when there are many. */
   next(device: DeviceNid, after: StreamPos, upTo: StreamPos): Delivery {
-    const page = this.#uses.toDevice.page(device, after, upTo, maxMessages + 1);
-    let count = 0;
+    const messages: QueuedMessage[] = [];
     let size = 0;
-    for (const { content } of page) {
-      if (count === maxMessages || (count > 0 && size + content.length > maxText)) break;
-      size += content.length;
-      count++;
+    // Row by row: a page of the longest messages would take many times what is handed over.
+    for (const message of this.#uses.toDevice.page(device, after, upTo, maxMessages + 1)) {
+      size += message.content.length;
+      if (messages.length === maxMessages || (messages.length > 0 && size > maxText)) {
+        return { messages, upTo: messages.at(-1)?.pos };
+      }
+      messages.push(message);
     }
-    return { messages: page.slice(0, count), upTo: count < page.length ? page[count - 1]?.pos : undefined };
+    return { messages, upTo: undefined };
   }
 
   /** The device has everything up to here. */
@@ -118,6 +124,12 @@ export class ToDevice {
     const { db, toDevice, clock } = this.#uses;
     const before: Millis = millis(clock.now() - transactionLifetime);
     return db.write(() => toDevice.expireTxns(before, limit));
+  }
+
+  #from(sender: UserNid): { readonly sender: UserNid; readonly source: MessageSource } {
+    const { interning, serverName } = this.#uses;
+    const server = interning.userServer(sender);
+    return { sender, source: server === interning.findServer(serverName) ? sender : { server } };
   }
 
   /** `*` stands for all devices that are not named. */

@@ -948,14 +948,18 @@ CREATE TABLE timeline (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE to_device (
-  device  INTEGER NOT NULL,
-  pos     INTEGER NOT NULL,
-  total   INTEGER NOT NULL,       -- bytes of all messages that this queue ever took: two rows tell how long it is
-  sender  INTEGER NOT NULL,
-  type    TEXT NOT NULL,
-  content TEXT NOT NULL,
+  device       INTEGER NOT NULL,
+  pos          INTEGER NOT NULL,
+  total        INTEGER NOT NULL,
+  source       INTEGER NOT NULL,
+  source_total INTEGER NOT NULL,
+  sender       INTEGER NOT NULL,
+  type         TEXT NOT NULL,
+  content      TEXT NOT NULL,
   PRIMARY KEY (device, pos)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX to_device_source ON to_device (device, source, pos);
 
 CREATE TABLE to_device_out (
   server       INTEGER NOT NULL,

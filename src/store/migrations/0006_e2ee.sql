@@ -66,16 +66,21 @@ CREATE TABLE key_signature (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX key_signature_signer ON key_signature (signer, pos);
 
--- Messages that a device has not acknowledged.
+-- Messages that a device has not acknowledged. The totals are bytes of all that the queue, and the queue's part of that
+-- source, ever took: two rows tell how long it is. source: who is not to drive out what others sent, one of our users or
+-- (negative) another server.
 CREATE TABLE to_device (
-  device  INTEGER NOT NULL,
-  pos     INTEGER NOT NULL,
-  total   INTEGER NOT NULL,       -- bytes of all messages that this queue ever took: two rows tell how long it is
-  sender  INTEGER NOT NULL,
-  type    TEXT NOT NULL,
-  content TEXT NOT NULL,
+  device       INTEGER NOT NULL,
+  pos          INTEGER NOT NULL,
+  total        INTEGER NOT NULL,
+  source       INTEGER NOT NULL,
+  source_total INTEGER NOT NULL,
+  sender       INTEGER NOT NULL,
+  type         TEXT NOT NULL,
+  content      TEXT NOT NULL,
   PRIMARY KEY (device, pos)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX to_device_source ON to_device (device, source, pos);
 
 -- A device's transaction IDs of sent messages, for a few days.
 CREATE TABLE to_device_txn (

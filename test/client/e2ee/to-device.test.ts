@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { TestDevice } from '../../support/e2ee.ts';
+import { Universe } from '../../support/universe.ts';
 import { World } from '../../support/world.ts';
 
 async function scene() {
@@ -98,6 +99,39 @@ describe('PUT /sendToDevice/{eventType}/{txnId}', () => {
     const { count, size } = kept.get() ?? { count: 0, size: 0 };
     assert.ok(size <= 32 * 1024 * 1024 && count > 500 && count < 540, `${count}`);
     assert.equal(numbers(await alice.sync())[0], 540 - count);
+  });
+
+  it('keeps what others have sent when one floods a device, of our users or of another server with all its users', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const world = universe.world('a.test');
+    const [alice, bob] = [await TestDevice.register(world, 'alice'), await TestDevice.register(world, 'bob')];
+    const carol = await TestDevice.register(world, 'carol');
+    const evil = universe.script('evil.test');
+    await alice.sync();
+    await bob.send('m.test', 'first', { [alice.userId]: { '*': { n: -1 } } });
+    const text = 'x'.repeat(65_000);
+    for (let n = 0; n < 600; n++) {
+      if (n < 300) await carol.send('m.test', `${n}`, { [alice.userId]: { '*': { n, text } } });
+      const content = { type: 'm.test', messages: { [alice.userId]: { [alice.deviceId]: { n: 1000 + n, text } } } };
+      const edu = { ...content, sender: `@x${n}:evil.test`, message_id: `${n}` };
+      await evil.send('a.test', [], [{ edu_type: 'm.direct_to_device', content: edu }]);
+    }
+    await bob.send('m.test', 'last', { [alice.userId]: { '*': { n: -2 } } });
+    const kept = world.hs.db
+      .prepare<[], number>('SELECT sum(octet_length(content)) FROM to_device')
+      .pluck()
+      .get() as number;
+    assert.ok(kept <= 32 * 1024 * 1024 && kept > 31 * 1024 * 1024, `${kept}`);
+    const got: number[] = [];
+    for (let some = numbers(await alice.sync()); some.length > 0; some = numbers(await alice.sync())) got.push(...some);
+    assert.deepEqual([got[0], got.at(-1)], [-1, -2], 'bob’s are there, the first and the last');
+    const ofCarol = got.filter((n) => n >= 0 && n < 1000);
+    assert.ok(ofCarol.length > 240 && ofCarol.length < 270, `half of the room each: ${ofCarol.length}`);
+    assert.deepEqual(
+      ofCarol,
+      Array.from({ length: ofCarol.length }, (_, i) => 300 - ofCarol.length + i),
+      'the newest',
+    );
   });
 
   it('refuses what is no message', async () => {
