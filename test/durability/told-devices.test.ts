@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
 import { checkDataDir } from '../support/check-data-dir.ts';
 import { LinkedServers } from '../support/linked-servers.ts';
 import { Person } from '../support/person.ts';
+import { PowerCutRecorder } from '../support/power-cut.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const v3 = '/_matrix/client/v3';
@@ -16,19 +18,37 @@ interface Synced {
 
 describe('messages to a device of another server', () => {
   let servers: LinkedServers | undefined;
-  after(() => servers?.remove());
+  afterEach(async () => {
+    await servers?.remove();
+    servers = undefined;
+  });
 
-  it('arrive once and in order for each sender, although both servers are killed and answers are lost', async () => {
+  async function arriveOnce(
+    prepare: (name: string, dir: string) => NodeJS.ProcessEnv,
+    afterKill: (name: string) => void,
+  ): Promise<void> {
     const chance = new SeededRandom('to-device');
-    servers = await LinkedServers.start(['a.test', 'b.test']);
+    servers = await LinkedServers.start(['a.test', 'b.test'], '', prepare);
     const running = servers;
     const register = (server: string, name: string) => Person.register(running.get(server).port, name);
     const senders = [await register('a.test', 'alice'), await register('a.test', 'carol')];
     const bob = await register('b.test', 'bob');
     const { device_id: deviceId } = await bob.call('GET', `${v3}/account/whoami`);
     let answers = 0;
-    // One in six is lost, the second to begin with.
-    running.watch(({ path }) => !path.includes('/v1/send/') || ++answers % 6 !== 2);
+    let dies: (() => void) | undefined;
+    running.watch(async ({ to, path }) => {
+      if (!path.includes('/v1/send/')) return true;
+      answers++;
+      // One in six is lost, the second to begin with.
+      if (answers % 6 === 2) return false;
+      // The worst moment: it has said that it has the messages, and nobody else has them any more.
+      if (to === 'b.test' && dies !== undefined) {
+        await running.get(to).stop('SIGKILL');
+        dies();
+        dies = undefined;
+      }
+      return true;
+    });
     const pause = () => new Promise((done) => setTimeout(done, 20));
     let sent = 0;
     let isOver = false;
@@ -60,7 +80,8 @@ describe('messages to a device of another server', () => {
       await pause();
     };
     const receiving = (async () => {
-      while (!isOver || count() < sent) await receive();
+      while (!isOver) await receive();
+      for (let left = 1000; count() < sent && left > 0; left--) await receive();
       // Nothing comes again.
       for (let more = 0; more < 10; more++) await receive();
     })();
@@ -68,7 +89,9 @@ describe('messages to a device of another server', () => {
     for (const name of ['b.test', 'a.test', 'b.test']) {
       const next = sent + 10 + chance.below(30);
       while (sent < next) await pause();
-      await running.get(name).stop('SIGKILL');
+      if (name === 'b.test') await new Promise<void>((done) => (dies = done));
+      else await running.get(name).stop('SIGKILL');
+      afterKill(name);
       await running.restart(name);
     }
     isOver = true;
@@ -88,5 +111,29 @@ describe('messages to a device of another server', () => {
       assert.equal(await running.get(name).stop(), 0);
       assert.deepEqual(checkDataDir(running.get(name).dataDir), []);
     }
+  }
+
+  it('arrive once and in order for each sender, although both servers are killed and answers are lost', async () => {
+    await arriveOnce(
+      () => ({}),
+      () => {},
+    );
+  });
+
+  it('arrive once and in order for each sender, although both servers lose their power', async (t) => {
+    const recorders = new Map<string, PowerCutRecorder>();
+    if (!PowerCutRecorder.isPossible()) {
+      assert.equal(process.env['CI'], undefined, 'CI has a C compiler');
+      return t.skip('no C compiler on this machine to build the recorder of fsync calls with');
+    }
+    await arriveOnce(
+      (name, dir) => {
+        const recorder = PowerCutRecorder.prepare(dir, join(dir, 'data'));
+        assert.ok(recorder);
+        recorders.set(name, recorder);
+        return recorder.env;
+      },
+      (name) => recorders.get(name)?.cutPower(),
+    );
   });
 });

@@ -30,7 +30,12 @@ export class LinkedServers {
   readonly #doors: Server[] = [];
   #watch: Watch = () => true;
 
-  static async start(names: readonly string[], toml = ''): Promise<LinkedServers> {
+  /** `prepare`: is told the folder of each server before its start, and may say what its environment shall be. */
+  static async start(
+    names: readonly string[],
+    toml = '',
+    prepare: (name: string, dir: string) => NodeJS.ProcessEnv = () => ({}),
+  ): Promise<LinkedServers> {
     const linked = new LinkedServers();
     const ca = await ThrowAwayCa.create();
     const places = await Promise.all(
@@ -59,7 +64,8 @@ retry_max = "2s"
 custom_ca_files = [${JSON.stringify(trusted)}]
 resolve = { ${resolve} }
 ${toml}`;
-        const options = { dir, serverName: name, toml: more, port: await freePort() };
+        const env = prepare(name, dir);
+        const options = { dir, serverName: name, toml: more, port: await freePort(), env };
         linked.#servers.set(name, await ServerProcess.start(options));
       }),
     );

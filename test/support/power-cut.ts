@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -12,6 +12,11 @@ export class PowerCutRecorder {
     this.#library = library;
     this.#watched = watched;
     this.#record = record;
+  }
+
+  /** Whether the machine has a C compiler. */
+  static isPossible(): boolean {
+    return spawnSync('cc', ['--version'], { stdio: 'ignore' }).status === 0;
   }
 
   /** Compiles the recorder into `dir`. Undefined where the machine has no C compiler. */
