@@ -17,12 +17,16 @@ const credit = 16;
 /** Events that the worker hands back at once, and their bytes; one event may be larger. */
 const handedTogether = 100;
 const handedBytes = 256 * 1024;
+/** Events that are looked at for what they cite in one step. */
+const urgedTogether = 200;
 
 export interface SpoolingOptions {
   readonly roomId: RoomId;
   readonly rules: RoomVersionRules;
   /** Which members hold events, and what they are. */
   readonly parts: Readonly<Record<string, number>>;
+  /** The member that names the servers in the room, if there is one; else the members of the state tell. */
+  readonly servers?: string;
   /** Members that are wanted whole. */
   readonly members: readonly string[];
   /** Events kept; more are refused. */
@@ -39,11 +43,18 @@ export interface SpooledAnswer {
   /** Events that were kept, some of them twice, and events that are none of the room. */
   readonly events: number;
   readonly bad: number;
+  readonly stateEvents: number;
 }
 
 /** `state` and `auth_chain` of an answer to send_join. */
 export const joinParts: Readonly<Record<string, number>> = {
   state: spoolParts.state,
+  auth_chain: spoolParts.authChain,
+};
+
+/** `pdus` and `auth_chain` of an answer to a question for the state at an event. */
+export const stateParts: Readonly<Record<string, number>> = {
+  pdus: spoolParts.state,
   auth_chain: spoolParts.authChain,
 };
 
@@ -110,12 +121,39 @@ export class AnswerSpool implements AsyncDisposable {
     if (failure !== undefined) throw failure.cause;
     const { read } = await this.#asked({ op: 'end' });
     const members = new Map((read?.members ?? []).map(([key, text]) => [key, parseExactJson(text)]));
-    return { members, events: read?.events ?? 0, bad: read?.bad ?? 0 };
+    const { events = 0, bad = 0, stateEvents = 0 } = read ?? {};
+    return { members, events, bad, stateEvents };
   }
 
-  /** Servers and keys that signed, in the order in which they came. */
-  async signers(after: number, limit: number) {
-    return (await this.#run({ op: 'signers', after, limit })).signers ?? [];
+  /**
+   * Has these events, the state without its members, and all that they cite handed out before the others, as far as
+   * they are here.
+   */
+  async urge(ids: readonly EventId[]): Promise<void> {
+    let given = ids;
+    let urged = urgedTogether;
+    while (urged === urgedTogether) {
+      urged = (await this.#run({ op: 'urge', ids: given, limit: urgedTogether })).urged ?? 0;
+      given = [];
+    }
+  }
+
+  /**
+   * Servers and keys that signed, in the order in which they came: those whose public keys are not known yet, or those
+   * that signed what is urgent.
+   */
+  async signers(after: number, limit: number, onlyUrgent: boolean) {
+    return (await this.#run({ op: 'signers', after, limit, onlyUrgent })).signers ?? [];
+  }
+
+  /** A page of the servers that are in the room, by the word of the answer. */
+  async servers(after: number, limit: number) {
+    return (await this.#run({ op: 'servers', after, limit })).servers ?? [];
+  }
+
+  /** A page of the events that nothing is known of yet but what they say. */
+  async waiting(after: number, limit: number) {
+    return (await this.#run({ op: 'waiting', after, limit })).waiting ?? [];
   }
 
   /** Public keys that were found out. */
@@ -134,11 +172,12 @@ export class AnswerSpool implements AsyncDisposable {
   }
 
   /** Some events whose signatures are right, behind all that they cite; `undefined` if none is ready. Each once. */
-  async verified() {
+  async verified(onlyUrgent: boolean) {
     const { verified = [], looked } = await this.#run({
       op: 'verified',
       limit: handedTogether,
       maxBytes: handedBytes,
+      onlyUrgent,
     });
     return looked === 0 ? undefined : verified;
   }

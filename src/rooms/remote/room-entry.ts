@@ -87,9 +87,9 @@ export class RoomEntry {
     });
     if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
     const join = await this.#signedByAll(own, members.get('event'), room, signal);
-    const { begun, ended } = await takeover.begin(room.nid);
+    const { begun, isAnew, ended } = await takeover.begin(room.nid);
     try {
-      await takeover.store(room, begun, spool, signal);
+      await takeover.store(room, spool, { begun, mayBeStored: isAnew, signal });
       await this.#authorise(room, join, spool);
       await this.#open(room, begun, join, { spool, guard });
     } catch (error) {

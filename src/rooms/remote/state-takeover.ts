@@ -35,6 +35,18 @@ export interface StateTakeoverUses {
   readonly keys: KeyList;
 }
 
+export interface StoringOptions {
+  readonly signal: AbortSignal;
+  /** Of a room that is not open yet: what is stored for it can be taken away again. */
+  readonly begun?: RoomImport;
+  /** Only what is urgent, with what it cites. */
+  readonly onlyUrgent?: boolean;
+  /** Some of it may be here from an earlier try. */
+  readonly mayBeStored?: boolean;
+  /** Told how many were stored once more. */
+  readonly stored?: (events: number) => void;
+}
+
 /** Events authorised and stored in one write: some ten milliseconds. */
 const storedTogether = 25;
 /** Entries of the state written at once. */
@@ -66,21 +78,23 @@ export class StateTakeover {
    * Has the events checked and stores them as outliers, each behind those that authorise it. What has a wrong
    * signature, or cites what is not there, is left out.
    */
-  async store(room: VersionedRoom, begun: RoomImport, spool: AnswerSpool, signal: AbortSignal): Promise<void> {
-    await this.#fetchKeys(spool, signal);
+  async store(room: VersionedRoom, spool: AnswerSpool, options: StoringOptions): Promise<void> {
+    const { onlyUrgent = false, signal } = options;
+    await this.#fetchKeys(spool, onlyUrgent, signal);
     await this.#freeKnown(spool);
     if ((await spool.entry('m.room.create', '')) === undefined) throw new BadAnswer('its state has no create event');
-    await this.#takeAll(room, begun, spool, signal);
+    if (options.mayBeStored === true) await this.#takeStored(room, spool, signal);
+    await this.#takeAll(room, spool, options);
     await this.#checkCreate(room, spool);
   }
 
   /** All keys at once: server by server they would be waited for one after the other. */
-  async #fetchKeys(spool: AnswerSpool, signal: AbortSignal): Promise<void> {
+  async #fetchKeys(spool: AnswerSpool, onlyUrgent: boolean, signal: AbortSignal): Promise<void> {
     const { keys } = this.#uses;
     let after = 0;
     for (let asked = 0; ; asked += signersTogether) {
       if (asked > maxSigners) throw new BadAnswer('its events are of too many servers');
-      const signers = await spool.signers(after, signersTogether);
+      const signers = await spool.signers(after, signersTogether, onlyUrgent);
       const last = signers.at(-1);
       if (last === undefined) return;
       const wanted = signers.map(({ server, keyId, ts }) => ({ server, keyIds: [keyId], validAt: ts }));
@@ -122,15 +136,40 @@ export class StateTakeover {
     return nid !== undefined && this.#uses.events.row(nid) !== undefined;
   }
 
+  /**
+   * What was stored and authorised before, for instance by a try that did not come to its end, need not be verified
+   * again: the ID is the hash of what it says. In room versions 1 and 2 it is not.
+   */
+  async #takeStored({ nid: room, rules }: VersionedRoom, spool: AnswerSpool, signal: AbortSignal): Promise<void> {
+    if (rules.eventIdFormat === 'v1') return;
+    const { interning, events } = this.#uses;
+    let after = 0;
+    while (true) {
+      const page = await spool.waiting(after, rowsTogether);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.nid;
+      signal.throwIfAborted();
+      const taken = page.flatMap(({ nid, eventId }): SettledEvent[] => {
+        const event = interning.findEvent(eventId);
+        const row = event === undefined ? undefined : events.row(event);
+        const isGood = row !== undefined && row.room === room && (row.flags & eventFlags.REJECTED) === 0;
+        return isGood ? [{ nid, outcome: 'taken', event: row.nid }] : [];
+      });
+      await spool.settle(taken);
+    }
+  }
+
   /** While some are being stored, the signatures of the next ones are checked. */
-  async #takeAll(room: VersionedRoom, begun: RoomImport, spool: AnswerSpool, signal: AbortSignal): Promise<void> {
-    let ahead = spool.verified();
+  async #takeAll(room: VersionedRoom, spool: AnswerSpool, options: StoringOptions): Promise<void> {
+    const { onlyUrgent = false, signal, begun } = options;
+    let ahead = spool.verified(onlyUrgent);
     let isMore = false;
     while (true) {
       const events = await ahead;
       signal.throwIfAborted();
       if (events === undefined && !isMore) return;
-      ahead = spool.verified();
+      ahead = spool.verified(onlyUrgent);
       // Whoever gives up meanwhile does not wait for them.
       ahead.catch(() => {});
       if (events === undefined) {
@@ -139,12 +178,17 @@ export class StateTakeover {
       }
       const settled = await this.#storeSome(room, begun, events);
       await spool.settle(settled);
+      options.stored?.(settled.length);
       // What has just been asked for could not have them yet.
       isMore ||= settled.length > 0;
     }
   }
 
-  async #storeSome(room: VersionedRoom, begun: RoomImport, events: readonly HandedEvent[]): Promise<SettledEvent[]> {
+  async #storeSome(
+    room: VersionedRoom,
+    begun: RoomImport | undefined,
+    events: readonly HandedEvent[],
+  ): Promise<SettledEvent[]> {
     const settled: SettledEvent[] = [];
     for (let at = 0; at < events.length; at += storedTogether) {
       const slice = events.slice(at, at + storedTogether);
@@ -155,11 +199,11 @@ export class StateTakeover {
     return settled;
   }
 
-  #addSlice(room: VersionedRoom, begun: RoomImport, slice: readonly HandedEvent[]) {
+  #addSlice(room: VersionedRoom, begun: RoomImport | undefined, slice: readonly HandedEvent[]) {
     const { interning, stateImports, outliers, bodyPacker } = this.#uses;
     for (const { eventId } of slice) {
       const nid = interning.findEvent(eventId);
-      if (nid !== undefined && nid < begun.first) stateImports.stored(room.nid, nid);
+      if (begun !== undefined && nid !== undefined && nid < begun.first) stateImports.stored(room.nid, nid);
     }
     const events = slice.map(({ eventId, canonical, redacted }) => ({
       pdu: JSON.parse(canonical) as Pdu,
@@ -215,14 +259,17 @@ export class StateTakeover {
    * Begins to take a room over, or again after a crash: events that were stored then stay. The returned function says
    * that it has come to an end, in one way or the other.
    */
-  async begin(room: RoomNid): Promise<{ readonly begun: RoomImport; readonly ended: () => void }> {
+  async begin(
+    room: RoomNid,
+  ): Promise<{ readonly begun: RoomImport; readonly isAnew: boolean; readonly ended: () => void }> {
     const { db, stateImports, streams } = this.#uses;
     this.#running.add(room);
     const ended = () => void this.#running.delete(room);
     const left = stateImports.find(room);
-    if (left === undefined) return { begun: db.write(() => stateImports.begin(room, streams.next())), ended };
+    if (left === undefined)
+      return { begun: db.write(() => stateImports.begin(room, streams.next())), isAnew: false, ended };
     while (db.write(() => stateImports.clearWritten(left))) await nextTurn();
-    return { begun: left, ended };
+    return { begun: left, isAnew: true, ended };
   }
 
   /** Removes a slice of what an earlier process has begun and not finished. True: there is more. */

@@ -35,6 +35,9 @@ export interface SpooledEntry {
 /** What became of an event. `rejected`: it is stored, but in no state. */
 export type SpoolOutcome = 'taken' | 'rejected' | 'dropped';
 
+/** What is taken first: `next` is to be looked at for what it cites. */
+const urgencies = { none: 0, next: 1, urgent: 2 } as const;
+
 export interface SettledEvent {
   readonly nid: number;
   readonly outcome: SpoolOutcome;
@@ -68,9 +71,12 @@ CREATE TABLE event (
   status  INTEGER NOT NULL DEFAULT 5,  -- 0 waiting, 1 taken, 2 rejected, 3 dropped, 4 handed out, 5 cited only, 6 known elsewhere
   pending INTEGER NOT NULL DEFAULT 0,  -- auth events that are not settled
   event   INTEGER,                     -- its number in hearth.db
-  key     INTEGER                      -- of entry
+  key     INTEGER,                     -- of entry
+  urgency INTEGER NOT NULL DEFAULT 0   -- 1 taken before others, and so is what it cites, 2 that is marked
 ) STRICT;
 CREATE INDEX event_ready ON event (nid) WHERE status = 0 AND pending = 0;
+CREATE INDEX event_urgent ON event (nid) WHERE status = 0 AND pending = 0 AND urgency = 2;
+CREATE INDEX event_next ON event (nid) WHERE urgency = 1;
 CREATE INDEX event_outside ON event (nid) WHERE status = 5;
 CREATE TABLE body (
   nid   INTEGER PRIMARY KEY,
@@ -88,7 +94,13 @@ CREATE TABLE signer (
   ts          INTEGER NOT NULL,
   key         BLOB,
   valid_until INTEGER,
+  urgent      INTEGER NOT NULL DEFAULT 0,
   UNIQUE (server, key_id)
+) STRICT;
+CREATE INDEX signer_urgent ON signer (nid) WHERE urgent = 1;
+CREATE TABLE server (
+  nid  INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE            -- of one that is in the room
 ) STRICT;
 CREATE TABLE entry (
   nid   INTEGER PRIMARY KEY,
@@ -119,6 +131,14 @@ export class Spool implements Disposable {
   readonly #cite;
   readonly #sign;
   readonly #ready;
+  readonly #urgentReady;
+  readonly #urge;
+  readonly #next;
+  readonly #setUrgent;
+  readonly #urgeSigner;
+  readonly #waiting;
+  readonly #addServer;
+  readonly #servers;
   readonly #status;
   readonly #freed;
   readonly #outside;
@@ -163,6 +183,27 @@ export class Spool implements Disposable {
       `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
         ` WHERE status = ${statuses.waiting} AND pending = 0 AND event.nid > 0 ORDER BY event.nid`,
     );
+    this.#urgentReady = prepare<[], WaitingEvent>(
+      `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
+        ` WHERE status = ${statuses.waiting} AND pending = 0 AND urgency = ${urgencies.urgent} AND event.nid > 0` +
+        ' ORDER BY event.nid',
+    );
+    this.#urge = prepare<[string], never>(
+      `UPDATE event SET urgency = ${urgencies.next} WHERE id = ? AND urgency = ${urgencies.none}`,
+    );
+    this.#next = prepare<[number], { nid: number; body: Buffer | null }>(
+      `SELECT event.nid, bytes AS body FROM event LEFT JOIN body ON body.nid = event.nid` +
+        ` WHERE urgency = ${urgencies.next} AND event.nid > 0 ORDER BY event.nid LIMIT ?`,
+    );
+    this.#setUrgent = prepare<[number], never>(`UPDATE event SET urgency = ${urgencies.urgent} WHERE nid = ?`);
+    this.#urgeSigner = prepare<[string, string], never>('UPDATE signer SET urgent = 1 WHERE server = ? AND key_id = ?');
+    this.#waiting = prepare<[number, number], { nid: number; eventId: EventId }>(
+      `SELECT nid, id AS eventId FROM event WHERE nid > ? AND +status = ${statuses.waiting} ORDER BY nid LIMIT ?`,
+    );
+    this.#addServer = prepare<[string], never>('INSERT OR IGNORE INTO server (name) VALUES (?)');
+    this.#servers = prepare<[number, number], { nid: number; server: ServerName }>(
+      'SELECT nid, name AS server FROM server WHERE nid > ? ORDER BY nid LIMIT ?',
+    );
     this.#status = prepare<[number, number | null, number], never>(
       'UPDATE event SET status = ?, event = ? WHERE nid = ?',
     );
@@ -172,9 +213,11 @@ export class Spool implements Disposable {
     this.#outside = prepare<[number, number], { nid: number; eventId: EventId }>(
       `SELECT nid, id AS eventId FROM event WHERE status = ${statuses.cited} AND nid > ? ORDER BY nid LIMIT ?`,
     );
-    this.#signers = prepare<[number, number], { nid: number; server: ServerName; keyId: KeyId; ts: number }>(
-      'SELECT nid, server, key_id AS keyId, ts FROM signer WHERE nid > ? ORDER BY nid LIMIT ?',
-    );
+    const signers = (which: string) =>
+      prepare<[number, number], { nid: number; server: ServerName; keyId: KeyId; ts: number }>(
+        `SELECT nid, server, key_id AS keyId, ts FROM signer WHERE nid > ?${which} ORDER BY nid LIMIT ?`,
+      );
+    this.#signers = { all: signers(' AND key IS NULL'), urgent: signers(' AND urgent = 1') };
     this.#setSigner = prepare<[Uint8Array, number, number], never>(
       'UPDATE signer SET key = ?, valid_until = ? WHERE nid = ?',
     );
@@ -224,9 +267,45 @@ export class Spool implements Disposable {
     return this.#entryOf.get(type, stateKey);
   }
 
-  /** Servers and keys that signed, in the order in which they came. */
-  signers(after: number, limit: number): SpooledSigner[] {
-    return this.#signers.all(after, limit).map((signer) => ({ ...signer, ts: millis(signer.ts) }));
+  /**
+   * Servers and keys that signed, in the order in which they came: those whose public keys are not known yet, or those
+   * that signed what is urgent.
+   */
+  signers(after: number, limit: number, onlyUrgent = false): SpooledSigner[] {
+    const statement = onlyUrgent ? this.#signers.urgent : this.#signers.all;
+    return statement.all(after, limit).map((signer) => ({ ...signer, ts: millis(signer.ts) }));
+  }
+
+  /** Of those who are in the room. */
+  addServer(name: ServerName): void {
+    this.#addServer.run(name);
+  }
+
+  /** A page of the servers that are in the room. */
+  servers(after: number, limit: number): { readonly nid: number; readonly server: ServerName }[] {
+    return this.#servers.all(after, limit);
+  }
+
+  /** These events are to be taken before the others. */
+  urge(ids: readonly EventId[]): void {
+    for (const id of ids) this.#urge.run(id);
+  }
+
+  /** Some urgent events that were not looked at yet: what they cite is urgent as well. */
+  urgentNext(limit: number): { readonly nid: number; readonly body: Buffer | null }[] {
+    return this.#next.all(limit);
+  }
+
+  /** What an urgent event cites, and who signed it. */
+  urgeFor(nid: number, authEvents: readonly EventId[], signers: SpooledEvent['signers']): void {
+    for (const id of authEvents) this.#urge.run(id);
+    for (const { server, keyIds } of signers) for (const keyId of keyIds) this.#urgeSigner.run(server, keyId);
+    this.#setUrgent.run(nid);
+  }
+
+  /** A page of the events that nothing is known of yet but what they say. */
+  waiting(after: number, limit: number): { readonly nid: number; readonly eventId: EventId }[] {
+    return this.#waiting.all(after, limit);
   }
 
   /** Public keys that were found out. */
@@ -257,10 +336,10 @@ export class Spool implements Disposable {
    * Hands out events all of whose auth events are settled: up to so many, and at least one, with up to so many bytes.
    * They are handed out once.
    */
-  ready(limit: number, maxBytes: number): WaitingEvent[] {
+  ready(limit: number, maxBytes: number, onlyUrgent = false): WaitingEvent[] {
     const events: WaitingEvent[] = [];
     let bytes = 0;
-    for (const event of this.#ready.iterate()) {
+    for (const event of (onlyUrgent ? this.#urgentReady : this.#ready).iterate()) {
       bytes += event.body.length;
       if (events.length > 0 && bytes > maxBytes) break;
       events.push(event);

@@ -1,8 +1,11 @@
 import { roomIdOf } from '../../protocol/events/client-event.ts';
 import { neededAuthEvents } from '../../protocol/events/needed-auth.ts';
+import type { Pdu } from '../../protocol/events/pdu.ts';
 import { readEvent } from '../../protocol/events/read.ts';
 import { neededSignatures } from '../../protocol/events/verify.ts';
+import { isServerName } from '../../protocol/ids/server-name.ts';
 import type { RoomId } from '../../protocol/ids/types.ts';
+import { isUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import { JsonCutError, JsonCutter, type JsonPiece } from '../../protocol/json-stream/json-cutter.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
@@ -19,6 +22,8 @@ export interface ReadingOptions {
   readonly version: string;
   /** Which members hold events, and what they are. */
   readonly parts: Readonly<Record<string, number>>;
+  /** The member that names the servers in the room, if there is one; else the members of the state tell. */
+  readonly servers?: string;
   /** Members that are wanted whole. */
   readonly members: readonly string[];
   /** Events kept; more are refused. */
@@ -34,6 +39,7 @@ export interface ReadAnswer {
   /** Events that were kept, some of them twice, and events that are none of the room. */
   readonly events: number;
   readonly bad: number;
+  readonly stateEvents: number;
 }
 
 /** How much an answer has held so far. */
@@ -42,7 +48,14 @@ export interface SeenSoFar {
   readonly stateEvents: number;
   /** Users who are in the room. */
   readonly members: number;
+  /** Servers that are said to be in the room. */
+  readonly servers: number;
 }
+
+/** Servers that one answer may name: the largest rooms have some thousands. */
+const maxServers = 20_000;
+/** Joined members of the state that are taken with what is urgent: enough to name a room after them. */
+const heroes = 6;
 
 /**
  * Reads a large answer as it comes, and puts its events into a spool, one at a time: format and hashes are looked at,
@@ -58,12 +71,14 @@ export class AnswerReader {
   #stateEvents = 0;
   #joined = 0;
   #bad = 0;
+  #named = 0;
 
   constructor(spool: Spool, rules: RoomVersionRules, options: ReadingOptions) {
     this.#spool = spool;
     this.#rules = rules;
     this.#options = options;
     const arrays = new Set(Object.keys(options.parts));
+    if (options.servers !== undefined) arrays.add(options.servers);
     this.#cutter = new JsonCutter({ arrays, members: new Set(options.members), maxBytes: maxPieceBytes, maxDepth });
   }
 
@@ -71,18 +86,43 @@ export class AnswerReader {
     for (const piece of this.#cutter.push(chunk)) {
       const value = parseExactJson(piece.bytes, { maxDepth });
       if (value === undefined) throw new JsonCutError('a part is not JSON');
-      if (piece.isItem) this.#event(piece, value);
+      if (piece.isItem && piece.key === this.#options.servers) this.#server(value);
+      else if (piece.isItem) this.#event(piece, value);
       else this.#members.push([piece.key, piece.bytes.toString()]);
     }
   }
 
   get seen(): SeenSoFar {
-    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined };
+    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined, servers: this.#named };
   }
 
   end(): ReadAnswer {
     this.#cutter.end();
-    return { members: this.#members, events: this.#events, bad: this.#bad };
+    return { members: this.#members, events: this.#events, bad: this.#bad, stateEvents: this.#stateEvents };
+  }
+
+  /** Goes on marking what is urgent because of what is marked already. Answers how many were looked at. */
+  urgeSome(limit: number): number {
+    const { roomId } = this.#options;
+    const some = this.#spool.urgentNext(limit);
+    for (const { nid, body } of some) {
+      const read = body === null ? undefined : readEvent(parseExactJson(body, { maxDepth }), this.#rules);
+      if (read?.ok !== true) this.#spool.urgeFor(nid, [], []);
+      else
+        this.#spool.urgeFor(
+          nid,
+          neededAuthEvents(this.#rules, roomId, read.event),
+          signersOf(read.event.pdu, this.#rules),
+        );
+    }
+    return some.length;
+  }
+
+  #server(value: unknown): void {
+    // What is no name of a server is nobody's.
+    if (typeof value !== 'string' || !isServerName(value)) return;
+    if (++this.#named > maxServers) throw new JsonCutError('it names too many servers');
+    this.#spool.addServer(value);
   }
 
   #event({ key, bytes }: JsonPiece, value: unknown): void {
@@ -98,9 +138,11 @@ export class AnswerReader {
     const { pdu, eventId } = read.event;
     if (eventId === without) return;
     if (++this.#events > maxEvents) throw new JsonCutError('it has too many events');
+    // All of the state is, but its members.
+    let isUrgent = part === spoolParts.state && type !== 'm.room.member';
     if (part === spoolParts.state) {
       this.#stateEvents++;
-      if (type === 'm.room.member' && pdu.content['membership'] === 'join') this.#joined++;
+      if (type === 'm.room.member' && pdu.content['membership'] === 'join') isUrgent = this.#joins(stateKey);
     }
     const isFirst = this.#spool.put({
       eventId,
@@ -109,13 +151,24 @@ export class AnswerReader {
       authEvents: neededAuthEvents(this.#rules, roomId, read.event),
       type,
       stateKey,
-      signers: neededSignatures(pdu, this.#rules).map(({ server, signatures }) => ({
-        server,
-        keyIds: signatures.map(([keyId]) => keyId),
-      })),
+      signers: signersOf(pdu, this.#rules),
       ts: millis(Number.isSafeInteger(pdu.origin_server_ts) ? pdu.origin_server_ts : 0),
       body: bytes,
     });
     if (!isFirst) throw new JsonCutError('its state has two events for one key');
+    if (isUrgent) this.#spool.urge([eventId]);
   }
+
+  /** Whether the room may be named after this member. */
+  #joins(userId: string): boolean {
+    if (this.#options.servers === undefined && isUserId(userId)) this.#spool.addServer(serverOf(userId));
+    return ++this.#joined <= heroes;
+  }
+}
+
+function signersOf(pdu: Pdu, rules: RoomVersionRules) {
+  return neededSignatures(pdu, rules).map(({ server, signatures }) => ({
+    server,
+    keyIds: signatures.map(([keyId]) => keyId),
+  }));
 }

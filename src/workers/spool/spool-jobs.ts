@@ -16,13 +16,17 @@ export type SpoolRequest = { readonly file: string } & (
   | { readonly op: 'begin'; readonly options: ReadingOptions }
   | { readonly op: 'read'; readonly chunk: Uint8Array }
   | { readonly op: 'end' }
-  | { readonly op: 'signers'; readonly after: number; readonly limit: number }
+  | { readonly op: 'signers'; readonly after: number; readonly limit: number; readonly onlyUrgent: boolean }
+  | { readonly op: 'servers'; readonly after: number; readonly limit: number }
+  | { readonly op: 'waiting'; readonly after: number; readonly limit: number }
+  /** Marks what is to be taken first: these, the state without its members, and what all that cites. In steps. */
+  | { readonly op: 'urge'; readonly ids: readonly EventId[]; readonly limit: number }
   | { readonly op: 'keys'; readonly keys: readonly SpooledKey[] }
   | { readonly op: 'outside'; readonly after: number; readonly limit: number }
   | { readonly op: 'known'; readonly nids: readonly number[] }
   | { readonly op: 'settle'; readonly events: readonly SettledEvent[] }
   /** Events that may be taken now, or the one of the state under a key. */
-  | { readonly op: 'verified'; readonly limit: number; readonly maxBytes: number }
+  | { readonly op: 'verified'; readonly limit: number; readonly maxBytes: number; readonly onlyUrgent: boolean }
   | { readonly op: 'entry'; readonly type: string; readonly stateKey: string }
   | { readonly op: 'state'; readonly after: number; readonly limit: number }
   | { readonly op: 'close' }
@@ -34,6 +38,10 @@ export interface SpoolAnswer {
   readonly seen?: SeenSoFar;
   readonly read?: ReadAnswer;
   readonly signers?: SpooledSigner[];
+  readonly servers?: ReturnType<Spool['servers']>;
+  readonly waiting?: ReturnType<Spool['waiting']>;
+  /** How many were marked by `urge`. */
+  readonly urged?: number;
   readonly outside?: { readonly nid: number; readonly eventId: EventId }[];
   readonly verified?: HandedEvent[];
   /** How many were looked at for `verified`. */
@@ -90,7 +98,14 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
     case 'end':
       return { read: reader.end() };
     case 'signers':
-      return { signers: spool.signers(request.after, request.limit) };
+      return { signers: spool.signers(request.after, request.limit, request.onlyUrgent) };
+    case 'servers':
+      return { servers: spool.servers(request.after, request.limit) };
+    case 'waiting':
+      return { waiting: spool.waiting(request.after, request.limit) };
+    case 'urge':
+      spool.urge(request.ids);
+      return { urged: reader.urgeSome(request.limit) };
     case 'keys':
       spool.setKeys(request.keys);
       return {};
@@ -103,7 +118,7 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
       spool.settle(request.events);
       return {};
     case 'verified': {
-      const waiting = spool.ready(request.limit, request.maxBytes);
+      const waiting = spool.ready(request.limit, request.maxBytes, request.onlyUrgent);
       return { verified: verifier.verify(waiting), looked: waiting.length };
     }
     case 'entry': {

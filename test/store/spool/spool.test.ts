@@ -45,9 +45,10 @@ function openSpool() {
 }
 
 /** Takes everything that becomes ready; answers the order. */
-function drain(spool: Spool, atOnce: number, maxBytes = 1000): number[] {
+function drain(spool: Spool, atOnce: number, maxBytes = 1000, onlyUrgent = false): number[] {
   const order: number[] = [];
-  for (let ready = spool.ready(atOnce, maxBytes); ready.length > 0; ready = spool.ready(atOnce, maxBytes)) {
+  const next = () => spool.ready(atOnce, maxBytes, onlyUrgent);
+  for (let ready = next(); ready.length > 0; ready = next()) {
     for (const { nid, body } of ready) {
       order.push((JSON.parse(body.toString()) as { n: number }).n);
       spool.settle([{ nid, outcome: 'taken', event: nid as EventNid }]);
@@ -57,6 +58,64 @@ function drain(spool: Spool, atOnce: number, maxBytes = 1000): number[] {
 }
 
 describe('a spool', () => {
+  it('hands out first what is urgent, with all that it cites', () => {
+    using opened = openSpool();
+    const { spool } = opened;
+    const inState = { part: spoolParts.state };
+    spool.put(event(1, []));
+    spool.put(event(2, [1], inState));
+    spool.put(event(3, [1], { ...inState, type: 'm.room.topic', stateKey: '' }));
+    spool.put(
+      event(4, [1, 5], { ...inState, signers: [{ server: asServerName('y'), keyIds: [asKeyId('ed25519:1')] }] }),
+    );
+    spool.put(event(5, [1]));
+    spool.put(event(6, [], inState));
+    spool.urge([id(4), id('nowhere'), id(3)]);
+    const cites: Record<number, number[]> = { 3: [1], 4: [1, 5], 5: [1] };
+    const marked: number[] = [];
+    for (let some = spool.urgentNext(2); some.length > 0; some = spool.urgentNext(2)) {
+      for (const { nid, body } of some) {
+        const name = (JSON.parse(body?.toString() ?? '') as { n: number }).n;
+        marked.push(name);
+        const signer = { server: asServerName(name === 4 ? 'y' : 'x'), keyIds: [asKeyId('ed25519:1')] };
+        spool.urgeFor(nid, (cites[name] ?? []).map(id), name === 3 ? [] : [signer]);
+      }
+    }
+    assert.deepEqual(marked.sort(), [1, 3, 4, 5]);
+    assert.deepEqual(drain(spool, 10, 1000, true), [1, 3, 5, 4]);
+    assert.deepEqual(
+      spool.signers(0, 9, true).map(({ server }) => server),
+      ['x', 'y'],
+    );
+    assert.deepEqual(
+      spool.waiting(0, 9).map(({ eventId }) => eventId),
+      [id(2), id(6)],
+    );
+    assert.deepEqual(drain(spool, 10), [2, 6]);
+  });
+
+  it('knows each server that is in the room once', () => {
+    using opened = openSpool();
+    const { spool } = opened;
+    for (const name of ['b', 'a', 'b']) spool.addServer(asServerName(name));
+    assert.deepEqual(
+      spool.servers(0, 9).map(({ server }) => server),
+      ['b', 'a'],
+    );
+    assert.deepEqual(
+      spool.servers(1, 9).map(({ server }) => server),
+      ['a'],
+    );
+  });
+
+  it('asks for keys that it does not have', () => {
+    using opened = openSpool();
+    const { spool } = opened;
+    spool.put(event(1, []));
+    spool.setKeys([{ nid: 1, key: Buffer.alloc(32), validUntil: 1 }]);
+    assert.deepEqual(spool.signers(0, 9), []);
+  });
+
   it('hands events out behind all that they cite, and keeps back those of a circle or with a gap', () => {
     const graph = fc.array(fc.array(fc.nat(14), { maxLength: 4 }), { maxLength: 12 });
     fc.assert(
