@@ -2,6 +2,8 @@ import Sqlite from 'better-sqlite3';
 import type { EventId, KeyId, ServerName } from '../../protocol/ids/types.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { EventNid } from '../nids.ts';
+import { SpoolServers } from './spool-servers.ts';
+import { type SpooledSigners, SpoolUrgency, urgencies } from './spool-urgency.ts';
 
 /** Where in the answer an event stood; an event of the state is mostly in the auth chain of another as well. */
 export const spoolParts = { state: 1, authChain: 2 } as const;
@@ -14,7 +16,7 @@ export interface SpooledEvent {
   readonly authEvents: readonly EventId[];
   readonly type: string;
   readonly stateKey: string;
-  readonly signers: Iterable<{ readonly server: ServerName; readonly keyIds: readonly KeyId[] }>;
+  readonly signers: SpooledSigners;
   readonly ts: Millis;
   /** The event as it came. */
   readonly body: Uint8Array;
@@ -34,9 +36,6 @@ export interface SpooledEntry {
 
 /** What became of an event. `rejected`: it is stored, but in no state. */
 export type SpoolOutcome = 'taken' | 'rejected' | 'dropped';
-
-/** What is taken first: `next` is to be looked at for what it cites. */
-const urgencies = { none: 0, next: 1, urgent: 2 } as const;
 
 export interface SettledEvent {
   readonly nid: number;
@@ -118,6 +117,8 @@ const cacheKib = 2048;
  * out in an order in which every event comes behind those that authorise it, without ever holding them all.
  */
 export class Spool implements Disposable {
+  readonly urgency: SpoolUrgency;
+  readonly servers: SpoolServers;
   readonly #db: Sqlite.Database;
   readonly #find;
   readonly #cited;
@@ -131,14 +132,7 @@ export class Spool implements Disposable {
   readonly #cite;
   readonly #sign;
   readonly #ready;
-  readonly #urgentReady;
-  readonly #urge;
-  readonly #next;
-  readonly #setUrgent;
-  readonly #urgeSigner;
   readonly #waiting;
-  readonly #addServer;
-  readonly #servers;
   readonly #status;
   readonly #freed;
   readonly #outside;
@@ -149,14 +143,9 @@ export class Spool implements Disposable {
 
   /** `file` must not exist. */
   constructor(file: string) {
-    this.#db = new Sqlite(file);
-    // Nobody reads the file after a crash: it may be damaged then. The journal of a small write fits into memory.
-    this.#db.pragma('journal_mode = MEMORY');
-    this.#db.pragma('synchronous = OFF');
-    this.#db.pragma('locking_mode = EXCLUSIVE');
-    this.#db.pragma('temp_store = FILE');
-    this.#db.pragma(`cache_size = -${cacheKib}`);
-    this.#db.exec(schema);
+    this.#db = openFile(file);
+    this.urgency = new SpoolUrgency(this.#db);
+    this.servers = new SpoolServers(this.#db);
     const prepare = <P extends unknown[], R>(sql: string) => this.#db.prepare<P, R>(sql);
     this.#find = prepare<[string], { nid: number; parts: number; status: number; key: number | null }>(
       'SELECT nid, parts, status, key FROM event WHERE id = ?',
@@ -179,30 +168,9 @@ export class Spool implements Disposable {
       'INSERT INTO signer (server, key_id, ts) VALUES (?, ?, ?)' +
         ' ON CONFLICT (server, key_id) DO UPDATE SET ts = excluded.ts WHERE excluded.ts > ts',
     );
-    this.#ready = prepare<[], WaitingEvent>(
-      `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
-        ` WHERE status = ${statuses.waiting} AND pending = 0 AND event.nid > 0 ORDER BY event.nid`,
-    );
-    this.#urgentReady = prepare<[], WaitingEvent>(
-      `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
-        ` WHERE status = ${statuses.waiting} AND pending = 0 AND urgency = ${urgencies.urgent} AND event.nid > 0` +
-        ' ORDER BY event.nid',
-    );
-    this.#urge = prepare<[string], never>(
-      `UPDATE event SET urgency = ${urgencies.next} WHERE id = ? AND urgency = ${urgencies.none}`,
-    );
-    this.#next = prepare<[number], { nid: number; body: Buffer | null }>(
-      `SELECT event.nid, bytes AS body FROM event LEFT JOIN body ON body.nid = event.nid` +
-        ` WHERE urgency = ${urgencies.next} AND event.nid > 0 ORDER BY event.nid LIMIT ?`,
-    );
-    this.#setUrgent = prepare<[number], never>(`UPDATE event SET urgency = ${urgencies.urgent} WHERE nid = ?`);
-    this.#urgeSigner = prepare<[string, string], never>('UPDATE signer SET urgent = 1 WHERE server = ? AND key_id = ?');
+    this.#ready = { all: readyOf(this.#db, ''), urgent: readyOf(this.#db, ` AND urgency = ${urgencies.urgent}`) };
     this.#waiting = prepare<[number, number], { nid: number; eventId: EventId }>(
       `SELECT nid, id AS eventId FROM event WHERE nid > ? AND +status = ${statuses.waiting} ORDER BY nid LIMIT ?`,
-    );
-    this.#addServer = prepare<[string], never>('INSERT OR IGNORE INTO server (name) VALUES (?)');
-    this.#servers = prepare<[number, number], { nid: number; server: ServerName }>(
-      'SELECT nid, name AS server FROM server WHERE nid > ? ORDER BY nid LIMIT ?',
     );
     this.#status = prepare<[number, number | null, number], never>(
       'UPDATE event SET status = ?, event = ? WHERE nid = ?',
@@ -213,11 +181,7 @@ export class Spool implements Disposable {
     this.#outside = prepare<[number, number], { nid: number; eventId: EventId }>(
       `SELECT nid, id AS eventId FROM event WHERE status = ${statuses.cited} AND nid > ? ORDER BY nid LIMIT ?`,
     );
-    const signers = (which: string) =>
-      prepare<[number, number], { nid: number; server: ServerName; keyId: KeyId; ts: number }>(
-        `SELECT nid, server, key_id AS keyId, ts FROM signer WHERE nid > ?${which} ORDER BY nid LIMIT ?`,
-      );
-    this.#signers = { all: signers(' AND key IS NULL'), urgent: signers(' AND urgent = 1') };
+    this.#signers = { all: signersOf(this.#db, ' AND key IS NULL'), urgent: signersOf(this.#db, ' AND urgent = 1') };
     this.#setSigner = prepare<[Uint8Array, number, number], never>(
       'UPDATE signer SET key = ?, valid_until = ? WHERE nid = ?',
     );
@@ -276,33 +240,6 @@ export class Spool implements Disposable {
     return statement.all(after, limit).map((signer) => ({ ...signer, ts: millis(signer.ts) }));
   }
 
-  /** Of those who are in the room. */
-  addServer(name: ServerName): void {
-    this.#addServer.run(name);
-  }
-
-  /** A page of the servers that are in the room. */
-  servers(after: number, limit: number): { readonly nid: number; readonly server: ServerName }[] {
-    return this.#servers.all(after, limit);
-  }
-
-  /** These events are to be taken before the others. */
-  urge(ids: readonly EventId[]): void {
-    for (const id of ids) this.#urge.run(id);
-  }
-
-  /** Some urgent events that were not looked at yet: what they cite is urgent as well. */
-  urgentNext(limit: number): { readonly nid: number; readonly body: Buffer | null }[] {
-    return this.#next.all(limit);
-  }
-
-  /** What an urgent event cites, and who signed it. */
-  urgeFor(nid: number, authEvents: readonly EventId[], signers: SpooledEvent['signers']): void {
-    for (const id of authEvents) this.#urge.run(id);
-    for (const { server, keyIds } of signers) for (const keyId of keyIds) this.#urgeSigner.run(server, keyId);
-    this.#setUrgent.run(nid);
-  }
-
   /** A page of the events that nothing is known of yet but what they say. */
   waiting(after: number, limit: number): { readonly nid: number; readonly eventId: EventId }[] {
     return this.#waiting.all(after, limit);
@@ -339,7 +276,8 @@ export class Spool implements Disposable {
   ready(limit: number, maxBytes: number, onlyUrgent = false): WaitingEvent[] {
     const events: WaitingEvent[] = [];
     let bytes = 0;
-    for (const event of (onlyUrgent ? this.#urgentReady : this.#ready).iterate()) {
+    const statement = onlyUrgent ? this.#ready.urgent : this.#ready.all;
+    for (const event of statement.iterate()) {
       bytes += event.body.length;
       if (events.length > 0 && bytes > maxBytes) break;
       events.push(event);
@@ -365,4 +303,29 @@ export class Spool implements Disposable {
   [Symbol.dispose](): void {
     this.#db.close();
   }
+}
+
+function openFile(file: string): Sqlite.Database {
+  const db = new Sqlite(file);
+  // Nobody reads the file after a crash: it may be damaged then. The journal of a small write fits into memory.
+  db.pragma('journal_mode = MEMORY');
+  db.pragma('synchronous = OFF');
+  db.pragma('locking_mode = EXCLUSIVE');
+  db.pragma('temp_store = FILE');
+  db.pragma(`cache_size = -${cacheKib}`);
+  db.exec(schema);
+  return db;
+}
+
+function readyOf(db: Sqlite.Database, which: string) {
+  return db.prepare<[], WaitingEvent>(
+    `SELECT event.nid, bytes AS body FROM event CROSS JOIN body ON body.nid = event.nid` +
+      ` WHERE status = ${statuses.waiting} AND pending = 0${which} AND event.nid > 0 ORDER BY event.nid`,
+  );
+}
+
+function signersOf(db: Sqlite.Database, which: string) {
+  return db.prepare<[number, number], { nid: number; server: ServerName; keyId: KeyId; ts: number }>(
+    `SELECT nid, server, key_id AS keyId, ts FROM signer WHERE nid > ?${which} ORDER BY nid LIMIT ?`,
+  );
 }

@@ -104,12 +104,12 @@ export class AnswerReader {
   /** Goes on marking what is urgent because of what is marked already. Answers how many were looked at. */
   urgeSome(limit: number): number {
     const { roomId } = this.#options;
-    const some = this.#spool.urgentNext(limit);
+    const some = this.#spool.urgency.next(limit);
     for (const { nid, body } of some) {
       const read = body === null ? undefined : readEvent(parseExactJson(body, { maxDepth }), this.#rules);
-      if (read?.ok !== true) this.#spool.urgeFor(nid, [], []);
+      if (read?.ok !== true) this.#spool.urgency.looked(nid, [], []);
       else
-        this.#spool.urgeFor(
+        this.#spool.urgency.looked(
           nid,
           neededAuthEvents(this.#rules, roomId, read.event),
           signersOf(read.event.pdu, this.#rules),
@@ -122,7 +122,7 @@ export class AnswerReader {
     // What is no name of a server is nobody's.
     if (typeof value !== 'string' || !isServerName(value)) return;
     if (++this.#named > maxServers) throw new JsonCutError('it names too many servers');
-    this.#spool.addServer(value);
+    this.#spool.servers.add(value);
   }
 
   #event({ key, bytes }: JsonPiece, value: unknown): void {
@@ -156,12 +156,12 @@ export class AnswerReader {
       body: bytes,
     });
     if (!isFirst) throw new JsonCutError('its state has two events for one key');
-    if (isUrgent) this.#spool.urge([eventId]);
+    if (isUrgent) this.#spool.urgency.urge([eventId]);
   }
 
   /** Whether the room may be named after this member. */
   #joins(userId: string): boolean {
-    if (this.#options.servers === undefined && isUserId(userId)) this.#spool.addServer(serverOf(userId));
+    if (this.#options.servers === undefined && isUserId(userId)) this.#spool.servers.add(serverOf(userId));
     return ++this.#joined <= heroes;
   }
 }

@@ -38,7 +38,7 @@ export interface SpoolAnswer {
   readonly seen?: SeenSoFar;
   readonly read?: ReadAnswer;
   readonly signers?: SpooledSigner[];
-  readonly servers?: ReturnType<Spool['servers']>;
+  readonly servers?: ReturnType<Spool['servers']['page']>;
   readonly waiting?: ReturnType<Spool['waiting']>;
   /** How many were marked by `urge`. */
   readonly urged?: number;
@@ -97,20 +97,12 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
       return { seen: reader.seen };
     case 'end':
       return { read: reader.end() };
-    case 'signers':
-      return { signers: spool.signers(request.after, request.limit, request.onlyUrgent) };
-    case 'servers':
-      return { servers: spool.servers(request.after, request.limit) };
-    case 'waiting':
-      return { waiting: spool.waiting(request.after, request.limit) };
     case 'urge':
-      spool.urge(request.ids);
+      spool.urgency.urge(request.ids);
       return { urged: reader.urgeSome(request.limit) };
     case 'keys':
       spool.setKeys(request.keys);
       return {};
-    case 'outside':
-      return { outside: spool.outside(request.after, request.limit) };
     case 'known':
       spool.known(request.nids);
       return {};
@@ -125,11 +117,29 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
       const entry = spool.entry(request.type, request.stateKey);
       return entry === undefined ? {} : { entry };
     }
-    case 'state':
-      return { state: spool.state(request.after, request.limit) };
     case 'begin':
     case 'close':
       return {};
+    default:
+      return pageOf(spool, request);
+  }
+}
+
+type PageRequest = Extract<SpoolRequest, { readonly op: 'signers' | 'servers' | 'waiting' | 'outside' | 'state' }>;
+
+function pageOf(spool: Spool, request: PageRequest): SpoolAnswer {
+  const { after, limit } = request;
+  switch (request.op) {
+    case 'signers':
+      return { signers: spool.signers(after, limit, request.onlyUrgent) };
+    case 'servers':
+      return { servers: spool.servers.page(after, limit) };
+    case 'waiting':
+      return { waiting: spool.waiting(after, limit) };
+    case 'outside':
+      return { outside: spool.outside(after, limit) };
+    case 'state':
+      return { state: spool.state(after, limit) };
   }
 }
 

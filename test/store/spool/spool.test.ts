@@ -70,15 +70,15 @@ describe('a spool', () => {
     );
     spool.put(event(5, [1]));
     spool.put(event(6, [], inState));
-    spool.urge([id(4), id('nowhere'), id(3)]);
+    spool.urgency.urge([id(4), id('nowhere'), id(3)]);
     const cites: Record<number, number[]> = { 3: [1], 4: [1, 5], 5: [1] };
     const marked: number[] = [];
-    for (let some = spool.urgentNext(2); some.length > 0; some = spool.urgentNext(2)) {
+    for (let some = spool.urgency.next(2); some.length > 0; some = spool.urgency.next(2)) {
       for (const { nid, body } of some) {
         const name = (JSON.parse(body?.toString() ?? '') as { n: number }).n;
         marked.push(name);
         const signer = { server: asServerName(name === 4 ? 'y' : 'x'), keyIds: [asKeyId('ed25519:1')] };
-        spool.urgeFor(nid, (cites[name] ?? []).map(id), name === 3 ? [] : [signer]);
+        spool.urgency.looked(nid, (cites[name] ?? []).map(id), name === 3 ? [] : [signer]);
       }
     }
     assert.deepEqual(marked.sort(), [1, 3, 4, 5]);
@@ -97,13 +97,13 @@ describe('a spool', () => {
   it('knows each server that is in the room once', () => {
     using opened = openSpool();
     const { spool } = opened;
-    for (const name of ['b', 'a', 'b']) spool.addServer(asServerName(name));
+    for (const name of ['b', 'a', 'b']) spool.servers.add(asServerName(name));
     assert.deepEqual(
-      spool.servers(0, 9).map(({ server }) => server),
+      spool.servers.page(0, 9).map(({ server }) => server),
       ['b', 'a'],
     );
     assert.deepEqual(
-      spool.servers(1, 9).map(({ server }) => server),
+      spool.servers.page(1, 9).map(({ server }) => server),
       ['a'],
     );
   });
