@@ -13,15 +13,17 @@ import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import { aliasesIn } from './canonical-alias.ts';
 import { currentState, type StateSources } from './current-state.ts';
+import type { StateDraft } from './draft.ts';
 import type { KnownRoom, KnownRooms } from './known-rooms.ts';
-import type { LocalInput } from './local-input.ts';
+import type { LocalEvent } from './local-events.ts';
+import type { Sending } from './send.ts';
 import type { Visibility } from './visibility.ts';
 
 export interface AliasUses extends StateSources {
   readonly db: Database;
   readonly aliasStore: AliasStore;
   readonly rooms: KnownRooms;
-  readonly localInput: LocalInput;
+  readonly sending: Sending;
   readonly visibility: Visibility;
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
@@ -101,20 +103,44 @@ export class Aliases {
    * M_USER_SUSPENDED
    */
   async remove(requester: Requester, alias: string): Promise<void> {
-    const { db, aliasStore, rooms, interning } = this.#uses;
+    const { db, aliasStore, sending } = this.#uses;
     checkNotSuspended(requester);
     const parsed = this.#own(alias);
+    const planned = this.#removal(requester, parsed);
+    const consent = planned.draft && (await this.#consent(requester, planned.room, planned.draft));
     await db.durable<void>(() => {
-      const found = aliasStore.find(parsed);
-      if (found === undefined) throw notFound(`The room alias ${parsed} was not found`);
-      const room = rooms.get(interning.roomId(found.room));
-      const mayChangeRoom = this.mayName(requester, room);
-      if (found.creator !== requester.user && !requester.admin && !mayChangeRoom) {
-        throw forbidden('Only who made the alias or may change the canonical alias can remove it');
-      }
+      const { room, draft } = this.#removal(requester, parsed);
       aliasStore.remove(parsed);
-      if (mayChangeRoom) this.#dropFromRoom(requester, room, parsed);
+      if (draft === undefined || consent === 'refused') return;
+      sending.append(requester, room, draft, consent);
     });
+  }
+
+  /** The room that loses the alias, and what then becomes of its canonical alias if that changes. Throws like `remove`. */
+  #removal(requester: Requester, alias: RoomAlias): { room: KnownRoom; draft: StateDraft | undefined } {
+    const { aliasStore, rooms, interning } = this.#uses;
+    const found = aliasStore.find(alias);
+    if (found === undefined) throw notFound(`The room alias ${alias} was not found`);
+    const room = rooms.get(interning.roomId(found.room));
+    const mayChangeRoom = this.mayName(requester, room);
+    if (found.creator !== requester.user && !requester.admin && !mayChangeRoom) {
+      throw forbidden('Only who made the alias or may change the canonical alias can remove it');
+    }
+    return { room, draft: mayChangeRoom ? this.#withoutAlias(room, alias) : undefined };
+  }
+
+  /** The event as the room's policy server has signed it, if there is one. What that refuses does not keep the alias. */
+  async #consent(
+    requester: Requester,
+    room: KnownRoom,
+    draft: StateDraft,
+  ): Promise<LocalEvent | 'refused' | undefined> {
+    try {
+      return await this.#uses.sending.recommended(requester, room, draft);
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      return 'refused';
+    }
   }
 
   /** The room's aliases on this server. 403 M_FORBIDDEN unless the requester is in the room or all may read it. */
@@ -168,14 +194,14 @@ export class Aliases {
     return alias;
   }
 
-  #dropFromRoom(requester: Requester, room: KnownRoom, alias: RoomAlias): void {
+  #withoutAlias(room: KnownRoom, alias: RoomAlias): StateDraft | undefined {
     const present = currentState(this.#uses, room.nid)('m.room.canonical_alias', '')?.content;
-    if (present === undefined || !aliasesIn(present).includes(alias)) return;
+    if (present === undefined || !aliasesIn(present).includes(alias)) return undefined;
     const { alias: main, alt_aliases: others, ...rest } = present;
     const content: JsonObject = { ...rest };
     if (main !== undefined && main !== alias) content['alias'] = main;
     if (Array.isArray(others)) content['alt_aliases'] = others.filter((other) => other !== alias);
-    this.#uses.localInput.append(room, requester.userId, { type: 'm.room.canonical_alias', stateKey: '', content });
+    return { type: 'm.room.canonical_alias', stateKey: '', content };
   }
 }
 

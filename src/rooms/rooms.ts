@@ -146,14 +146,14 @@ export function createRooms(uses: RoomsUses): Rooms {
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);
-  const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, localInput, visibility });
   const relationChecks = new RelationChecks({ ...base, relationIndex });
   const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
+  const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, sending, visibility });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
   const seen = { ...base, ...partial, known, visibility, clientEvents };
   return {
     creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
-    upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending }),
+    upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending, policy }),
     sending,
     membership: new Memberships({ ...base, rooms: known, ...partial, sending, aliases, ...entrances }),
     aliases,

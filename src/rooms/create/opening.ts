@@ -1,3 +1,4 @@
+import { MatrixError } from '../../protocol/errors.ts';
 import { asRoomId, roomIdOfCreate } from '../../protocol/ids/room-id.ts';
 import type { RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
@@ -20,6 +21,12 @@ export interface OpeningUses {
   readonly serverName: ServerName;
 }
 
+/** A room that is not yet there. */
+export interface Opening {
+  readonly roomId: RoomId;
+  readonly event: LocalEvent;
+}
+
 /** Begins new rooms. */
 export class RoomOpening {
   readonly #uses: OpeningUses;
@@ -38,7 +45,12 @@ export class RoomOpening {
    * the ID is `chosen`. 403 M_FORBIDDEN where the auth rules refuse the event
    */
   open(creator: UserId, draft: StateDraft, rules: RoomVersionRules, chosen?: RoomId): KnownRoom {
-    const { interning, localEvents, localInput, roomState, streams } = this.#uses;
+    return this.openWith(this.createEvent(creator, draft, rules, chosen), rules);
+  }
+
+  /** Inside a write: a create event that is not yet anybody's. What else has to name the room may be made before it. */
+  createEvent(creator: UserId, draft: StateDraft, rules: RoomVersionRules, chosen?: RoomId): Opening {
+    const { interning, localEvents } = this.#uses;
     const ownId = rules.roomIdIsCreateHash ? undefined : (chosen ?? this.newRoomId());
     const build = (delay: number): LocalEvent =>
       localEvents.build(creator, draft, {
@@ -51,7 +63,15 @@ export class RoomOpening {
     let event = build(0);
     // Two equal requests within a millisecond would make the same create event, and so the same room.
     for (let delay = 1; interning.findEvent(event.eventId) !== undefined; delay++) event = build(delay);
-    const roomId = ownId ?? roomIdOfCreate(event.eventId);
+    return { event, roomId: ownId ?? roomIdOfCreate(event.eventId) };
+  }
+
+  /** Inside a write: opens the room. Errors as with `open`, and 409 M_UNKNOWN where there is such a room meanwhile. */
+  openWith({ event, roomId }: Opening, rules: RoomVersionRules): KnownRoom {
+    const { interning, localInput, roomState, streams } = this.#uses;
+    if (interning.findEvent(event.eventId) !== undefined) {
+      throw new MatrixError(409, 'M_UNKNOWN', 'The same room was made at the same time');
+    }
     const room: KnownRoom = { nid: interning.room(roomId), roomId, rules };
     const pos = streams.next();
     roomState.createRoom(room.nid, rules.version, pos);

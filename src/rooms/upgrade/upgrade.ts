@@ -12,11 +12,13 @@ import type { AliasStore } from '../../store/rooms/aliases.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonArray, JsonObject, JsonValue } from '../../util/json.ts';
 import { checkCreators, inNewRoom } from '../create/create.ts';
-import type { RoomOpening } from '../create/opening.ts';
+import type { Opening, RoomOpening } from '../create/opening.ts';
 import { currentState, type StateSources } from '../current-state.ts';
 import type { StateDraft } from '../draft.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
+import type { LocalEvent } from '../local-events.ts';
 import type { LocalInput } from '../local-input.ts';
+import type { PolicyCheck } from '../policy-check.ts';
 import type { Sending } from '../send.ts';
 import { closedPowerLevels, upgradedJoinRules, upgradedPowerLevels } from './upgraded-state.ts';
 
@@ -28,6 +30,7 @@ export interface UpgradeUses extends StateSources {
   readonly opening: RoomOpening;
   readonly localInput: LocalInput;
   readonly sending: Sending;
+  readonly policy: PolicyCheck;
 }
 
 export interface UpgradeOptions {
@@ -45,6 +48,27 @@ interface Upgrade {
   readonly to: RoomVersionRules;
   readonly creators: readonly string[];
 }
+
+/** The first event of the new room and the last of the old. */
+interface Plan {
+  readonly requester: Requester;
+  readonly old: KnownRoom;
+  readonly begun: Opening;
+  readonly tombstone: LocalEvent;
+}
+
+interface NewRoom {
+  readonly roomId: RoomId;
+  /** The aliases that lead to it from now on. */
+  readonly moved: readonly RoomAlias[];
+}
+
+/** The tombstone, but for the room that it names. */
+const entombing: StateDraft = {
+  type: 'm.room.tombstone',
+  stateKey: '',
+  content: { body: 'This room has been replaced' },
+};
 
 /** What the specification recommends to copy, as far as it is copied word for word. */
 const copiedTypes = [
@@ -83,11 +107,38 @@ export class RoomUpgrades {
     checkCreators(options.additionalCreators, to);
     const additional = to.privilegedCreators ? ((options.additionalCreators ?? []) as string[]) : [];
     const creators = [...new Set([requester.userId, ...additional])];
-    return this.#uses.db.durable<RoomId>(() => {
+    const begin = (): Upgrade => {
       const state = currentState(this.#uses, old.nid);
       this.#checkPermission(requester, old, state);
-      return this.#upgrade({ requester, old, state, to, creators });
+      return { requester, old, state, to, creators };
+    };
+    const { db, policy } = this.#uses;
+    if (policy.isNeeded(old.nid, entombing)) return this.#upgradePoliced(begin);
+    return db.durable<RoomId>(() => {
+      const upgrade = begin();
+      const made = this.#upgrade(upgrade, this.#plan(upgrade));
+      this.#close(upgrade, made);
+      return made.roomId;
     });
+  }
+
+  /** The same where the old room has a policy server: it is asked for each event of the old room before that is sent. */
+  async #upgradePoliced(begin: () => Upgrade): Promise<RoomId> {
+    const { db, policy, sending } = this.#uses;
+    const plan = db.write(() => this.#plan(begin()));
+    const { old, requester } = plan;
+    const tombstone = await policy.signed(old, plan.tombstone);
+    const { made, closing } = await db.durable<{ made: NewRoom; closing: StateDraft[] }>(() => {
+      const upgrade = begin();
+      const made = this.#upgrade(upgrade, { ...plan, tombstone });
+      return { made, closing: closingState(upgrade, made.moved) };
+    });
+    for (const draft of closing) {
+      await sending.setState(requester, old, draft).catch((error: unknown) => {
+        if (!(error instanceof MatrixError)) throw error;
+      });
+    }
+    return made.roomId;
   }
 
   #checkPermission({ user, userId }: Requester, old: KnownRoom, state: StateLookup<EventNid>): void {
@@ -99,35 +150,48 @@ export class RoomUpgrades {
     }
   }
 
-  /** Where the ID of the new room can be chosen, the old one is closed first, so that the new one can name the tombstone. */
-  #upgrade(upgrade: Upgrade): RoomId {
-    const { opening } = this.#uses;
-    const { to, requester } = upgrade;
-    const chosen = to.roomIdIsCreateHash ? undefined : opening.newRoomId();
-    const tombstone = chosen && this.#entomb(upgrade, chosen);
-    const create = state('m.room.create', createContent(upgrade, tombstone));
-    const room = inNewRoom(() => opening.open(requester.userId, create, to, chosen));
-    if (tombstone === undefined) this.#entomb(upgrade, room.roomId);
-    const aliases = this.#takeOver(upgrade, room);
+  /**
+   * Inside a write: both ends of the upgrade, each of which names the other as far as its ID can be known first. Throws
+   * where the old room does not allow its tombstone.
+   */
+  #plan({ requester, old, state: lookup, to, creators }: Upgrade): Plan {
+    const { opening, localInput } = this.#uses;
+    const { userId } = requester;
+    const entomb = (replacement: RoomId): LocalEvent =>
+      localInput.prepare(old, userId, {
+        ...entombing,
+        content: { ...entombing.content, replacement_room: replacement },
+      });
+    const create = (tombstone?: EventId): StateDraft =>
+      state('m.room.create', createContent({ requester, old, state: lookup, to, creators }, tombstone));
+    if (to.roomIdIsCreateHash) {
+      const begun = opening.createEvent(userId, create(), to);
+      return { requester, old, begun, tombstone: entomb(begun.roomId) };
+    }
+    const chosen = opening.newRoomId();
+    const tombstone = entomb(chosen);
+    return { requester, old, begun: opening.createEvent(userId, create(tombstone.eventId), to, chosen), tombstone };
+  }
+
+  #upgrade(upgrade: Upgrade, { begun, tombstone }: Plan): NewRoom {
+    const { opening, localInput } = this.#uses;
+    const { to, requester, old } = upgrade;
+    localInput.commitPrepared(old, tombstone);
+    const room = inNewRoom(() => opening.openWith(begun, to));
+    const moved = this.#takeOver(upgrade, room);
     // The levels come last: until then the creator may set everything, whatever level the upgrader had.
     const drafts = [
       state('m.room.member', { membership: 'join' }, requester.userId),
       ...copiedState(upgrade),
       ...this.#spaceChildren(upgrade),
-      ...canonicalAlias(upgrade, aliases),
+      ...canonicalAlias(upgrade, moved),
       state('m.room.power_levels', upgradedPowerLevels(contentOf(upgrade, 'm.room.power_levels'), frameOf(upgrade))),
     ];
     for (const draft of drafts) {
       const prepared = this.#uses.sending.prepareState(requester, room, draft);
-      inNewRoom(() => this.#uses.localInput.append(room, requester.userId, prepared));
+      inNewRoom(() => localInput.append(room, requester.userId, prepared));
     }
-    this.#close(upgrade, aliases);
-    return room.roomId;
-  }
-
-  #entomb({ requester, old }: Upgrade, replacement: RoomId): EventId {
-    const content = { body: 'This room has been replaced', replacement_room: replacement };
-    return this.#uses.localInput.append(old, requester.userId, state('m.room.tombstone', content)).eventId;
+    return { roomId: room.roomId, moved };
   }
 
   /** Moves the aliases of this server and the place in its directory. */
@@ -156,22 +220,9 @@ export class RoomUpgrades {
     return drafts;
   }
 
-  /** As far as the upgrader may: the old room loses the names that moved, and falls silent. */
-  #close(upgrade: Upgrade, moved: readonly RoomAlias[]): void {
-    const named = contentOf(upgrade, 'm.room.canonical_alias');
-    if (named !== undefined && moved.length > 0) {
-      this.#attempt(
-        upgrade,
-        state(
-          'm.room.canonical_alias',
-          withAliases(named, (alias) => !isAmong(moved, alias)),
-        ),
-      );
-    }
-    const levels = contentOf(upgrade, 'm.room.power_levels');
-    if (levels !== undefined) {
-      this.#attempt(upgrade, state('m.room.power_levels', closedPowerLevels(levels, upgrade.old.rules)));
-    }
+  /** As far as the upgrader may. */
+  #close(upgrade: Upgrade, { moved }: NewRoom): void {
+    for (const draft of closingState(upgrade, moved)) this.#attempt(upgrade, draft);
   }
 
   #attempt({ requester, old }: Upgrade, draft: StateDraft): void {
@@ -181,6 +232,21 @@ export class RoomUpgrades {
       if (!(error instanceof MatrixError)) throw error;
     }
   }
+}
+
+/** The old room loses the names that moved, and falls silent. */
+function closingState(upgrade: Upgrade, moved: readonly RoomAlias[]): StateDraft[] {
+  const drafts: StateDraft[] = [];
+  const named = contentOf(upgrade, 'm.room.canonical_alias');
+  if (named !== undefined && moved.length > 0) {
+    const content = withAliases(named, (alias) => !isAmong(moved, alias));
+    drafts.push(state('m.room.canonical_alias', content));
+  }
+  const levels = contentOf(upgrade, 'm.room.power_levels');
+  if (levels !== undefined) {
+    drafts.push(state('m.room.power_levels', closedPowerLevels(levels, upgrade.old.rules)));
+  }
+  return drafts;
 }
 
 function createContent({ old, state: lookup, to, requester, creators }: Upgrade, tombstone?: EventId): JsonObject {

@@ -23,15 +23,20 @@ export interface HostedRoom {
 }
 
 /** A room on `a.test` that anybody may join if `options` do not say otherwise. */
-export async function host(universe: Universe, version: string, options: JsonObject = {}): Promise<HostedRoom> {
+export async function host(
+  universe: Universe,
+  version: string,
+  options: JsonObject = {},
+  name = `creator${version}`,
+): Promise<HostedRoom> {
   const world = universe.world(own);
-  const token = await world.register(`creator${version}`);
+  const token = await world.register(name);
   const made = await world.ok('POST', '/_matrix/client/v3/createRoom', token, {
     preset: 'public_chat',
     room_version: version,
     ...options,
   });
-  return { token, creator: `@creator${version}:${own}` as UserId, roomId: made.room_id as string, version };
+  return { token, creator: `@${name}:${own}` as UserId, roomId: made.room_id as string, version };
 }
 
 export async function setState(universe: Universe, room: HostedRoom, type: string, content: JsonObject, key = '') {

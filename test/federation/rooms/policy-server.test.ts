@@ -206,4 +206,71 @@ describe('a room with a policy server', () => {
       assert.equal(asked.length, 0);
     });
   }
+
+  it('is asked when an alias is removed that is the canonical one; if it refuses, only the alias goes', async () => {
+    await enable();
+    const alias = `/_matrix/client/v3/directory/room/${enc(`#tea:${own}`)}`;
+    for (const isRefused of [false, true]) {
+      await world().ok('PUT', alias, room.token, { room_id: room.roomId });
+      await setState(universe, room, 'm.room.canonical_alias', { alias: `#tea:${own}` });
+      asked = [];
+      if (isRefused) {
+        policy.on('POST', '/_matrix/policy/v1/sign', () => {
+          throw new MatrixError(400, 'M_FORBIDDEN', 'no');
+        });
+      }
+      await world().ok('DELETE', alias, room.token);
+      scripted(key);
+      const path = `/_matrix/client/v3/rooms/${enc(room.roomId)}/state/m.room.canonical_alias/`;
+      const content = await world().ok('GET', path, room.token);
+      assert.deepEqual(content, isRefused ? { alias: `#tea:${own}` } : {});
+      if (!isRefused) assert.deepEqual([asked[0]?.type, asked[0]?.content], ['m.room.canonical_alias', {}]);
+      assert.equal((await world().call('GET', alias)).status, 404);
+    }
+  });
+
+  for (const to of ['11', '12']) {
+    it(`is asked about the end of a room that is upgraded to version ${to}; a no keeps it as it is`, async () => {
+      const old = await host(universe, '12', { room_alias_name: `old${to}`, name: `for ${to}` }, `upgrader${to}`);
+      await join(policy, old, policy.user('ps'));
+      await setState(universe, old, 'm.room.policy', {
+        via: policy.name,
+        public_keys: { ed25519: key.publicKeyBase64 },
+      });
+      const upgrade = () =>
+        world().call('POST', `/_matrix/client/v3/rooms/${enc(old.roomId)}/upgrade`, {
+          token: old.token,
+          body: { new_version: to },
+        });
+      policy.on('POST', '/_matrix/policy/v1/sign', () => {
+        throw new MatrixError(400, 'M_FORBIDDEN', 'no');
+      });
+      const { length } = (await world().ok('GET', '/_matrix/client/v3/joined_rooms', old.token)).joined_rooms;
+      const refused = await upgrade();
+      assert.deepEqual([refused.status, refused.json.error], [400, 'no']);
+      assert.equal((await world().ok('GET', '/_matrix/client/v3/joined_rooms', old.token)).joined_rooms.length, length);
+      asked = [];
+      scripted(key);
+      const made = await upgrade();
+      assert.equal(made.status, 200, made.text);
+      assert.deepEqual(
+        asked.map(({ type }) => type),
+        ['m.room.tombstone', 'm.room.canonical_alias', 'm.room.power_levels'],
+      );
+      const replacement = made.json.replacement_room as string;
+      assert.equal(asked[0]?.content['replacement_room'], replacement);
+      const state = (id: string, type: string) =>
+        world().ok('GET', `/_matrix/client/v3/rooms/${enc(id)}/state/${type}/`, old.token);
+      assert.equal((await state(old.roomId, 'm.room.tombstone')).replacement_room, replacement);
+      assert.deepEqual(await state(old.roomId, 'm.room.canonical_alias'), {});
+      assert.equal((await state(old.roomId, 'm.room.power_levels')).events_default, 50);
+      const create = await state(replacement, 'm.room.create');
+      assert.equal(create.predecessor.room_id, old.roomId);
+      assert.equal((await state(replacement, 'm.room.name')).name, `for ${to}`);
+      const path = `/_matrix/federation/v1/event/${enc(eventIdOf(asked[0], rules))}`;
+      const [tombstone] = (await policy.request(own, 'GET', path)).json.pdus as [Pdu];
+      assert.deepEqual(Object.keys(tombstone.signatures).sort(), [own, policy.name].sort());
+      if (to === '11') assert.equal(create.predecessor.event_id, eventIdOf(tombstone, rules));
+    });
+  }
 });
