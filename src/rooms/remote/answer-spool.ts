@@ -1,3 +1,4 @@
+import { untilAborted } from '../../outbound/until-aborted.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
@@ -221,21 +222,16 @@ export class AnswerSpool implements AsyncDisposable {
 /** What breaks off, or is called off, is an answer that cannot be used; nobody waits for a piece that never comes. */
 async function* untilItBreaks(body: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   const pieces = body[Symbol.asyncIterator]();
-  const { promise: calledOff, resolve } = Promise.withResolvers<undefined>();
-  const callOff = () => resolve(undefined);
-  signal.addEventListener('abort', callOff);
-  if (signal.aborted) callOff();
   try {
     while (true) {
-      const piece = await Promise.race([pieces.next(), calledOff]);
-      if (piece === undefined) throw new BadAnswer('it was called off');
+      // Not by a race against one promise for the whole answer: it would hold every piece until the end.
+      const piece = await untilAborted(pieces.next(), signal);
       if (piece.done === true) return;
       yield piece.value;
     }
-  } catch (error) {
-    throw error instanceof BadAnswer ? error : new BadAnswer('it broke off', { cause: error });
+  } catch (cause) {
+    throw new BadAnswer(signal.aborted ? 'it was called off' : 'it broke off', { cause });
   } finally {
-    signal.removeEventListener('abort', callOff);
     // Closes the connection; a piece that is still awaited would hold this up for ever.
     pieces.return?.().then(undefined, () => {});
   }
