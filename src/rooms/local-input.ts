@@ -8,7 +8,7 @@ import type { EventStore } from '../store/events/event-store.ts';
 import type { Extremities } from '../store/events/extremities.ts';
 import type { EventNid, StreamPos } from '../store/nids.ts';
 import type { CurrentChange } from '../store/state/room-state-store.ts';
-import { authEventOf } from './auth-events.ts';
+import { authEventOf } from '../store/auth/auth-event.ts';
 import { currentState, type StateSources, stateAt } from './current-state.ts';
 import type { EventDraft } from './draft.ts';
 import type { RoomInput } from './input.ts';

@@ -1,7 +1,6 @@
 import type { SignatureChecks } from '../protocol/event-auth/types.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
-import { signableText } from '../protocol/signing/json.ts';
-import { VerifyKey } from '../protocol/signing/keys.ts';
+import { isSignedBy as verify } from '../protocol/signing/signed-by.ts';
 import type { EventNid } from '../store/nids.ts';
 
 /** The cryptography behind the auth rules for events that this server has just signed itself. */
@@ -14,8 +13,3 @@ export function ownSignatures(serverName: ServerName): SignatureChecks<EventNid>
  * version requires, and the server that vouches for a restricted join is one of them.
  */
 export const verifiedSignatures: SignatureChecks<EventNid> = { isSignedBy: () => true, verify };
-
-function verify(publicKey: string, signature: string, signed: Parameters<typeof signableText>[0]): boolean {
-  const key = VerifyKey.fromBase64(publicKey);
-  return key?.verifyBase64(signableText(signed), signature) ?? false;
-}

@@ -1,19 +1,22 @@
 import type { RoomMeter } from '../governor/room-meter.ts';
 import type { AuthEvent, SignatureChecks } from '../protocol/event-auth/types.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
-import { resolve } from '../protocol/state-resolution/resolve.ts';
 import type { AuthGraph } from '../store/auth/auth-graph.ts';
 import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { eventFlags, isAccepted } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../store/nids.ts';
+import { type ConflictBounds, ConflictTooLarge, smallConflict } from '../store/state/conflict-bounds.ts';
 import type { MergedPoints } from '../store/state/merged-points.ts';
-import { type Difference, resolutionInput } from '../store/state/resolution-source.ts';
+import { PointResolver, type ResolutionCost, type ResolvedState } from '../store/state/point-resolver.ts';
 import type { CurrentChange, RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
+import type { UnsettledRooms } from '../store/state/unsettled-rooms.ts';
 import type { Streams } from '../streams/streams.ts';
+import type { Log } from '../util/log.ts';
 import { Lru } from '../util/lru.ts';
+import { StateBatch } from './state-batch.ts';
 
 export interface StateEngineUses {
   readonly streams: Streams;
@@ -26,9 +29,27 @@ export interface StateEngineUses {
   readonly authEvents: { get(nid: EventNid): AuthEvent<EventNid> };
   readonly signatures: SignatureChecks<EventNid>;
   /** Counts what rooms cost. */
-  readonly meter?: Pick<RoomMeter, 'count'>;
+  readonly meter?: Pick<RoomMeter, 'count' | 'monotonic'>;
+  readonly log?: Pick<Log, 'info'>;
+  /** Where rooms are noted that somebody else has to resolve; without it, every conflict is resolved here. */
+  readonly unsettled?: UnsettledRooms;
 }
 
+/** States disagree on more than is resolved at once; whoever waits for it has it resolved beside the main thread. */
+export class LargeConflict extends Error {
+  override readonly name = 'LargeConflict';
+  readonly room: ResolvedRoom;
+  readonly points: readonly StatePoint[];
+
+  constructor(room: ResolvedRoom, points: readonly StatePoint[]) {
+    super(`the states of room ${room.nid} disagree on much`);
+    this.room = room;
+    this.points = points;
+  }
+}
+
+/** Ends of a room whose states are looked at here; each takes some ten microseconds. */
+const mostEnds = 200;
 /** Rooms that are being talked in on both sides of a fork; a few hundred bytes each. */
 const settledRooms = 256;
 
@@ -36,12 +57,6 @@ const settledRooms = 256;
 export interface ResolvedRoom {
   readonly nid: RoomNid;
   readonly rules: RoomVersionRules;
-}
-
-/** A state as a point and what is different there. */
-export interface ResolvedState {
-  readonly base: StatePoint;
-  readonly overrides: ReadonlyMap<StateKeyNid, EventNid | 0>;
 }
 
 /**
@@ -56,8 +71,22 @@ export class StateEngine {
   /** Ends whose states were last found to resolve to the current one: messages on a fork change nothing about that. */
   readonly #settled = new Lru<RoomNid, string>(settledRooms);
 
+  readonly #resolver: PointResolver;
+  readonly #bounds: ConflictBounds | undefined;
+  /** Events of one room that are being committed together. */
+  #batch: StateBatch | undefined;
+  #onUnsettled: (room: RoomNid) => void = () => {};
+
   constructor(uses: StateEngineUses) {
     this.#uses = uses;
+    const { authEvents, signatures, unsettled } = uses;
+    this.#resolver = new PointResolver(uses, { fetch: (nid) => authEvents.get(nid), signatures });
+    this.#bounds = unsettled === undefined ? undefined : smallConflict;
+  }
+
+  /** Is told inside the write of rooms that have to be settled. For the process's life. */
+  onUnsettled(listener: (room: RoomNid) => void): void {
+    this.#onUnsettled = listener;
   }
 
   /** The state after an event; `undefined` where that is not known (outliers, limited history). */
@@ -90,79 +119,78 @@ export class StateEngine {
     return points;
   }
 
-  /** The one state that the states at the points resolve to. Inside a write. */
+  /** The one state that the states at the points resolve to. Inside a write. Throws `LargeConflict`. */
   merge(room: ResolvedRoom, points: readonly StatePoint[]): StatePoint {
-    const { stateLog, roomState, mergedPoints, streams } = this.#uses;
-    const distinct = this.#distinct(points);
+    const { mergedPoints } = this.#uses;
+    const distinct = this.#resolver.distinct(points);
     const [only] = distinct;
     if (only !== undefined && distinct.length === 1) return only;
     const known = mergedPoints.find(room.nid, distinct);
     if (known !== undefined) return known;
-    const resolved = this.#resolveDistinct(room, distinct);
-    const tip = roomState.tip(room.nid);
-    let result = resolved.base;
-    if (this.#changes(resolved, tip).length === 0) {
-      result = tip;
-    } else if (resolved.overrides.size > 0) {
-      const line = stateLog.createLine(room.nid, 'fork', resolved.base);
-      const pos = streams.next();
-      stateLog.append(line, pos, resolved.overrides);
-      result = { line, pos };
-    }
+    const result = this.#mergeDistinct(room, distinct);
     mergedPoints.set(room.nid, distinct, result);
     return result;
   }
 
+  #mergeDistinct(room: ResolvedRoom, distinct: readonly StatePoint[]): StatePoint {
+    const { stateLog, roomState, streams } = this.#uses;
+    try {
+      const resolved = this.#resolve(room, distinct);
+      const tip = roomState.tip(room.nid);
+      if (this.#isSame(resolved, tip)) return tip;
+      if (resolved.overrides.size === 0) return resolved.base;
+      const line = stateLog.createLine(room.nid, 'fork', resolved.base);
+      const pos = streams.next();
+      stateLog.append(line, pos, resolved.overrides);
+      return { line, pos };
+    } catch (error) {
+      throw error instanceof ConflictTooLarge ? new LargeConflict(room, distinct) : error;
+    }
+  }
+
+  /** Whether a resolved state is the one at a point; those that are far apart are taken to be different. */
+  #isSame(resolved: ResolvedState, point: StatePoint): boolean {
+    try {
+      return this.#resolver.changes(resolved, point, this.#bounds).length === 0;
+    } catch (error) {
+      if (error instanceof ConflictTooLarge) return false;
+      throw error;
+    }
+  }
+
   /** The state that the states at the points resolve to, relative to one of them. Writes nothing but hints. */
   resolvePoints(room: ResolvedRoom, points: readonly StatePoint[]): ResolvedState {
-    return this.#resolveDistinct(room, this.#distinct(points));
+    return this.#resolve(room, this.#resolver.distinct(points, this.#bounds));
   }
 
-  /** Equal points count once, however many events lead there. */
-  #distinct(points: readonly StatePoint[]): StatePoint[] {
-    const distinct = new Map<string, StatePoint>();
-    for (const point of points) {
-      const normal = this.#uses.stateLog.normalise(point);
-      distinct.set(`${normal.line}:${normal.pos}`, normal);
-    }
-    return [...distinct.values()];
+  #resolve(room: ResolvedRoom, distinct: readonly StatePoint[]): ResolvedState {
+    const { meter } = this.#uses;
+    const start = meter?.monotonic() ?? 0;
+    return this.#resolver.resolve(room.rules, distinct, this.#bounds, (cost) => {
+      this.resolved(room.nid, cost, (meter?.monotonic() ?? start) - start, 'main');
+    });
   }
 
-  #resolveDistinct(room: ResolvedRoom, points: readonly StatePoint[]): ResolvedState {
-    const [first] = points;
-    if (first === undefined) throw new Error('there is no state to resolve');
-    const unchanged = { base: first, overrides: new Map() };
-    if (points.length === 1) return unchanged;
-    const difference = this.#uses.stateLog.difference(points);
-    if (difference.size === 0) return unchanged;
-    return nearest(points, difference, this.#winners(room, points, difference));
-  }
-
-  #winners(room: ResolvedRoom, points: readonly StatePoint[], difference: Difference): Map<StateKeyNid, EventNid | 0> {
-    const { interning, authEvents, signatures, meter } = this.#uses;
-    meter?.count(room.nid, { resolutions: 1 });
-    const fetch = (nid: EventNid) => authEvents.get(nid);
-    const input = resolutionInput(this.#uses, { fetch, signatures }, points, difference);
-    const winners = new Map<StateKeyNid, EventNid | 0>();
-    for (const { type, stateKey, winner } of resolve(room.rules, input)) {
-      const key = interning.findStateKey(type, stateKey);
-      if (key !== undefined) winners.set(key, winner ?? 0);
-    }
-    return winners;
+  /** Counts and logs what a resolution has cost. */
+  resolved(room: RoomNid, cost: ResolutionCost, ms: number, thread: 'main' | 'worker'): void {
+    const { meter, log, interning } = this.#uses;
+    meter?.count(room, { resolutions: 1 });
+    log?.info('state.resolved', { room: interning.roomId(room), ...cost, ms: Math.round(ms * 10) / 10, thread });
   }
 
   /**
    * How the current state changes now that the room's forward extremities are these. Events and auth graph know them
-   * already. Also what a correction (a late rejection, a finished join) has to append.
+   * already. Also what a correction (a late rejection, a finished join) has to append. Throws `ConflictTooLarge`.
    */
   currentChanges(room: ResolvedRoom, forward: readonly EventNid[]): CurrentChange[] {
+    if (this.#bounds !== undefined && forward.length > mostEnds) throw new ConflictTooLarge();
     const points = this.#pointsAfter(forward);
     if (points === undefined || points.length === 0) return [];
     const tip = this.#uses.roomState.tip(room.nid);
-    const distinct = this.#distinct(points);
+    const distinct = this.#resolver.distinct(points, this.#bounds);
     const question = [tip, ...distinct].map(({ line, pos }) => `${line}:${pos}`).join(' ');
     if (this.#settled.get(room.nid) === question) return [];
-    const changes = this.#changes(this.#resolveDistinct(room, distinct), tip);
+    const changes = this.#resolver.changes(this.#resolve(room, distinct), tip, this.#bounds);
     if (changes.length === 0) this.#settled.set(room.nid, question);
     return changes;
   }
@@ -190,14 +218,48 @@ export class StateEngine {
     if (isOnlyEnd && this.isTip(room.nid, before)) {
       return event.stateKey === null ? [] : [{ key: event.stateKey, event: event.nid }];
     }
-    if (event.stateKey === null) return this.currentChanges(room, forward);
-    const after = this.#branch(room, event, event.stateKey, before, event.pos);
-    const points = this.#pointsAfter(forward);
-    if (points === undefined) return [];
-    const resolved = this.resolvePoints(room, points);
-    const changes = this.#changes(resolved, this.#uses.roomState.tip(room.nid));
-    if (this.#changes(resolved, after).length === 0) this.#moveToMain(room.nid, event, after, event.pos);
-    return changes;
+    const after =
+      event.stateKey === null ? undefined : this.#branch(room, event, event.stateKey, before, event.pos);
+    if (this.isUnsettled(room.nid) || this.#batch?.takes(event) === true) return [];
+    if (after === undefined) return this.settle(room, forward);
+    return this.#orLater(room, () => {
+      const points = this.#pointsAfter(forward.length > mostEnds && this.#bounds !== undefined ? none() : forward);
+      if (points === undefined) return [];
+      const resolved = this.resolvePoints(room, points);
+      const changes = this.#resolver.changes(resolved, this.#uses.roomState.tip(room.nid), this.#bounds);
+      if (event.pos !== null && this.#isSame(resolved, after)) this.#moveToMain(room.nid, event, after, event.pos);
+      return changes;
+    });
+  }
+
+  /** `currentChanges`, or none yet if that is more than is done at once: then somebody else is told to do it. */
+  settle(room: ResolvedRoom, forward: readonly EventNid[]): CurrentChange[] {
+    return this.#orLater(room, () => this.currentChanges(room, forward));
+  }
+
+  #orLater(room: ResolvedRoom, find: () => CurrentChange[]): CurrentChange[] {
+    try {
+      return find();
+    } catch (error) {
+      if (!(error instanceof ConflictTooLarge)) throw error;
+      this.#uses.unsettled?.add(room.nid);
+      this.#onUnsettled(room.nid);
+      return [];
+    }
+  }
+
+  /** Whether the current state is still to be resolved from the room's ends: until then it is that of some of them. */
+  isUnsettled(room: RoomNid): boolean {
+    return this.#uses.unsettled?.has(room) === true;
+  }
+
+  /** Events committed one after the other in one write, for which the current state is found out once where possible. */
+  set batch(batch: StateBatch | undefined) {
+    this.#batch = batch;
+  }
+
+  get batch(): StateBatch | undefined {
+    return this.#batch;
   }
 
   /**
@@ -229,39 +291,8 @@ export class StateEngine {
     const normal = stateLog.normalise(point);
     return tip.line === normal.line && tip.pos === normal.pos;
   }
-
-  /** What has to change in the state at `from` to make it the resolved one. */
-  #changes({ base, overrides }: ResolvedState, from: StatePoint): CurrentChange[] {
-    const { stateLog } = this.#uses;
-    const difference = stateLog.difference([base, from]);
-    const changes: CurrentChange[] = [];
-    for (const [key, [atBase, atFrom]] of difference) {
-      const event = overrides.get(key) ?? atBase ?? 0;
-      if (event !== (atFrom ?? 0)) changes.push({ key, event });
-    }
-    for (const [key, event] of overrides) {
-      if (!difference.has(key) && event !== (stateLog.at(from, key) ?? 0)) changes.push({ key, event });
-    }
-    return changes;
-  }
 }
 
-/** The resolved state relative to the point that is closest to it. */
-function nearest(
-  points: readonly StatePoint[],
-  difference: Difference,
-  winners: ReadonlyMap<StateKeyNid, EventNid | 0>,
-): ResolvedState {
-  let best: ResolvedState | undefined;
-  for (const [index, base] of points.entries()) {
-    const overrides = new Map<StateKeyNid, EventNid | 0>();
-    for (const [key, winner] of winners) {
-      // A key in which all sets agreed is seldom resolved to something else, and then it differs from all of them.
-      const bySet = difference.get(key);
-      if (bySet === undefined || (bySet[index] ?? 0) !== winner) overrides.set(key, winner);
-    }
-    if (best === undefined || overrides.size < best.overrides.size) best = { base, overrides };
-  }
-  if (best === undefined) throw new Error('there is no state to resolve');
-  return best;
+function none(): never {
+  throw new ConflictTooLarge();
 }

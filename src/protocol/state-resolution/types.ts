@@ -50,6 +50,8 @@ export interface ResolutionInput<Id = EventId> {
   readonly graph: AuthGraph<Id>;
   fetch(id: Id): AuthEvent<Id>;
   readonly signatures: SignatureChecks<Id>;
+  /** Told how many events the auth difference has, the conflicted subgraph of v2.1 included. */
+  onAuthDifference?(events: number): void;
 }
 
 /** What the resolved state has under a key that was conflicted: an event, or nothing. */

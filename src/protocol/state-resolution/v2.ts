@@ -30,6 +30,7 @@ export function resolveV2<Id>(rules: RoomVersionRules, input: ResolutionInput<Id
 function fullConflictedSet<Id>(input: ResolutionInput<Id>, isV21: boolean): Set<Id> {
   const { difference, subgraph } = conflictedGraph(input.graph, input.setCount, input.conflicts, isV21);
   const full = new Set([...difference, ...subgraph]);
+  input.onAuthDifference?.(full.size);
   for (const conflict of input.conflicts) {
     for (const id of conflict.bySet) {
       if (id !== undefined) full.add(id);

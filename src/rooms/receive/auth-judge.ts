@@ -13,7 +13,8 @@ import type { EventRow } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
-import { type AuthEvents, authEventOf } from '../auth-events.ts';
+import { authEventOf } from '../../store/auth/auth-event.ts';
+import type { AuthEvents } from '../auth-events.ts';
 import { verifiedSignatures } from '../signatures.ts';
 
 export interface AuthJudgeUses {

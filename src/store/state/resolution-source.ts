@@ -18,6 +18,8 @@ export interface ResolutionReaders {
   /** An event as the auth rules read it. */
   readonly fetch: (nid: EventNid) => AuthEvent<EventNid>;
   readonly signatures: SignatureChecks<EventNid>;
+  /** Called before each other question to the database; what it throws ends the resolution. */
+  readonly asked: () => void;
 }
 
 /** What the states at some points disagree on: `StateLog.difference`. */
@@ -43,6 +45,7 @@ export function resolutionInput(
   const agreed = (key: StateKeyNid | undefined): EventNid | undefined =>
     key === undefined || difference.has(key) ? undefined : stateLog.at(first, key);
   const unconflicted: StateLookup<EventNid> = (type, stateKey) => {
+    readers.asked();
     const event = agreed(interning.findStateKey(type, stateKey));
     return event === undefined ? undefined : readers.fetch(event);
   };
@@ -51,7 +54,7 @@ export function resolutionInput(
     setCount: points.length,
     conflicts,
     unconflicted,
-    graph: graphOf(stores, agreed),
+    graph: graphOf(stores, agreed, readers.asked),
     fetch: readers.fetch,
     signatures: readers.signatures,
   };
@@ -60,14 +63,26 @@ export function resolutionInput(
 function graphOf(
   { authGraph, events }: ResolutionStores,
   agreed: (key: StateKeyNid | undefined) => EventNid | undefined,
+  asked: () => void,
 ): ResolutionGraph<EventNid> {
+  const counted =
+    <Answer>(question: (event: EventNid) => Answer) =>
+    (event: EventNid): Answer => {
+      asked();
+      return question(event);
+    };
   return {
-    edges: (event) => authGraph.edges(event),
-    rank: (event) => authGraph.rank(event),
-    position: (event) => authGraph.position(event),
-    children: (event) => authGraph.children(event),
-    unconflictedAt: (event) => agreed(events.row(event)?.stateKey ?? undefined),
-    witness: (event) => authGraph.witness(event),
+    edges: counted((event) => authGraph.edges(event)),
+    rank: counted((event) => authGraph.rank(event)),
+    position: counted((event) => authGraph.position(event)),
+    *children(event) {
+      for (const child of authGraph.children(event)) {
+        asked();
+        yield child;
+      }
+    },
+    unconflictedAt: counted((event) => agreed(events.row(event)?.stateKey ?? undefined)),
+    witness: counted((event) => authGraph.witness(event)),
     setWitness: (event, witness) => authGraph.setWitness(event, witness),
   };
 }

@@ -1,5 +1,6 @@
 import type { Database } from '../db.ts';
 import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../nids.ts';
+import { ConflictTooLarge } from './conflict-bounds.ts';
 import { LinePaths, type PathStep } from './line-paths.ts';
 
 /** An entry of the log: what is under the key from its position on; 0 is nothing. */
@@ -21,6 +22,7 @@ const mainKind = 0;
 const forkKind = 1;
 /** Deeper forks are flattened: every look-up walks the path to the root. */
 const maxDepth = 6;
+const unbounded = Number.POSITIVE_INFINITY;
 /** Rows fetched at once where a state is walked: bounds memory, not the result. */
 const pageSize = 256;
 
@@ -65,8 +67,8 @@ export class StateLog {
       'SELECT pos FROM state_change WHERE line = ? AND pos <= ? ORDER BY pos DESC LIMIT 1',
     );
     // The index on (line, pos) gives a range in arrival order; a later row of a key overwrites an earlier one.
-    this.#changesBetween = db.prepare<[number, number, number], { key: StateKeyNid; event: EventNid | 0 }>(
-      'SELECT key, event FROM state_change WHERE line = ? AND pos > ? AND pos <= ? ORDER BY pos',
+    this.#changesBetween = db.prepare<[number, number, number, number], { key: StateKeyNid; event: EventNid | 0 }>(
+      'SELECT key, event FROM state_change WHERE line = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
     );
     this.#lineAt = db.prepare<[number, number], { line: LineNid }>(
       'SELECT line FROM room_line WHERE room = ? AND from_pos <= ? ORDER BY from_pos DESC LIMIT 1',
@@ -222,17 +224,21 @@ export class StateLog {
   /** What changed on a line in (from, to]: the newest event of each key, 0 where the key went away. */
   changesBetween(line: LineNid, from: StreamPos, to: StreamPos): StateChange[] {
     const newest = new Map<StateKeyNid, EventNid | 0>();
-    for (const row of this.#changesBetween.all(line, from, to)) newest.set(row.key, row.event);
+    for (const row of this.#changesBetween.all(line, from, to, -1)) newest.set(row.key, row.event);
     return [...newest];
   }
 
-  /** The keys under which the states at the points are not all equal, with each point's event. */
-  difference(points: readonly StatePoint[]): Map<StateKeyNid, (EventNid | undefined)[]> {
+  /**
+   * The keys under which the states at the points are not all equal, with each point's event. Throws `ConflictTooLarge`
+   * if more than `most` changes lie between them.
+   */
+  difference(points: readonly StatePoint[], most = unbounded): Map<StateKeyNid, (EventNid | undefined)[]> {
     const paths = points.map((point) => this.#paths.of(point));
     const common = commonLine(paths);
-    if (common === undefined) return this.#differenceOfStrangers(points);
+    if (common === undefined) return this.#differenceOfStrangers(points, most);
     const meeting = { line: common, pos: Math.min(...paths.map((path) => stepOn(path, common).pos)) as StreamPos };
-    const sides = paths.map((path) => this.#changesSince(path, meeting));
+    const left = { changes: most };
+    const sides = paths.map((path) => this.#changesSince(path, meeting, left));
     // Where a side says nothing, it says what all said where they met: each key is looked up there once at most.
     const keys = new Set(sides.flatMap((side) => [...side.keys()]));
     const unsaid = [...keys].filter((key) => sides.some((side) => !side.has(key)));
@@ -246,23 +252,32 @@ export class StateLog {
   }
 
   /** What the lines of a path say, down to a point on one of them: the newest of each key. */
-  #changesSince(path: readonly PathStep[], since: StatePoint): Map<StateKeyNid, EventNid | 0> {
+  #changesSince(
+    path: readonly PathStep[],
+    since: StatePoint,
+    left: { changes: number },
+  ): Map<StateKeyNid, EventNid | 0> {
     const changes = new Map<StateKeyNid, EventNid | 0>();
     const end = path.findIndex(({ line }) => line === since.line);
     // From the far end on, so that what is nearer overwrites what is farther.
     for (const step of path.slice(0, end + 1).reverse()) {
       const from = step.line === since.line ? since.pos : -1;
-      for (const { key, event } of this.#changesBetween.all(step.line, from, step.pos)) changes.set(key, event);
+      const limit = left.changes === unbounded ? -1 : left.changes + 1;
+      const rows = this.#changesBetween.all(step.line, from, step.pos, limit);
+      left.changes -= rows.length;
+      if (left.changes < 0) throw new ConflictTooLarge();
+      for (const { key, event } of rows) changes.set(key, event);
     }
     return changes;
   }
 
   /** Lines without a common ancestor (a room left and joined again): both states are walked side by side. */
-  #differenceOfStrangers(points: readonly StatePoint[]): Map<StateKeyNid, (EventNid | undefined)[]> {
+  #differenceOfStrangers(points: readonly StatePoint[], most: number): Map<StateKeyNid, (EventNid | undefined)[]> {
     const differing = new Map<StateKeyNid, (EventNid | undefined)[]>();
     const sides = points.map((point) => this.allAt(point));
     const heads = sides.map((side) => side.next());
-    while (heads.some((head) => head.done !== true)) {
+    for (let walked = 0; heads.some((head) => head.done !== true); walked++) {
+      if (walked > most) throw new ConflictTooLarge();
       const key = Math.min(...heads.map((head) => (head.done === true ? Infinity : head.value[0]))) as StateKeyNid;
       const bySide = heads.map((head) => (head.done !== true && head.value[0] === key ? head.value[1] : undefined));
       if (bySide.some((event) => event !== bySide[0])) differing.set(key, bySide);

@@ -17,7 +17,7 @@ export interface GiantServerOptions {
   readonly key: string;
   /** Whether `omit_members` is understood. */
   readonly canOmitMembers: boolean;
-  /** Servers that never answer for their keys: those with a number from here on. */
+  /** Servers that never answer, not even for their keys: those with a number from here on. */
   readonly silentFrom?: number;
 }
 
@@ -31,6 +31,8 @@ export class GiantServer {
   readonly #server: Server;
   /** What was asked, by path without its parameters; transactions that came in. */
   readonly asked: Record<string, number> = {};
+  /** Servers that got a transaction. */
+  readonly #told = new Set<string>();
   #offsets: Map<string, { file: string; start: number; end: number }> | undefined;
 
   private constructor(options: GiantServerOptions) {
@@ -68,16 +70,18 @@ export class GiantServer {
     const say = (value: JsonObject, status = 200): void => {
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
     };
-    if (url.pathname === '/_matrix/key/v2/server') {
-      if (this.#isSilent(host)) return; // it never answers
-      return say(publishedKeys(host));
-    }
+    if (this.#isSilent(host)) return; // it never answers
+    if (url.pathname === '/_matrix/key/v2/server') return say(publishedKeys(host));
     if (parts[2] === 'key' && request.method === 'POST') {
       const { server_keys: wanted } = (await readJson(request)) as { server_keys: Record<string, unknown> };
       const known = Object.keys(wanted).filter((name) => !this.#isSilent(name));
       return say({ server_keys: known.map((name) => vouched(name as ServerName)) });
     }
-    if (request.method === 'PUT' && what === 'send') return void request.resume().on('end', () => say({ pdus: {} }));
+    if (request.method === 'PUT' && what === 'send') {
+      this.#told.add(host);
+      this.asked['servers told'] = this.#told.size;
+      return void request.resume().on('end', () => say({ pdus: {} }));
+    }
     if (what === 'make_join') return say(this.#template(parts[6] ?? ''));
     if (what === 'send_join') return this.#sendJoin(request, response, url.searchParams.get('omit_members') === 'true');
     if (what === 'state') return this.#state(response);
