@@ -107,6 +107,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const { people } = users;
   const isTaken = (userId: UserId) => users.accounts.isTaken(userId);
 
+  const databaseFile = join(config.dataDir, 'hearth.db');
+
   // Rooms, and what other servers send about them. Observers are told of each event inside its transaction.
   const observers: EventObserver[] = [];
   const rooms = createRooms({
@@ -119,6 +121,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     observers,
     spools: new SpoolFolder(config.dataDir),
     workers,
+    databaseFile,
     receiver: () => receiving.receiver,
   });
   const eduHandlers = new Map<string, EduHandler>(e2ee.remote.eduHandlers);
@@ -168,8 +171,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   observers.push(guestRooms, new SuccessorRooms({ ...shared, pushRules }));
   const userRooms = new UserRooms(shared);
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
-  const measure = (request: { top: number }) =>
-    workers.run('ledger', { file: join(config.dataDir, 'hearth.db'), ...request });
+  const measure = (request: { top: number }) => workers.run('ledger', { file: databaseFile, ...request });
   const ledger = new Ledger({ ...shared, measure, leave });
   observers.push(ledger);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
@@ -275,6 +277,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     backups.start();
     delayedEvents.start();
     receiving.receiver.start();
+    rooms.resolutions.start();
     push.delivery.start();
     if (federation.enabled) directory.crawl.start();
     e2ee.remote.resyncs.start();
@@ -317,6 +320,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
         () => catchUpRooms.stop(),
         () => foundation.hangUp(),
         () => receiving.receiver.stop(),
+        () => rooms.resolutions.stop(),
         () => guestRooms.settled(),
         () => push.delivery.stop(() => outbound.close()),
         () => delayedEvents.stop(),

@@ -2,6 +2,7 @@ import type { RoomMeter } from '../governor/room-meter.ts';
 import type { BuiltEvent } from '../protocol/events/build.ts';
 import { redactsOf } from '../protocol/events/client-event.ts';
 import type { Pdu } from '../protocol/events/pdu.ts';
+import type { ServerName } from '../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { AuthGraph } from '../store/auth/auth-graph.ts';
 import type { Database } from '../store/db.ts';
@@ -20,7 +21,8 @@ import type { AuthEvents } from './auth-events.ts';
 import type { CommittedEvent, EventObserver } from './observer.ts';
 import type { RedactionEffects } from './redaction-effects.ts';
 import type { RelationIndex } from './relations/relation-index.ts';
-import type { StateEngine } from './state-engine.ts';
+import { StateBatch } from './state-batch.ts';
+import type { ResolvedRoom, StateEngine } from './state-engine.ts';
 
 /**
  * What became of an event. An accepted one is at the room's end, a backfilled one before all others of its segment; the
@@ -87,6 +89,7 @@ export interface InputUses {
   readonly redactions: RedactionEffects;
   readonly stateEngine: StateEngine;
   readonly relationIndex: RelationIndex;
+  readonly serverName: ServerName;
   /** Counts what rooms cost. */
   readonly meter?: Pick<RoomMeter, 'count' | 'monotonic'>;
 }
@@ -116,6 +119,65 @@ export class RoomInput {
     const committed = this.#commit(input);
     meter.count(input.room, { micros: (meter.monotonic() - start) * 1000 });
     return committed;
+  }
+
+  /**
+   * Inside a write. Commits events of one room one after the other; what forks make of its current state is found out
+   * once for all of them, unless one looks at what others may have changed: see `StateBatch`.
+   */
+  together<Event, Result>(room: ResolvedRoom, events: readonly Event[], work: (event: Event) => Result): Result[] {
+    const { stateEngine } = this.#uses;
+    const batch = new StateBatch(room.nid, this.#uses);
+    stateEngine.batch = batch;
+    try {
+      const results = events.map((event, index) => {
+        batch.isLast = index === events.length - 1;
+        return work(event);
+      });
+      this.#settleBatch(room, batch);
+      return results;
+    } finally {
+      stateEngine.batch = undefined;
+    }
+  }
+
+  /** Before somebody looks at these keys of the current state. Inside a write. */
+  lookAt(room: ResolvedRoom, keys: readonly (readonly [type: string, stateKey: string])[]): void {
+    const { stateEngine, interning } = this.#uses;
+    const { batch } = stateEngine;
+    if (batch === undefined || batch.waiting.size === 0) return;
+    const isWaiting = keys.some(([type, stateKey]) => {
+      const key = interning.findStateKey(type, stateKey);
+      return key !== undefined && batch.waiting.has(key);
+    });
+    if (isWaiting) this.#settleBatch(room, batch);
+  }
+
+  #settleBatch(room: ResolvedRoom, { waiting }: StateBatch): void {
+    const { stateEngine, extremities } = this.#uses;
+    if (waiting.size === 0) return;
+    this.#restoreAfterRollback();
+    waiting.clear();
+    this.correct(room.nid, stateEngine.settle(room, extremities.forward(room.nid)));
+  }
+
+  /** What waits to be resolved still waits when what is written now is taken back. */
+  #restoreAfterRollback(): void {
+    const { db, stateEngine } = this.#uses;
+    const waiting = stateEngine.batch?.waiting;
+    if (waiting === undefined || waiting.size === 0) return;
+    const keys = [...waiting];
+    db.afterRollback(() => {
+      for (const key of keys) waiting.add(key);
+    });
+  }
+
+  /** Inside a write. Changes the current state at a position of its own. */
+  correct(room: RoomNid, changes: readonly CurrentChange[]): void {
+    const { roomState, streams } = this.#uses;
+    if (changes.length === 0) return;
+    for (const { key } of roomState.applyCurrent(room, streams.next(), changes)) this.#touchMember(key);
+    streams.touchRoom(room);
   }
 
   #commit(input: EventInput): CommittedEvent {
@@ -189,6 +251,7 @@ export class RoomInput {
   /** By forks, the state after the event and the new current state have to be found out. */
   #advance({ room, rules }: EventInput, row: EventRow): readonly CurrentChange[] {
     const { extremities, stateEngine } = this.#uses;
+    this.#restoreAfterRollback();
     return stateEngine.advance({ nid: room, rules }, row, extremities.forward(room));
   }
 

@@ -1,29 +1,26 @@
 import { forbidden } from '../protocol/errors.ts';
 import { checkAuth } from '../protocol/event-auth/check.ts';
 import type { SignatureChecks, StateLookup } from '../protocol/event-auth/types.ts';
-import { MAX_PREV_EVENTS } from '../protocol/events/format.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
-import type { EventStore } from '../store/events/event-store.ts';
-import type { Extremities } from '../store/events/extremities.ts';
-import type { EventNid, StreamPos } from '../store/nids.ts';
-import type { CurrentChange } from '../store/state/room-state-store.ts';
 import { authEventOf } from '../store/auth/auth-event.ts';
+import type { EventNid, StatePoint, StreamPos } from '../store/nids.ts';
+import type { CurrentChange } from '../store/state/room-state-store.ts';
 import { currentState, type StateSources, stateAt } from './current-state.ts';
 import type { EventDraft } from './draft.ts';
 import type { RoomInput } from './input.ts';
 import type { KnownRoom } from './known-rooms.ts';
 import type { LocalEvent, LocalEvents } from './local-events.ts';
 import type { CommittedEvent } from './observer.ts';
+import type { PlaceAtEnd, RoomEnds } from './room-ends.ts';
 import type { StateEngine } from './state-engine.ts';
 
 export interface LocalInputUses extends StateSources {
-  readonly events: EventStore;
-  readonly extremities: Extremities;
   readonly input: RoomInput;
   readonly localEvents: LocalEvents;
   readonly signatures: SignatureChecks<EventNid>;
   readonly stateEngine: StateEngine;
+  readonly ends: RoomEnds;
 }
 
 /** Puts what our own users say at the end of a room. Inside a write, all of it. */
@@ -39,25 +36,23 @@ export class LocalInput {
    * throws.
    */
   append(room: KnownRoom, sender: UserId, draft: EventDraft): CommittedEvent {
-    const { extremities, localEvents } = this.#uses;
+    const { ends, localEvents } = this.#uses;
     if (draft.type === 'm.room.create') throw forbidden('A room has one create event');
-    const forward = extremities.forward(room.nid);
-    if (forward.length > MAX_PREV_EVENTS) return this.#appendToSome(room, sender, draft, forward);
+    const { prevEvents, before } = ends.place(room, sender);
+    if (before !== undefined) return this.#appendToSome(room, sender, draft, { prevEvents, before });
     const state = currentState(this.#uses, room.nid);
-    const event = localEvents.build(sender, draft, { ...room, prevEvents: forward, state });
+    const event = localEvents.build(sender, draft, { ...room, prevEvents, state });
     return this.#commitAtTip(room, event, state);
   }
 
-  /**
-   * The same where the room has more ends than an event may cite: it goes behind the deepest of them, in the state that
-   * those resolve to, and the current state is resolved anew. Every such event leaves fewer ends.
-   */
-  #appendToSome(room: KnownRoom, sender: UserId, draft: EventDraft, forward: readonly EventNid[]): CommittedEvent {
-    const { events, interning, input, localEvents, stateEngine } = this.#uses;
-    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
-    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
-    const before = stateEngine.stateBefore(room, prevEvents);
-    if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
+  /** Behind some of the room's ends. */
+  #appendToSome(
+    room: KnownRoom,
+    sender: UserId,
+    draft: EventDraft,
+    { prevEvents, before }: PlaceAtEnd & { readonly before: StatePoint },
+  ): CommittedEvent {
+    const { interning, input, localEvents } = this.#uses;
     const state = stateAt(this.#uses, before);
     const event = localEvents.build(sender, draft, { ...room, prevEvents, state });
     const nid = interning.event(event.eventId);
@@ -71,12 +66,8 @@ export class LocalInput {
    * leaves nothing behind.
    */
   prepare(room: KnownRoom, sender: UserId, draft: EventDraft): LocalEvent {
-    const { extremities, localEvents, events, stateEngine, interning } = this.#uses;
-    const forward = extremities.forward(room.nid);
-    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
-    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
-    const isAtTip = prevEvents.length === forward.length;
-    const before = isAtTip ? undefined : stateEngine.stateBefore(room, prevEvents);
+    const { ends, localEvents, interning } = this.#uses;
+    const { prevEvents, before } = ends.place(room, sender);
     const state = before === undefined ? currentState(this.#uses, room.nid) : stateAt(this.#uses, before);
     const event = localEvents.build(sender, draft, { ...room, prevEvents, state });
     this.#authorise(room.rules, event, interning.event(event.eventId), state);

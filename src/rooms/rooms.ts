@@ -13,6 +13,7 @@ import type { Streams } from '../streams/streams.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import type { Random } from '../util/random.ts';
+import type { ResolutionRequest } from '../workers/resolution-job.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import { Aliases } from './aliases.ts';
 import { AuthEvents } from './auth-events.ts';
@@ -26,7 +27,7 @@ import { RoomInput } from './input.ts';
 import { KnownRooms } from './known-rooms.ts';
 import { createLimits, type Limiting } from './limits/create-limits.ts';
 import { LocalEvents } from './local-events.ts';
-import { LocalInput } from './local-input.ts';
+import { LocalInput, type LocalInputUses } from './local-input.ts';
 import { type LocalPeople, MemberRules } from './member-rules.ts';
 import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
@@ -45,6 +46,8 @@ import { RelationChecks } from './relations/relation-checks.ts';
 import { RelationIndex } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
 import { createRemote, type Remote, type RemoteUses } from './remote/create-remote.ts';
+import { Resolutions, type ResolutionsUses } from './resolutions.ts';
+import { RoomEnds, type RoomEndsUses } from './room-ends.ts';
 import { Sending } from './send.ts';
 import { ServerAccess } from './server-access.ts';
 import { ownSignatures, verifiedSignatures } from './signatures.ts';
@@ -75,6 +78,10 @@ export interface Rooms extends Limiting, Remote, PartialParts {
   readonly edges: Edges;
   readonly tokens: RoomTokens;
   readonly stateEngine: StateEngine;
+  /** What is too large to be resolved while events are taken in. */
+  readonly resolutions: Resolutions;
+  /** Where rooms end. */
+  readonly ends: RoomEnds;
   readonly input: RoomInput;
   readonly serverAccess: ServerAccess;
   readonly policy: PolicyCheck;
@@ -106,6 +113,8 @@ export interface RoomsUses {
   /** Where what comes from other servers lies until it is checked. */
   readonly spools: SpoolFolder;
   readonly workers: WorkerPool;
+  /** `hearth.db`, for those who read it beside the main thread. */
+  readonly databaseFile: string;
   /** What takes in events of other servers; it is built on rooms, and so after them. */
   readonly receiver: RemoteUses['receiver'];
   readonly log: Log;
@@ -116,8 +125,8 @@ export interface RoomsUses {
 
 /** Builds the domain bottom-up. */
 export function createRooms(uses: RoomsUses): Rooms {
-  const { db, stores, streams, clock, random, signer, people, settings, observers, federation, log } = uses;
-  const { remoteDirectory } = uses;
+  const { db, stores, streams, clock, random, signer, people, settings, observers, federation, log, remoteDirectory } =
+    uses;
   const { serverName } = signer;
   const authEvents = new AuthEvents(stores);
   const signatures = ownSignatures(serverName);
@@ -136,9 +145,9 @@ export function createRooms(uses: RoomsUses): Rooms {
   const input = new RoomInput({ ...base, meter, redactions, stateEngine, relationIndex }, observers);
   const authJudge = new AuthJudge(base);
   const localEvents = new LocalEvents({ ...base, signer });
-  const localInput = new LocalInput({ ...base, input, localEvents, stateEngine });
-  const mayTalkTo = (server: ServerName) => federation.policy.mayTalkTo(server);
-  const memberRules = new MemberRules({ ...base, people, mayTalkTo });
+  const atEnds = createEnds(uses, { ...base, known, stateEngine, input, localEvents });
+  const { localInput } = atEnds;
+  const memberRules = new MemberRules({ ...base, people, mayTalkTo: (server) => federation.policy.mayTalkTo(server) });
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
   const partial = createPartial(base);
@@ -163,11 +172,11 @@ export function createRooms(uses: RoomsUses): Rooms {
     clientEvents,
     authEvents,
     stateEngine,
+    ...atEnds,
     input,
     serverAccess: new ServerAccess(base),
     outliers,
     authJudge,
-    localInput,
     policy,
     ...partial,
     meter,
@@ -207,4 +216,14 @@ function createReading(uses: SeenUses, people: LocalPeople) {
     edges,
     tokens,
   };
+}
+
+type EndsUses = Omit<RoomEndsUses & LocalInputUses & ResolutionsUses, 'ends' | 'resolve'>;
+
+/** What concerns the ends of rooms: our events go there, and their states make the current one. */
+function createEnds({ workers, databaseFile }: RoomsUses, base: EndsUses) {
+  const ends = new RoomEnds(base);
+  const resolve = (request: Omit<ResolutionRequest, 'file'>) =>
+    workers.run('resolution', { ...request, file: databaseFile });
+  return { ends, localInput: new LocalInput({ ...base, ends }), resolutions: new Resolutions({ ...base, resolve }) };
 }

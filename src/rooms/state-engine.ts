@@ -16,7 +16,7 @@ import type { UnsettledRooms } from '../store/state/unsettled-rooms.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { Log } from '../util/log.ts';
 import { Lru } from '../util/lru.ts';
-import { StateBatch } from './state-batch.ts';
+import type { StateBatch } from './state-batch.ts';
 
 export interface StateEngineUses {
   readonly streams: Streams;
@@ -73,6 +73,8 @@ export class StateEngine {
 
   readonly #resolver: PointResolver;
   readonly #bounds: ConflictBounds | undefined;
+  #corrections = 0;
+  #resolutions = 0;
   /** Events of one room that are being committed together. */
   #batch: StateBatch | undefined;
   #onUnsettled: (room: RoomNid) => void = () => {};
@@ -174,6 +176,7 @@ export class StateEngine {
   /** Counts and logs what a resolution has cost. */
   resolved(room: RoomNid, cost: ResolutionCost, ms: number, thread: 'main' | 'worker'): void {
     const { meter, log, interning } = this.#uses;
+    this.#resolutions++;
     meter?.count(room, { resolutions: 1 });
     log?.info('state.resolved', { room: interning.roomId(room), ...cost, ms: Math.round(ms * 10) / 10, thread });
   }
@@ -195,8 +198,19 @@ export class StateEngine {
     return changes;
   }
 
+  /** Conflicts that were resolved, in all rooms. */
+  get resolutions(): number {
+    return this.#resolutions;
+  }
+
+  /** How often states were corrected where they were, in any room. */
+  get corrections(): number {
+    return this.#corrections;
+  }
+
   /** The room's states have been corrected where they were: what was resolved from them has to be resolved again. */
   forgetResolved(room: RoomNid): void {
+    this.#corrections++;
     this.#uses.mergedPoints.forget(room);
     this.#settled.delete(room);
   }
@@ -218,18 +232,32 @@ export class StateEngine {
     if (isOnlyEnd && this.isTip(room.nid, before)) {
       return event.stateKey === null ? [] : [{ key: event.stateKey, event: event.nid }];
     }
-    const after =
-      event.stateKey === null ? undefined : this.#branch(room, event, event.stateKey, before, event.pos);
+    return this.#advanceFork(room, event, { before, pos: event.pos }, forward);
+  }
+
+  #advanceFork(
+    room: ResolvedRoom,
+    event: EventRow,
+    { before, pos }: { readonly before: StatePoint; readonly pos: StreamPos },
+    forward: readonly EventNid[],
+  ): CurrentChange[] {
+    const after = event.stateKey === null ? undefined : this.#branch(room, event, event.stateKey, before, pos);
     if (this.isUnsettled(room.nid) || this.#batch?.takes(event) === true) return [];
+    // What follows resolves for all that wait.
+    if (this.#batch?.room === room.nid) this.#batch.waiting.clear();
     if (after === undefined) return this.settle(room, forward);
-    return this.#orLater(room, () => {
-      const points = this.#pointsAfter(forward.length > mostEnds && this.#bounds !== undefined ? none() : forward);
-      if (points === undefined) return [];
-      const resolved = this.resolvePoints(room, points);
-      const changes = this.#resolver.changes(resolved, this.#uses.roomState.tip(room.nid), this.#bounds);
-      if (event.pos !== null && this.#isSame(resolved, after)) this.#moveToMain(room.nid, event, after, event.pos);
-      return changes;
-    });
+    return this.#orLater(room, () => this.#resolveAt(room, event, after, forward));
+  }
+
+  /** `currentChanges` once a state event has been put on a fork, which it leaves if its state is the current one. */
+  #resolveAt(room: ResolvedRoom, event: EventRow, after: StatePoint, forward: readonly EventNid[]): CurrentChange[] {
+    if (this.#bounds !== undefined && forward.length > mostEnds) throw new ConflictTooLarge();
+    const points = this.#pointsAfter(forward);
+    if (points === undefined) return [];
+    const resolved = this.resolvePoints(room, points);
+    const changes = this.#resolver.changes(resolved, this.#uses.roomState.tip(room.nid), this.#bounds);
+    if (event.pos !== null && this.#isSame(resolved, after)) this.#moveToMain(room.nid, event, after, event.pos);
+    return changes;
   }
 
   /** `currentChanges`, or none yet if that is more than is done at once: then somebody else is told to do it. */
@@ -291,8 +319,4 @@ export class StateEngine {
     const normal = stateLog.normalise(point);
     return tip.line === normal.line && tip.pos === normal.pos;
   }
-}
-
-function none(): never {
-  throw new ConflictTooLarge();
 }

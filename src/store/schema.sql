@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 22;
+PRAGMA user_version = 23;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -1018,6 +1018,10 @@ CREATE TABLE unread (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX unread_pos ON unread (user, pos);
+
+CREATE TABLE unsettled_room (
+  room INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE user (
   nid       INTEGER PRIMARY KEY AUTOINCREMENT,

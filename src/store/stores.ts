@@ -48,6 +48,7 @@ import { MergedPoints } from './state/merged-points.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateImports } from './state/state-import.ts';
 import { StateLog } from './state/state-log.ts';
+import { UnsettledRooms } from './state/unsettled-rooms.ts';
 import { SyncChanges } from './sync/changes.ts';
 import { Timeline } from './timeline.ts';
 import { AccountDataStore } from './users/account-data.ts';
@@ -73,6 +74,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly timeline: Timeline;
   readonly stateLog: StateLog;
   readonly mergedPoints: MergedPoints;
+  readonly unsettled: UnsettledRooms;
   readonly roomState: RoomStateStore;
   readonly stateImports: StateImports;
   readonly pendingJoins: PendingJoins;
@@ -138,6 +140,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     timeline: new Timeline(db),
     stateLog,
     mergedPoints: new MergedPoints(db),
+    unsettled: new UnsettledRooms(db),
     roomState: new RoomStateStore(db, interning, stateLog, serverName),
     pendingJoins: new PendingJoins(db),
     partialRooms: new PartialRooms(db),

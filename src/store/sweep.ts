@@ -83,6 +83,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'room_line.room',
     'current_state.room',
     'merged_point.room',
+    'unsettled_room.room',
     'room_info.room',
     'room_import.room',
     'room_join.room',

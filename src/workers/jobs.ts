@@ -2,6 +2,7 @@ import { type CheckpointResult, checkpointFile } from '../store/durability/check
 import { type FileSizes, measureFile, type SizesRequest } from '../store/limits/room-sizes.ts';
 import { type BackupAnswer, type BackupRequest, runBackupJob } from './backup-jobs.ts';
 import { type MediaAnswer, type MediaRequest, runMediaJob } from './media-jobs.ts';
+import { type ResolutionAnswer, type ResolutionRequest, resolveBeside } from './resolution-job.ts';
 import { runSpoolJob, type SpoolAnswer, type SpoolRequest } from './spool/spool-jobs.ts';
 
 /** What a worker can be asked for: a name, what it is given, what it answers. Both are copied between threads. */
@@ -11,6 +12,7 @@ export interface Jobs {
   backup: { input: BackupRequest; output: BackupAnswer };
   ledger: { input: SizesRequest; output: FileSizes };
   spool: { input: SpoolRequest; output: SpoolAnswer };
+  resolution: { input: ResolutionRequest; output: ResolutionAnswer };
 }
 
 export type JobKind = keyof Jobs;
@@ -22,6 +24,7 @@ const jobs: { readonly [K in JobKind]: (input: Jobs[K]['input']) => Jobs[K]['out
   backup: runBackupJob,
   ledger: measureFile,
   spool: runSpoolJob,
+  resolution: resolveBeside,
 };
 
 export interface Request<K extends JobKind = JobKind> {

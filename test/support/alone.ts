@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { createFederation } from '../../src/federation/create-federation.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { SigningKey } from '../../src/protocol/signing/keys.ts';
@@ -31,7 +32,15 @@ export function alone(uses: {
   readonly key: SigningKey;
 }): Pick<
   RoomsUses,
-  'federation' | 'spools' | 'workers' | 'receiver' | 'log' | 'limitSettings' | 'purgeSettings' | 'adminContact'
+  | 'federation'
+  | 'spools'
+  | 'workers'
+  | 'databaseFile'
+  | 'receiver'
+  | 'log'
+  | 'limitSettings'
+  | 'purgeSettings'
+  | 'adminContact'
 > {
   const federation = createFederation({
     ...uses,
@@ -56,6 +65,7 @@ export function alone(uses: {
   return {
     federation,
     spools: new SpoolFolder(uses.folder),
+    databaseFile: join(uses.folder, 'hearth.db'),
     workers: new WorkerPool({ clock: uses.clock, log: silentLog }),
     receiver: () => receiver,
     log: silentLog,

@@ -7,7 +7,12 @@ let count = 0;
 
 /** What a memory controller of either kind calls its files. */
 const kinds = [
-  { folder: join(root, 'memory'), limit: 'memory.limit_in_bytes', peak: 'memory.max_usage_in_bytes', kills: 'memory.oom_control' },
+  {
+    folder: join(root, 'memory'),
+    limit: 'memory.limit_in_bytes',
+    peak: 'memory.max_usage_in_bytes',
+    kills: 'memory.oom_control',
+  },
   { folder: root, limit: 'memory.max', peak: 'memory.peak', kills: 'memory.events' },
 ] as const;
 

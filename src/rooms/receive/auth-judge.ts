@@ -9,11 +9,11 @@ import { refIds } from '../../protocol/events/pdu.ts';
 import { createOfRoomId } from '../../protocol/ids/room-id.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import { authEventOf } from '../../store/auth/auth-event.ts';
 import type { EventRow } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
-import { authEventOf } from '../../store/auth/auth-event.ts';
 import type { AuthEvents } from '../auth-events.ts';
 import { verifiedSignatures } from '../signatures.ts';
 

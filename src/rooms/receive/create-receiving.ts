@@ -45,7 +45,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
   const verifier = new EventVerifier(federation.keyRing);
   const questions = new RoomQuestions(federation.client);
   const base = { ...stores, ...uses, log: uses.log.child('federation'), verifier, questions };
-  const { authEvents, stateEngine, input, outliers, serverAccess } = rooms;
+  const { authEvents, stateEngine, input, outliers, serverAccess, resolutions } = rooms;
   const fetching = new Fetching({ ...base, outliers });
   const horizon = new Horizon(stores);
   const remoteState = new RemoteState({ ...base, fetching });
@@ -54,6 +54,8 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     knownRooms: rooms.known,
     whenEntered: (roomId) => rooms.remote.whenEntered(roomId),
     serverAccess,
+    input,
+    resolutions,
     policy: rooms.policy,
     judging: new Judging({ ...base, authEvents, stateEngine, input, horizon, judge: rooms.authJudge }),
     completion: new Completion({ ...base, fetching, remoteState, horizon }),

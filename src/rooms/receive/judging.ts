@@ -1,3 +1,4 @@
+import { authTypesFor } from '../../protocol/event-auth/selection.ts';
 import type { AuthEvent } from '../../protocol/event-auth/types.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
@@ -156,6 +157,7 @@ export class Judging {
       course.softFailure = "The room's policy server does not recommend it";
       return undefined;
     }
+    this.#uses.input.lookAt(room, authTypesFor(asAuth, room.rules));
     if (stateEngine.isTip(room.nid, before)) return undefined;
     const verdict = judge.inState(room.rules, asAuth, currentState(this.#uses, room.nid));
     if (!verdict.allowed) course.softFailure = `By the current state: ${verdict.reason}`;

@@ -13,9 +13,12 @@ import { isJsonObject } from '../../util/json.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import { Lru } from '../../util/lru.ts';
+import type { RoomInput } from '../input.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
 import type { PolicyCheck } from '../policy-check.ts';
+import type { Resolutions } from '../resolutions.ts';
 import type { ServerAccess } from '../server-access.ts';
+import { LargeConflict } from '../state-engine.ts';
 import { type Completion, serversToAsk } from './completion.ts';
 import type { Deferred } from './deferred.ts';
 import { Effort } from './effort.ts';
@@ -33,6 +36,8 @@ export interface ReceiverUses {
   readonly serverAccess: ServerAccess;
   readonly verifier: EventVerifier;
   readonly judging: Judging;
+  readonly input: Pick<RoomInput, 'together'>;
+  readonly resolutions: Pick<Resolutions, 'prepare'>;
   readonly policy: PolicyCheck;
   readonly completion: Completion;
   readonly deferred: Deferred;
@@ -52,6 +57,8 @@ const longestLane = 1000;
 const longestFetchLane = 50;
 /** Judged in one database transaction: some milliseconds of the main thread. */
 const judgedAtOnce = 50;
+/** Large conflicts resolved for the sake of so many events: each takes up to some seconds of a worker thread. */
+const mostConflicts = 5;
 /** Rounds of fetching what lacks and judging again. */
 const mostRounds = 40;
 /** A server whose events could not be completed does not make the room wait again so soon. */
@@ -158,7 +165,7 @@ export class Receiver {
     circumstances: Circumstances,
     mayDefer: boolean,
   ): Promise<Map<EventId, Fate>> {
-    const judged = await this.#inLane(room, events, circumstances);
+    const judged = await this.#inLane(origin, room, events, circumstances);
     if (judged.lacking.size > 0) {
       const left = events.filter(({ eventId }) => judged.lacking.has(eventId));
       const work = () => this.#complete(origin, room, left, circumstances, judged);
@@ -186,7 +193,7 @@ export class Receiver {
     const left = new Map(events.map((event) => [event.eventId, event]));
     for (let round = 0; round < mostRounds && left.size > 0; round++) {
       // What another transaction brought meanwhile may be all that lacked.
-      const now = await this.#inLane(room, [...left.values()], { ...circumstances, statesAfter });
+      const now = await this.#inLane(origin, room, [...left.values()], { ...circumstances, statesAfter });
       for (const [id, fate] of now.fates) {
         judged.fates.set(id, fate);
         judged.lacking.delete(id);
@@ -217,7 +224,7 @@ export class Receiver {
     if (![...fates.values()].some(({ outcome }) => outcome !== 'duplicate' && outcome !== 'dropped')) return;
     const ready = this.#uses.deferred.ready(room.nid);
     if (ready.length === 0) return;
-    const { lacking } = await this.#inLane(room, ready, {});
+    const { lacking } = await this.#inLane(origin, room, ready, {});
     this.#uses.db.write<void>(() => {
       for (const event of ready) {
         const lacks = lacking.get(event.eventId);
@@ -235,7 +242,12 @@ export class Receiver {
   }
 
   /** Ancestors first, in slices of one write each. Throws 429 M_LIMIT_EXCEEDED if the room has too much to do. */
-  async #inLane(room: KnownRoom, events: readonly VerifiedEvent[], circumstances: Circumstances): Promise<Judged> {
+  async #inLane(
+    origin: ServerName,
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    circumstances: Circumstances,
+  ): Promise<Judged> {
     const judged: Judged = { fates: new Map(), lacking: new Map() };
     const ordered = byCitation(events);
     const notRecommended = await this.#uses.policy.notRecommended(room, ordered);
@@ -243,7 +255,7 @@ export class Receiver {
     const work = async () => {
       for (let at = 0; at < ordered.length; at += judgedAtOnce) {
         if (at > 0) await nextTurn();
-        this.#judge(room, ordered.slice(at, at + judgedAtOnce), known, judged);
+        await this.#judgeAll(origin, room, ordered.slice(at, at + judgedAtOnce), known, judged);
       }
     };
     const running = this.lanes.run(room.nid, work);
@@ -252,19 +264,46 @@ export class Receiver {
     return judged;
   }
 
-  #judge(room: KnownRoom, events: readonly VerifiedEvent[], circumstances: Circumstances, judged: Judged): void {
-    const { db } = this.#uses;
-    const verdicts = db.write<[EventId, Fate | Lacking][]>(() =>
-      events.map((event): [EventId, Fate | Lacking] => [event.eventId, this.#judgeOne(room, event, circumstances)]),
+  #judge(
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    circumstances: Circumstances,
+    judged: Judged,
+  ): LargeConflict[] {
+    const { db, input } = this.#uses;
+    const verdicts = db.write<[EventId, Fate | Lacking | LargeConflict][]>(() =>
+      input.together(room, events, (event) => [event.eventId, this.#judgeOne(room, event, circumstances)]),
     );
+    const conflicts: LargeConflict[] = [];
     for (const [id, verdict] of verdicts) {
-      if (verdict.outcome === 'lacking') judged.lacking.set(id, verdict);
+      if (verdict instanceof LargeConflict) conflicts.push(verdict);
+      else if (verdict.outcome === 'lacking') judged.lacking.set(id, verdict);
       else judged.fates.set(id, verdict);
     }
+    return conflicts;
+  }
+
+  /** What cites states that disagree on much is judged once these are resolved. */
+  async #judgeAll(
+    origin: ServerName,
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    circumstances: Circumstances,
+    judged: Judged,
+  ): Promise<void> {
+    let left = events;
+    for (let round = 0; round < mostConflicts && left.length > 0; round++) {
+      const [conflict] = this.#judge(room, left, circumstances, judged);
+      if (conflict === undefined) return;
+      left = left.filter(({ eventId }) => !judged.fates.has(eventId) && !judged.lacking.has(eventId));
+      if (!(await this.#uses.resolutions.prepare(room, conflict.points, origin))) break;
+    }
+    const reason = 'The states that it follows disagree on too much';
+    for (const { eventId } of left) judged.fates.set(eventId, { outcome: 'dropped', reason });
   }
 
   /** In a savepoint: an event that we fail at takes no other with it. */
-  #judgeOne(room: KnownRoom, event: VerifiedEvent, circumstances: Circumstances): Fate | Lacking {
+  #judgeOne(room: KnownRoom, event: VerifiedEvent, circumstances: Circumstances): Fate | Lacking | LargeConflict {
     const { db, judging, deferred, log, interning } = this.#uses;
     try {
       return db.write<Fate | Lacking>(() => {
@@ -273,6 +312,7 @@ export class Receiver {
         return verdict;
       });
     } catch (error) {
+      if (error instanceof LargeConflict) return error;
       log.error('receive.failed', { event: event.eventId, room: room.roomId, error });
       return { outcome: 'dropped', reason: 'The event could not be processed' };
     }

@@ -1,4 +1,4 @@
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import { wellKnown } from '../interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid } from '../nids.ts';
 import { ByteReader, ByteWriter } from '../varint.ts';
@@ -23,7 +23,7 @@ const childrenAtOnce = 64;
  * ours, so nobody can lie about it. Writing methods belong inside a write.
  */
 export class AuthGraph {
-  readonly #db: Database;
+  readonly #db: Preparing;
   readonly #node;
   readonly #nodes;
   readonly #edges;
@@ -35,7 +35,7 @@ export class AuthGraph {
   readonly #setWitness;
   readonly #create;
 
-  constructor(db: Database) {
+  constructor(db: Preparing) {
     this.#db = db;
     this.#node = db.prepare<[number], ChainPosition & { rank: number; edges: Buffer }>(
       'SELECT chain, seq, rank, edges FROM auth_node WHERE event = ?',

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../protocol/canonical-json.ts';
 import type { JsonObject } from '../../util/json.ts';
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { Interning } from '../interning/interning.ts';
 import type { EventNid } from '../nids.ts';
 import { type BodyPart, bodyColumns, bodyTables, type PackedRow, strip, unpack } from './unpack.ts';
@@ -11,7 +11,7 @@ export class BodyReader {
   readonly #one;
   readonly #many;
 
-  constructor(db: Database, interning: Interning) {
+  constructor(db: Preparing, interning: Interning) {
     this.#interning = interning;
     this.#one = db.prepare<[number], PackedRow>(`SELECT ${bodyColumns} FROM event ${bodyTables} WHERE event.nid = ?`);
     this.#many = db.prepare<[string], PackedRow>(

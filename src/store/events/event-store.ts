@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../util/json.ts';
 import { BodyReader } from '../bodies/body-reader.ts';
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { Interning } from '../interning/interning.ts';
 import type { EventNid, StatePoint, StreamPos } from '../nids.ts';
 import { type EventRow, eventColumns, type NewEvent } from './event-row.ts';
@@ -29,7 +29,7 @@ export class EventStore {
   readonly #upsertAfter;
   readonly #deleteAfter;
 
-  constructor(db: Database, interning: Interning) {
+  constructor(db: Preparing, interning: Interning) {
     this.#bodies = new BodyReader(db, interning);
     this.#row = db.prepare<[number], EventRow>(`SELECT ${eventColumns} FROM event WHERE nid = ?`);
     this.#rows = db.prepare<[string], EventRow>(

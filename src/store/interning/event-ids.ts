@@ -1,7 +1,7 @@
 import { decodeBase64, encodeBase64, encodeBase64Url } from '../../protocol/base64.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { Statement } from '../database/statement.ts';
-import type { Database } from '../db.ts';
 import type { EventNid } from '../nids.ts';
 import { NidCache } from './nid-cache.ts';
 
@@ -41,7 +41,7 @@ export function eventIdText({ alphabet, id }: StoredEventId): EventId {
 type Row = StoredEventId & { nid: EventNid };
 
 export class EventIdTable {
-  readonly #db: Database;
+  readonly #db: Preparing;
   readonly #cache: NidCache<EventNid, EventId>;
   readonly #findHash: Statement<[Buffer, Buffer, number], EventNid>;
   readonly #findText: Statement<[string], EventNid>;
@@ -49,7 +49,7 @@ export class EventIdTable {
   readonly #row: Statement<[number], StoredEventId>;
   readonly #rows: Statement<[string], Row>;
 
-  constructor(db: Database, cacheLimit: number) {
+  constructor(db: Preparing, cacheLimit: number) {
     this.#db = db;
     this.#cache = new NidCache(cacheLimit);
     // The index holds half a hash (equal halves are no accident, and cost only a longer look), but whole texts: those

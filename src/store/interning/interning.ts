@@ -1,5 +1,5 @@
 import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { EventNid, RoomNid, ServerNid, StateKeyNid, TypeNid, UserNid } from '../nids.ts';
 import { EventIdTable } from './event-ids.ts';
 import { StateKeyTable } from './state-keys.ts';
@@ -32,7 +32,7 @@ export class Interning {
   readonly #fixedNames = new Map<TypeNid, string>(wellKnownTypes);
   #watcher: ((kind: StringKind, nid: number) => void) | undefined;
 
-  constructor(db: Database) {
+  constructor(db: Preparing) {
     this.#servers = new TextTable(db, 'server', 'name', LIMITS.server);
     this.#users = new UserTable(
       db,

@@ -1,5 +1,5 @@
+import type { Preparing } from '../database/reader.ts';
 import type { Statement } from '../database/statement.ts';
-import type { Database } from '../db.ts';
 import type { StateKeyNid, TypeNid } from '../nids.ts';
 import { NidCache } from './nid-cache.ts';
 import { FIRST_FREE_NID } from './well-known.ts';
@@ -11,13 +11,13 @@ export interface StateKeyRow {
 
 /** (type, state_key) pairs. */
 export class StateKeyTable {
-  readonly #db: Database;
+  readonly #db: Preparing;
   readonly #cache: NidCache<StateKeyNid, StateKeyRow>;
   readonly #find: Statement<[number, string], StateKeyNid>;
   readonly #insert: Statement<[number, string], never>;
   readonly #row: Statement<[number], StateKeyRow>;
 
-  constructor(db: Database, cacheLimit: number) {
+  constructor(db: Preparing, cacheLimit: number) {
     this.#db = db;
     this.#cache = new NidCache(cacheLimit);
     this.#find = db

@@ -1,17 +1,17 @@
+import type { Preparing } from '../database/reader.ts';
 import type { Statement } from '../database/statement.ts';
-import type { Database } from '../db.ts';
 import { NidCache } from './nid-cache.ts';
 
 /** Strings of one kind, each stored as it is in a table of (nid, text). */
 export class TextTable<N extends number, T extends string> {
-  readonly #db: Database;
+  readonly #db: Preparing;
   readonly #table: string;
   readonly #cache: NidCache<N, T>;
   readonly #find: Statement<[string], N>;
   readonly #insert: Statement<[string], never>;
   readonly #text: Statement<[number], T>;
 
-  constructor(db: Database, table: string, column: string, cacheLimit: number) {
+  constructor(db: Preparing, table: string, column: string, cacheLimit: number) {
     this.#db = db;
     this.#table = table;
     this.#cache = new NidCache(cacheLimit);

@@ -1,6 +1,6 @@
 import type { UserId } from '../../protocol/ids/types.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { Statement } from '../database/statement.ts';
-import type { Database } from '../db.ts';
 import type { ServerNid, UserNid } from '../nids.ts';
 import { NidCache } from './nid-cache.ts';
 
@@ -17,14 +17,14 @@ export interface Servers {
 
 /** User IDs, stored as (server, localpart). */
 export class UserTable {
-  readonly #db: Database;
+  readonly #db: Preparing;
   readonly #servers: Servers;
   readonly #cache: NidCache<UserNid, CachedUser>;
   readonly #find: Statement<[number, string], UserNid>;
   readonly #insert: Statement<[number, string], never>;
   readonly #row: Statement<[number], { server: ServerNid; localpart: string }>;
 
-  constructor(db: Database, servers: Servers, cacheLimit: number) {
+  constructor(db: Preparing, servers: Servers, cacheLimit: number) {
     this.#db = db;
     this.#servers = servers;
     this.#cache = new NidCache(cacheLimit);

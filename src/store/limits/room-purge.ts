@@ -150,6 +150,7 @@ function directly(db: Database): Stage[] {
     ['current_state', 'key'],
     ['member', 'user'],
     ['merged_point', 'inputs'],
+    ['unsettled_room', 'room'],
     ['room_server', 'server'],
     ['receipt', 'user'],
     ['room_line', 'from_pos'],

@@ -1,4 +1,4 @@
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { EventNid, LineNid, StateKeyNid, StatePoint, StreamPos } from '../nids.ts';
 
 /** A line on the way from a point to its root, and the position up to which it counts. */
@@ -21,7 +21,7 @@ export class LinePaths {
   readonly #page;
   readonly #lookUpAll;
 
-  constructor(db: Database) {
+  constructor(db: Preparing) {
     this.#parent = db.prepare<[number], { line: LineNid; pos: StreamPos }>(
       'SELECT parent AS line, parent_pos AS pos FROM line WHERE nid = ? AND parent IS NOT NULL',
     );

@@ -1,4 +1,4 @@
-import type { Database } from '../db.ts';
+import type { Preparing } from '../database/reader.ts';
 import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../nids.ts';
 import { ConflictTooLarge } from './conflict-bounds.ts';
 import { LinePaths, type PathStep } from './line-paths.ts';
@@ -45,7 +45,7 @@ export class StateLog {
   readonly #dropRows;
   readonly #dropLine;
 
-  constructor(db: Database) {
+  constructor(db: Preparing) {
     this.#paths = new LinePaths(db);
     this.#line = db.prepare<[number], LineRow>(
       'SELECT nid, room, kind, parent, parent_pos AS parentPos, depth FROM line WHERE nid = ?',

@@ -87,11 +87,20 @@ export async function goToExtremes(extreme: Extreme, options: ExtremeOptions): P
     const join = await visit.join();
     const stay = join.status === 200 ? await visit.stay(extreme.forks ?? 0) : noStay;
     alice.close();
-    return { ...join, ...stay, ...watch.end(), peakMib: cage?.peakMib, killed: (cage?.kills ?? 0) > 0, log: server.log };
+    return {
+      ...join,
+      ...stay,
+      ...watch.end(),
+      peakMib: cage?.peakMib,
+      killed: (cage?.kills ?? 0) > 0,
+      log: server.log,
+    };
   } catch (problem) {
     const { peakRssMib } = watch.end();
     const kills = cage?.kills ?? 0;
-    throw new Error(`${kills} processes killed, peak RSS ${peakRssMib} MiB\n${server.log.slice(-5000)}`, { cause: problem });
+    throw new Error(`${kills} processes killed, peak RSS ${peakRssMib} MiB\n${server.log.slice(-5000)}`, {
+      cause: problem,
+    });
   } finally {
     watch.end();
     giant.kill();
@@ -134,7 +143,11 @@ class Visit {
     return { status: response.status, answer, answered, cpuSeconds: this.#cpu() - cpu };
   }
 
-  async stay(forks: number): Promise<Omit<ExtremeOutcome, keyof Awaited<ReturnType<Visit['join']>> | 'peakRssMib' | 'peakMib' | 'killed' | 'log'>> {
+  async stay(
+    forks: number,
+  ): Promise<
+    Omit<ExtremeOutcome, keyof Awaited<ReturnType<Visit['join']>> | 'peakRssMib' | 'peakMib' | 'killed' | 'log'>
+  > {
     const { alice } = this.#uses;
     const members = await this.#settledMembers();
     const { since } = await this.#news();
@@ -233,10 +246,21 @@ class Visit {
   }
 
   async #send(pdus: readonly object[]): Promise<void> {
-    const content = { origin: 'giant.test', origin_server_ts: Date.now(), pdus: pdus as readonly JsonObject[], edus: [] };
+    const content = {
+      origin: 'giant.test',
+      origin_server_ts: Date.now(),
+      pdus: pdus as readonly JsonObject[],
+      edus: [],
+    };
     const uri = `/_matrix/federation/v1/send/extreme${this.#transactions++}`;
     const origin = asServerName('giant.test');
-    const signed = { method: 'PUT', uri, origin, destination: asServerName('hearth.test'), content: content as unknown as JsonObject };
+    const signed = {
+      method: 'PUT',
+      uri,
+      origin,
+      destination: asServerName('hearth.test'),
+      content: content as unknown as JsonObject,
+    };
     const { federationPort } = this.#uses;
     for (let tries = 0; tries < 20; tries++) {
       const call = request({

@@ -55,6 +55,7 @@ export function createServing(uses: ServingUses): Serving {
   const {
     authEvents,
     stateEngine,
+    ends,
     input,
     moments,
     serverAccess: access,
@@ -69,6 +70,7 @@ export function createServing(uses: ServingUses): Serving {
     ...stores,
     authEvents,
     stateEngine,
+    ends,
     input,
     moments,
     access,

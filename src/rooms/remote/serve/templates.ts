@@ -1,29 +1,24 @@
 import { forbidden, incompatibleRoomVersion, invalidParam } from '../../../protocol/errors.ts';
 import { checkAuth } from '../../../protocol/event-auth/check.ts';
 import type { AuthEvent, SignatureChecks, StateLookup } from '../../../protocol/event-auth/types.ts';
-import { MAX_PREV_EVENTS } from '../../../protocol/events/format.ts';
 import { asEventId } from '../../../protocol/ids/event-id.ts';
 import type { ServerName, UserId } from '../../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
 import type { Database } from '../../../store/db.ts';
-import type { EventStore } from '../../../store/events/event-store.ts';
-import type { Extremities } from '../../../store/events/extremities.ts';
 import type { EventNid } from '../../../store/nids.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { currentState, type StateSources, stateAt } from '../../current-state.ts';
 import type { KnownRoom } from '../../known-rooms.ts';
 import type { LocalEvents } from '../../local-events.ts';
 import { authoriserOfRemoteJoin } from '../../restricted-join.ts';
+import type { RoomEnds } from '../../room-ends.ts';
 import type { ServerAccess } from '../../server-access.ts';
-import type { StateEngine } from '../../state-engine.ts';
 import { type AskedRooms, requireOwnUser } from './asked-rooms.ts';
 
 export interface TemplatesUses extends StateSources {
   readonly db: Database;
-  readonly events: EventStore;
-  readonly extremities: Extremities;
   readonly localEvents: LocalEvents;
-  readonly stateEngine: StateEngine;
+  readonly ends: RoomEnds;
   readonly signatures: SignatureChecks<EventNid>;
   readonly asked: AskedRooms;
   readonly access: ServerAccess;
@@ -83,7 +78,7 @@ export class Templates {
 
   #make(room: KnownRoom, user: UserId, content: JsonObject): Template {
     const { localEvents, serverName } = this.#uses;
-    const { prevEvents, state } = this.#end(room);
+    const { prevEvents, state } = this.#end(room, user);
     const draft = { type: 'm.room.member', stateKey: user, content };
     const { pdu, authEvents } = localEvents.template(user, draft, { ...room, prevEvents, state });
     this.#authorise(room, user, { content, authEvents, prevEvents }, state);
@@ -91,17 +86,11 @@ export class Templates {
   }
 
   /** What the event goes behind: all ends of the room, or as many as it may cite, in the state that they resolve to. */
-  #end(room: KnownRoom): { prevEvents: readonly EventNid[]; state: StateLookup<EventNid> } {
-    const { db, events, extremities, stateEngine } = this.#uses;
-    const forward = extremities.forward(room.nid);
-    if (forward.length <= MAX_PREV_EVENTS) {
-      return { prevEvents: forward, state: currentState(this.#uses, room.nid) };
-    }
-    const deepest = events.rows(forward).sort((left, right) => right.depth - left.depth);
-    const prevEvents = deepest.slice(0, MAX_PREV_EVENTS).map(({ nid }) => nid);
-    const before = db.write(() => stateEngine.stateBefore(room, prevEvents));
-    if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
-    return { prevEvents, state: stateAt(this.#uses, before) };
+  #end(room: KnownRoom, user: UserId): { prevEvents: readonly EventNid[]; state: StateLookup<EventNid> } {
+    const { db, ends } = this.#uses;
+    const { prevEvents, before } = db.write(() => ends.place(room, user));
+    const state = before === undefined ? currentState(this.#uses, room.nid) : stateAt(this.#uses, before);
+    return { prevEvents, state };
   }
 
   #authorise(
