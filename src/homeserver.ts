@@ -58,6 +58,7 @@ import { Sweep } from './store/sweep.ts';
 import type { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
 import type { DeviceObserver } from './users/devices.ts';
+import { IdentityServers } from './users/identity/identity-servers.ts';
 import type { MailAddressObserver } from './users/mail-addresses.ts';
 import { RemoteProfiles } from './users/remote-profiles.ts';
 import { createUsers } from './users/users.ts';
@@ -111,8 +112,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
 
   // Rooms, and what other servers send about them. Observers are told of each event inside its transaction.
   const observers: EventObserver[] = [];
+  const identityServers = new IdentityServers(outbound);
   const rooms = createRooms({
     ...base,
+    identityServers,
     people,
     settings: config.rooms,
     limitSettings: config.limits.room,

@@ -59,7 +59,8 @@ export function layFoundation(config: Config, externals: Partial<Externals>) {
   const https = new HttpsTransport({ ...stores, ...outside, db, dns, ranges, config, authorities });
   const transport = externals.transport ?? https;
   const federation = createFederation({ ...outside, db, stores, config, signer, transport });
-  const outbound = new OutboundHttp({ ranges, resolveDns: dns.addresses, clock });
+  const tls = authorities.length === 0 ? {} : { tls: { authorities: { more: authorities } } };
+  const outbound = new OutboundHttp({ ranges, resolveDns: dns.addresses, clock, ...tls });
   const governor = createGovernor(config, { ...externals, ...outside }, { db, interning: stores.interning });
   return {
     /** What domains are built from. The stores stand in it by name too. */

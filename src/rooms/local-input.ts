@@ -74,15 +74,18 @@ export class LocalInput {
     return event;
   }
 
-  /** Commits a prepared event. The room may have gone on meanwhile: throws 403 M_FORBIDDEN where it is refused now. */
-  commitPrepared(room: KnownRoom, event: LocalEvent): CommittedEvent {
+  /**
+   * Commits a prepared event. The room may have gone on meanwhile: throws 403 M_FORBIDDEN where it is refused now.
+   * `flags`: more bits of `eventFlags`.
+   */
+  commitPrepared(room: KnownRoom, event: LocalEvent, flags = 0): CommittedEvent {
     const { interning, input, stateEngine } = this.#uses;
     const before = stateEngine.stateBefore(room, event.prevEvents);
     if (before === undefined) throw new Error(`room ${room.nid} ends in an event without state`);
     const nid = interning.event(event.eventId);
     this.#authorise(room.rules, event, nid, stateAt(this.#uses, before));
     this.#authorise(room.rules, event, nid, currentState(this.#uses, room.nid));
-    return input.commit({ ...room, room: room.nid, nid, event, outcome: 'accepted', before, ...cited(event) });
+    return input.commit({ ...room, room: room.nid, nid, event, outcome: 'accepted', before, flags, ...cited(event) });
   }
 
   /** Authorises and commits the first event of a room that was just opened at `pos`. */

@@ -1,4 +1,4 @@
-import { forbidden, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { forbidden, invalidParam, MatrixError, notFound, userSuspended } from '../protocol/errors.ts';
 import { parseRoomAlias, parseRoomId, serverOfAlias } from '../protocol/ids/room-id.ts';
 import type { RoomId, UserId } from '../protocol/ids/types.ts';
 import { parseUserId } from '../protocol/ids/user-id.ts';
@@ -15,6 +15,8 @@ import type { WholeRooms } from './partial/whole-rooms.ts';
 import type { RemoteOptions, RemoteRooms } from './remote/remote-rooms.ts';
 import { NeedsVoucher } from './restricted-join.ts';
 import type { Sending } from './send.ts';
+import { claimInJoin } from './third-party/claim.ts';
+import type { Redeeming } from './third-party/redeeming.ts';
 
 export interface MembershipUses {
   readonly db: Database;
@@ -26,6 +28,13 @@ export interface MembershipUses {
   readonly aliases: Aliases;
   readonly remote: RemoteRooms;
   readonly wholeRooms: WholeRooms;
+  readonly redeeming: Redeeming;
+}
+
+/** How somebody wants to get into a room. */
+export interface JoinOptions extends RemoteOptions {
+  /** What an identity server has signed for the requester, whose address was invited. */
+  readonly thirdPartySigned?: JsonObject | undefined;
 }
 
 type WithReason = { readonly reason?: string | undefined };
@@ -46,18 +55,33 @@ export class Memberships {
 
   /**
    * Lets the requester into a room named by ID or alias; with the help of other servers if nobody of ours is in it.
-   * Whoever is in it already stays in it.
+   * Whoever is in it already stays in it. Who was invited by an address is first invited by it.
    * 404 M_NOT_FOUND unknown room or alias · 403 M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN · 400 M_INCOMPATIBLE_ROOM_VERSION
    * · 502, 504 M_UNKNOWN no server answers that could help
    */
-  async join(requester: Requester, roomIdOrAlias: string, options: RemoteOptions = {}): Promise<RoomId> {
+  async join(
+    requester: Requester,
+    roomIdOrAlias: string,
+    { thirdPartySigned, ...options }: JoinOptions = {},
+  ): Promise<RoomId> {
     const { roomId, via } = await this.#resolve(roomIdOrAlias, options);
+    if (thirdPartySigned !== undefined) await this.#redeem(requester, roomId, thirdPartySigned);
     const room = this.#inside(roomId);
     if (room !== undefined) await this.#joinHere(requester, room, { ...options, via });
     else if (!(await this.#uses.remote.join(requester, roomId, { ...options, via }))) {
       await this.#joinHere(requester, this.#uses.rooms.get(roomId), { ...options, via });
     }
     return roomId;
+  }
+
+  /** Makes an invite of what was signed, unless the requester is invited or in the room already. */
+  async #redeem(requester: Requester, roomId: RoomId, signed: JsonObject): Promise<void> {
+    const { interning, roomState, redeeming } = this.#uses;
+    const claim = claimInJoin(signed, roomId, requester.userId);
+    if (requester.suspended === true) throw userSuspended();
+    const room = interning.findRoom(roomId);
+    const present = room && roomState.localMember(requester.user, room)?.membership;
+    if (present !== memberships.join && present !== memberships.invite) await redeeming.redeem(claim);
   }
 
   async #joinHere(requester: Requester, room: KnownRoom, options: RemoteOptions): Promise<void> {

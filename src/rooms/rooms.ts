@@ -6,10 +6,11 @@ import { RoomMeter } from '../governor/room-meter.ts';
 import type { EventSigner } from '../protocol/events/build.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
-import type { UserNid } from '../store/nids.ts';
+import type { RoomNid, UserNid } from '../store/nids.ts';
 import type { SpoolFolder } from '../store/spool/spool-folder.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
+import type { IdentityServers } from '../users/identity/identity-servers.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import type { Random } from '../util/random.ts';
@@ -52,12 +53,13 @@ import { Sending } from './send.ts';
 import { ServerAccess } from './server-access.ts';
 import { ownSignatures, verifiedSignatures } from './signatures.ts';
 import { StateEngine } from './state-engine.ts';
+import { createThirdParty, type ThirdParty } from './third-party/create-third-party.ts';
 import { RoomTokens } from './tokens.ts';
 import { RoomUpgrades } from './upgrade/upgrade.ts';
 import { Visibility } from './visibility.ts';
 
 /** Everything about rooms that others ask for. */
-export interface Rooms extends Limiting, Remote, PartialParts {
+export interface Rooms extends Limiting, Remote, PartialParts, ThirdParty {
   readonly creation: RoomCreation;
   readonly upgrades: RoomUpgrades;
   readonly sending: Sending;
@@ -121,6 +123,12 @@ export interface RoomsUses {
   /** Told of each accepted event inside its transaction; the list may grow until the first event. */
   readonly observers: readonly EventObserver[];
   readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
+  readonly identityServers: IdentityServers;
+}
+
+function showing(base: Stores & { readonly clock: Clock }, known: KnownRooms, people: LocalPeople): ClientEvents {
+  const asked = { rulesOf: (room: RoomNid) => known.rulesOf(room), isErased: (user: UserNid) => people.isErased(user) };
+  return new ClientEvents({ ...base, ...asked }, base.clock);
 }
 
 /** Builds the domain bottom-up. */
@@ -134,10 +142,7 @@ export function createRooms(uses: RoomsUses): Rooms {
   const base = { ...stores, ...common };
   const known = new KnownRooms(base);
   const visibility = new Visibility(base);
-  const clientEvents = new ClientEvents(
-    { ...base, rulesOf: (room) => known.rulesOf(room), isErased: (user) => people.isErased(user) },
-    clock,
-  );
+  const clientEvents = showing(base, known, people);
   const meter = new RoomMeter(base);
   const stateEngine = new StateEngine({ ...base, meter, signatures: verifiedSignatures });
   const relationIndex = new RelationIndex(base);
@@ -155,16 +160,18 @@ export function createRooms(uses: RoomsUses): Rooms {
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);
-  const relationChecks = new RelationChecks({ ...base, relationIndex });
-  const sending = new Sending({ ...base, ...foundation, canonicalAlias, relationChecks, ...entrances });
+  const checks = { canonicalAlias, relationChecks: new RelationChecks({ ...base, relationIndex }) };
+  const sending = new Sending({ ...base, ...foundation, ...checks, ...entrances });
   const aliases = new Aliases({ ...base, aliasStore: stores.aliases, rooms: known, sending, visibility });
   const opening = new RoomOpening({ ...base, localEvents, localInput });
+  const serverAccess = new ServerAccess(base);
+  const thirdParty = createThirdParty({ ...uses, ...base, ...foundation, ...entrances, serverAccess, sending });
   const seen = { ...base, ...partial, known, visibility, clientEvents };
   return {
-    creation: new RoomCreation({ ...base, opening, localInput, memberRules, sending, directory: aliases }),
+    creation: new RoomCreation({ ...base, ...foundation, ...thirdParty, opening, sending, directory: aliases }),
     upgrades: new RoomUpgrades({ ...base, rooms: known, opening, localInput, sending, policy }),
     sending,
-    membership: new Memberships({ ...base, rooms: known, ...partial, sending, aliases, ...entrances }),
+    membership: new Memberships({ ...base, rooms: known, ...partial, sending, aliases, ...entrances, ...thirdParty }),
     aliases,
     ...createReading(seen, people),
     known,
@@ -174,7 +181,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     stateEngine,
     ...atEnds,
     input,
-    serverAccess: new ServerAccess(base),
+    serverAccess,
     outliers,
     authJudge,
     policy,
@@ -182,6 +189,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     meter,
     ...limiting,
     ...entrances,
+    ...thirdParty,
   };
 }
 

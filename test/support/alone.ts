@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { createFederation } from '../../src/federation/create-federation.ts';
+import { AddressRanges } from '../../src/outbound/address-ranges.ts';
+import { OutboundHttp } from '../../src/outbound/outbound-http.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { SigningKey } from '../../src/protocol/signing/keys.ts';
 import type { RoomsUses } from '../../src/rooms/rooms.ts';
 import type { Database } from '../../src/store/db.ts';
 import { SpoolFolder } from '../../src/store/spool/spool-folder.ts';
 import type { Stores } from '../../src/store/stores.ts';
+import { IdentityServers } from '../../src/users/identity/identity-servers.ts';
 import { millis } from '../../src/util/brand.ts';
 import type { Clock } from '../../src/util/clock.ts';
 import { KeyedQueue } from '../../src/util/keyed-queue.ts';
@@ -41,6 +44,7 @@ export function alone(uses: {
   | 'limitSettings'
   | 'purgeSettings'
   | 'adminContact'
+  | 'identityServers'
 > {
   const federation = createFederation({
     ...uses,
@@ -62,8 +66,11 @@ export function alone(uses: {
     transport: { send: () => Promise.reject(new Error('there are no other servers')) },
   });
   const receiver = { lanes: new KeyedQueue<never>(1), receive: () => Promise.resolve(new Map()) };
+  const resolveDns = () => Promise.reject(new Error('there are no names'));
+  const outbound = new OutboundHttp({ ranges: new AddressRanges([]), resolveDns, clock: uses.clock });
   return {
     federation,
+    identityServers: new IdentityServers(outbound),
     spools: new SpoolFolder(uses.folder),
     databaseFile: join(uses.folder, 'hearth.db'),
     workers: new WorkerPool({ clock: uses.clock, log: silentLog }),

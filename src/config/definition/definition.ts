@@ -133,7 +133,7 @@ export const definition = {
     allow_ip_ranges: preset(
       list(ipRange),
       [],
-      'Private ranges that outgoing requests (to other servers and push gateways) may reach all the same; push gateways inside them also without TLS.',
+      'Private ranges that outgoing requests (to other servers, identity servers and push gateways) may reach all the same; push gateways inside them also without TLS.',
     ),
     trusted_proxies: preset(list(ipRange), ['127.0.0.1', '::1'], 'Proxies whose `X-Forwarded-For` is believed.'),
   }),

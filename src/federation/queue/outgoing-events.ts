@@ -42,7 +42,8 @@ export class OutgoingEvents {
     const origin = interning.userServer(row.sender);
     const own = this.#own();
     if (own === undefined || (origin !== own && (row.flags & eventFlags.PASSED_ON) === 0)) return;
-    const event: OutgoingEvent = { pos: row.pos, room: row.room, event: row.nid, origin };
+    const maker = isRedeemedHere(row) ? own : origin;
+    const event: OutgoingEvent = { pos: row.pos, room: row.room, event: row.nid, origin: maker };
     const target = this.#targetOutside(row, origin, own);
     if (target === undefined && !serverRooms.hasOthers(row.room, row.pos, own)) return;
     outgoing.add(event);
@@ -66,4 +67,9 @@ export class OutgoingEvents {
     const membership = member === undefined ? undefined : events.row(member)?.membership;
     return membership === memberships.invite || membership === memberships.knock ? server : undefined;
   }
+}
+
+/** An invite that we have made of another server's invite of an address: that server, too, hears of it from us. */
+function isRedeemedHere({ flags, membership }: EventRow): boolean {
+  return (flags & eventFlags.PASSED_ON) !== 0 && membership === memberships.invite;
 }

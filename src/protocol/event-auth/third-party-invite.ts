@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { membershipOf, own, ownObject, ownString } from './content.ts';
 import type { MemberCheck } from './member-check.ts';
-import { ALLOWED, type AuthEvent, reject, type Verdict } from './types.ts';
+import { ALLOWED, reject, type SignatureChecks, type Verdict } from './types.ts';
 
 /**
  * Signatures tried against keys at most, over all pairs. The text sets no bound, but two events of 64 kB can name
@@ -30,15 +30,45 @@ export function checkThirdPartyInvite<Id>(check: MemberCheck<Id>): Verdict {
   // 5.4.1.6
   if (invitation.sender !== event.sender) return reject(`${rule}.6`, 'the third-party invite has another sender');
   // 5.4.1.7
+  const verify: Verify = (key, signature, text) => check.signatures.verify(key, signature, text);
+  const proof = proofOf(signed, invitation.content, verify);
+  if (proof === 'too many') return reject(`${rule}.8`, 'too many signatures and keys');
+  if (proof !== undefined) return ALLOWED;
+  // 5.4.1.8
+  return reject(`${rule}.8`, 'no signature matches a key of the third-party invite');
+}
+
+type Verify = (...given: Parameters<SignatureChecks<unknown>['verify']>) => boolean;
+
+/** A key that an invite of an address names, and where it can be asked whether it is still valid. */
+export interface InviteKey {
+  readonly publicKey: string;
+  readonly validityUrl: string | undefined;
+}
+
+/** The key of the invite of an address by which `signed` is proved. */
+export function provingKey(
+  signed: JsonObject,
+  invitation: Readonly<JsonObject>,
+  verify: Verify,
+): InviteKey | undefined {
+  const proof = proofOf(signed, invitation, verify);
+  return proof === 'too many' ? undefined : proof;
+}
+
+function proofOf(
+  signed: JsonObject,
+  invitation: Readonly<JsonObject>,
+  verify: Verify,
+): InviteKey | 'too many' | undefined {
   let proofs = 0;
   for (const signature of signatures(signed)) {
     for (const key of publicKeys(invitation)) {
-      if (++proofs > MAX_PROOFS) return reject(`${rule}.8`, 'too many signatures and keys');
-      if (check.signatures.verify(key, signature, signed)) return ALLOWED;
+      if (++proofs > MAX_PROOFS) return 'too many';
+      if (verify(key.publicKey, signature, signed)) return key;
     }
   }
-  // 5.4.1.8
-  return reject(`${rule}.8`, 'no signature matches a key of the third-party invite');
+  return undefined;
 }
 
 function* signatures(signed: JsonObject): Iterable<string> {
@@ -50,15 +80,16 @@ function* signatures(signed: JsonObject): Iterable<string> {
   }
 }
 
-function* publicKeys(invitation: AuthEvent<unknown>): Iterable<string> {
+function* publicKeys(invitation: Readonly<JsonObject>): Iterable<InviteKey> {
   // 5.4.1.7.1
-  const single = ownString(invitation.content, 'public_key');
-  if (single !== undefined) yield single;
+  const single = ownString(invitation, 'public_key');
+  if (single !== undefined) yield { publicKey: single, validityUrl: ownString(invitation, 'key_validity_url') };
   // 5.4.1.7.2
-  const list = own(invitation.content, 'public_keys');
+  const list = own(invitation, 'public_keys');
   if (!Array.isArray(list)) return;
   for (const entry of list) {
     const key = isJsonObject(entry) ? ownString(entry, 'public_key') : undefined;
-    if (key !== undefined) yield key;
+    if (!isJsonObject(entry) || key === undefined) continue;
+    yield { publicKey: key, validityUrl: ownString(entry, 'key_validity_url') };
   }
 }

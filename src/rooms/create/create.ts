@@ -17,6 +17,7 @@ import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
 import { isInviteElsewhere } from '../remote/inviting.ts';
 import type { Sending } from '../send.ts';
+import type { AddressInvites } from '../third-party/address-invites.ts';
 import type { RoomOpening } from './opening.ts';
 import type { CreateRoomOptions } from './options.ts';
 import { createRoomPlan } from './plan.ts';
@@ -29,6 +30,7 @@ export interface CreateUses {
   readonly localInput: LocalInput;
   readonly memberRules: MemberRules;
   readonly sending: Sending;
+  readonly addressInvites: Pick<AddressInvites, 'invite'>;
   readonly serverName: ServerName;
   readonly settings: Config['rooms'];
   readonly directory: Pick<Aliases, 'checkPublishing'>;
@@ -58,7 +60,8 @@ export class RoomCreation {
   /**
    * Makes a room with all its first events in one transaction: it is there as a whole, or not at all.
    *
-   * Users of other servers are invited once it is there; an invite that fails does not make it go away.
+   * Users of other servers, and people by their addresses, are invited once it is there; an invite that fails does not
+   * make it go away.
    *
    * 400 M_UNSUPPORTED_ROOM_VERSION · 400 M_INVALID_PARAM alias name or additional creator · 400 M_ROOM_IN_USE
    * · 400 M_INVALID_ROOM_STATE the events asked for are not allowed in it · 403 M_FORBIDDEN an invite to another
@@ -78,6 +81,7 @@ export class RoomCreation {
       this.#create(requester, options, rules, alias),
     );
     await this.#inviteElsewhere(requester, room, elsewhere);
+    await this.#inviteAddresses(requester, room, options);
     return room.roomId;
   }
 
@@ -88,6 +92,18 @@ export class RoomCreation {
     for (const [index, result] of (await Promise.allSettled(invites)).entries()) {
       if (result.status === 'fulfilled') continue;
       log.warn('rooms.invite_failed', { roomId: room.roomId, user: drafts[index]?.stateKey, cause: result.reason });
+    }
+  }
+
+  /** One after the other: each may take two questions to an identity server. */
+  async #inviteAddresses(requester: Requester, room: KnownRoom, options: CreateRoomOptions): Promise<void> {
+    const { addressInvites, log } = this.#uses;
+    for (const wish of options.inviteAddresses ?? []) {
+      try {
+        await addressInvites.invite(requester, room, { ...wish, isDirect: options.isDirect });
+      } catch (error) {
+        log.warn('rooms.invite_failed', { roomId: room.roomId, cause: error });
+      }
     }
   }
 

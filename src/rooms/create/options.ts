@@ -1,5 +1,6 @@
 import type { UserId } from '../../protocol/ids/types.ts';
 import type { JsonObject } from '../../util/json.ts';
+import type { AddressWish } from '../third-party/address-invites.ts';
 
 export type Preset = 'private_chat' | 'public_chat' | 'trusted_private_chat';
 
@@ -23,6 +24,8 @@ export interface CreateRoomOptions {
   readonly name?: string;
   readonly topic?: string;
   readonly invite: readonly UserId[];
+  /** People of whom only an address is known. */
+  readonly inviteAddresses?: readonly Pick<AddressWish, 'access' | 'address'>[];
   readonly isDirect: boolean;
   readonly version: string;
   readonly creationContent: JsonObject;

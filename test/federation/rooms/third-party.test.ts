@@ -25,7 +25,7 @@ const proof = (mxid: string, about = token): JsonObject =>
 async function invited(universe: Universe): Promise<HostedRoom> {
   const room = await host(universe, '11', { preset: 'private_chat' });
   const key = identityKey.publicKeyBase64;
-  const content = { display_name: 'c…@e…', key_validity_url: 'https://id.test/v', public_key: key };
+  const content = { display_name: 'c…@e…', public_key: key };
   await setState(
     universe,
     room,

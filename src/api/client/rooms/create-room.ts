@@ -1,15 +1,19 @@
 import { array, boolean, nullish, object, optional, picklist, string } from 'valibot';
-import { invalidParam, MatrixError } from '../../../protocol/errors.ts';
+import { invalidParam } from '../../../protocol/errors.ts';
 import type { UserId } from '../../../protocol/ids/types.ts';
 import { parseUserId } from '../../../protocol/ids/user-id.ts';
 import type { CreateRoomOptions } from '../../../rooms/create/options.ts';
+import { identityAccess, thirdPartyAddress } from '../../../users/identity/identity-servers.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { jsonObject } from './schemas.ts';
+import { addressBody, jsonObject } from './schemas.ts';
+
+/** Each takes two or three requests to an identity server, for which the client waits. */
+const maxAddresses = 20;
 
 const body = object({
   visibility: nullish(picklist(['public', 'private'])),
@@ -18,7 +22,7 @@ const body = object({
   name: nullish(string()),
   topic: nullish(string()),
   invite: nullish(array(string())),
-  invite_3pid: nullish(array(jsonObject)),
+  invite_3pid: nullish(array(addressBody)),
   room_version: nullish(string()),
   creation_content: nullish(jsonObject),
   initial_state: nullish(array(object({ type: string(), state_key: optional(string()), content: jsonObject }))),
@@ -29,8 +33,8 @@ const body = object({
 /**
  * `POST /_matrix/client/v3/createRoom`
  * Makes a room with all its first events, or nothing.
- * 200 `{ room_id }` · 400 M_BAD_JSON, M_INVALID_PARAM, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION,
- * M_SERVER_NOT_TRUSTED for `invite_3pid`: this server uses no identity server · 403 M_FORBIDDEN, M_INVITE_BLOCKED
+ * 200 `{ room_id }` · 400 M_BAD_JSON, M_INVALID_PARAM, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION
+ * · 403 M_FORBIDDEN, M_INVITE_BLOCKED
  * · 404 M_NOT_FOUND an invited user does not exist · 413 M_TOO_LARGE · 429 M_LIMIT_EXCEEDED, also for its invites
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
@@ -44,16 +48,15 @@ export const createRoom = ({ rooms, admitMany }: Services): Endpoint =>
     numbers: 'strict',
     async handler({ requester, body: given, ip }) {
       const options = optionsOf(given, rooms.creation.defaultVersion);
-      admitMany('invites', options.invite.length, ip, requester);
+      admitMany('invites', options.invite.length + (options.inviteAddresses?.length ?? 0), ip, requester);
       return json({ room_id: await rooms.creation.createRoom(requester, options) });
     },
   });
 
 function optionsOf(given: JsonObject, defaultVersion: string): CreateRoomOptions {
   const room = parse(body, given);
-  if (room.invite_3pid && room.invite_3pid.length > 0) {
-    throw new MatrixError(400, 'M_SERVER_NOT_TRUSTED', 'This server uses no identity server: invite by user ID');
-  }
+  const addresses = room.invite_3pid ?? [];
+  if (addresses.length > maxAddresses) throw invalidParam(`invite_3pid may hold ${maxAddresses} addresses at most`);
   return {
     visibility: room.visibility ?? 'private',
     ...(room.preset ? { preset: room.preset } : {}),
@@ -61,6 +64,10 @@ function optionsOf(given: JsonObject, defaultVersion: string): CreateRoomOptions
     ...(typeof room.name === 'string' ? { name: room.name } : {}),
     ...(typeof room.topic === 'string' ? { topic: room.topic } : {}),
     invite: (room.invite ?? []).map(userId),
+    inviteAddresses: addresses.map(({ id_server: server, id_access_token: token, medium, address }) => ({
+      access: identityAccess(server, token),
+      address: thirdPartyAddress(medium, address),
+    })),
     isDirect: room.is_direct ?? false,
     version: room.room_version ?? defaultVersion,
     creationContent: room.creation_content ?? {},

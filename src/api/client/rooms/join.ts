@@ -1,13 +1,26 @@
+import { nullish, object, string } from 'valibot';
+import type { JoinOptions } from '../../../rooms/membership.ts';
+import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
+import type { Query } from '../../http/query.ts';
 import { json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
-import { reasonBody, viaOf, withReason } from './schemas.ts';
+import { jsonObject, viaOf, withReason } from './schemas.ts';
+
+const joinBody = object({ reason: nullish(string()), third_party_signed: nullish(jsonObject) });
+
+function joinOptions(body: JsonObject, query: Query): JoinOptions {
+  const wish = parse(joinBody, body);
+  const signed = wish.third_party_signed;
+  return { ...withReason(wish), via: viaOf(query), ...(signed ? { thirdPartySigned: signed } : {}) };
+}
 
 /**
  * `POST /_matrix/client/v3/join/{roomIdOrAlias}`
  * Lets the requester into a room named by ID or alias; `via` (or `server_name`) names servers that are in it.
+ * With `third_party_signed`, whoever was invited by an address shows that it is theirs.
  * 200 `{ room_id }` · 400 M_INVALID_PARAM neither of the two; M_INCOMPATIBLE_ROOM_VERSION · 403 M_FORBIDDEN not invited,
  * banned, or no condition of a restricted room met; M_GUEST_ACCESS_FORBIDDEN · 404 M_NOT_FOUND no such room or alias, or
  * no server is known to be in it · 502, 504 M_UNKNOWN no server that is in it answers
@@ -21,7 +34,7 @@ export const join = ({ rooms }: Services): Endpoint =>
     body: 'optional-json',
     limit: 'joins',
     async handler({ requester, params, query, body }) {
-      const options = { ...withReason(parse(reasonBody, body)), via: viaOf(query) };
+      const options = joinOptions(body, query);
       return json({ room_id: await rooms.membership.join(requester, params.roomIdOrAlias, options) });
     },
   });
@@ -41,7 +54,7 @@ export const joinById = ({ rooms }: Services): Endpoint =>
     body: 'optional-json',
     limit: 'joins',
     async handler({ requester, params, query, body }) {
-      const options = { ...withReason(parse(reasonBody, body)), via: viaOf(query) };
+      const options = joinOptions(body, query);
       return json({ room_id: await rooms.membership.join(requester, params.roomId, options) });
     },
   });

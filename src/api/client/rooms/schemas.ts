@@ -14,6 +14,14 @@ export const reasonBody = object({ reason: nullish(string()) });
 /** The body of calls about another user. */
 export const targetBody = object({ user_id: string(), reason: nullish(string()) });
 
+/** Somebody of whom only an email address or telephone number is known, and who is to be asked about it. */
+export const addressBody = object({
+  id_server: string(),
+  id_access_token: string(),
+  medium: string(),
+  address: string(),
+});
+
 /** `{ reason }`, empty if there is none. */
 export function withReason(body: { readonly reason?: string | null | undefined }): { readonly reason?: string } {
   return typeof body.reason === 'string' ? { reason: body.reason } : {};

@@ -52,18 +52,7 @@ export interface ServingUses {
 /** Builds it bottom-up. */
 export function createServing(uses: ServingUses): Serving {
   const { stores, rooms, signer, people, inviteObservers } = uses;
-  const {
-    authEvents,
-    stateEngine,
-    ends,
-    input,
-    moments,
-    serverAccess: access,
-    known,
-    localInput,
-    inviting,
-    wholeRooms,
-  } = rooms;
+  const { authEvents, stateEngine, ends, input, moments, serverAccess: access, known, wholeRooms } = rooms;
   const { serverName } = signer;
   const base = {
     ...uses,
@@ -88,7 +77,7 @@ export function createServing(uses: ServingUses): Serving {
     templates: new Templates({ ...base, localEvents, signatures: verifiedSignatures, asked }),
     handshakes: new Handshakes({ ...base, asked, verifier, receiver, stateAnswers }),
     invites: new IncomingInvites({ ...base, asked, verifier, inviteObservers }),
-    thirdPartyInvites: new ThirdPartyInvites({ ...base, asked, localInput, inviting, client: uses.federation.client }),
+    thirdPartyInvites: new ThirdPartyInvites({ ...base, asked, redeeming: rooms.redeeming }),
     history: new HistoryAnswers({ ...base, asked, visibility, stateAnswers }),
     stateAnswers,
   };
