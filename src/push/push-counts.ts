@@ -21,6 +21,13 @@ export interface PushCountsUses extends StateSources {
   readonly rules: PushRules;
 }
 
+/** Users whom an event notifies in the same way. */
+interface Notified {
+  readonly users: readonly UserNid[];
+  readonly highlight: boolean;
+  readonly actions: PushOutcome['actions'];
+}
+
 /**
  * Keeps every local member's unread counts, in the transaction of each event: whom it notifies, and who has read up
  * to it by sending it.
@@ -43,14 +50,27 @@ export class PushCounts implements EventObserver {
     const root = threadRootOf(this.#uses, row.room, pdu.content);
     const thread = root === undefined ? mainTimeline : this.#uses.interning.event(root);
     pushCounts.markRead(row.sender, row.room, pos, thread, pos);
+    for (const { users, highlight, actions } of this.#notified(event)) {
+      pushCounts.add(users, { room: row.room, pos, event: row.nid, thread, highlight, actions });
+    }
+  }
+
+  /** Whom the event notifies. In most rooms the same rule holds for all, so they are written together. */
+  #notified(event: CommittedEvent): Iterable<Notified> {
+    const { row } = event;
+    const groups = new Map<string, Notified & { readonly users: UserNid[] }>();
     let context: PushContext | undefined;
     for (const user of this.#hearers(event)) {
       context ??= this.#context(event);
       const outcome = this.#evaluate(user, row.room, row.sender, context);
       if (outcome?.notify !== true) continue;
-      const { highlight } = outcome;
-      pushCounts.add({ user, room: row.room, pos, event: row.nid, thread, highlight, actions: outcome.actions });
+      const { highlight, actions } = outcome;
+      const key = `${highlight} ${JSON.stringify(actions)}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { users: [user], highlight, actions });
+      else group.users.push(user);
     }
+    return groups.values();
   }
 
   /** Whom the event may notify: our users in the room, and one who is invited by it. */

@@ -38,6 +38,8 @@ export interface EventInput {
   readonly event: BuiltEvent & { readonly redacted?: boolean };
   /** The event's number: `Interning.event` of its ID. */
   readonly nid: EventNid;
+  /** Its ID was never seen before, so nothing is known of it and nothing refers to it. */
+  readonly isNew?: boolean;
   readonly outcome: Outcome;
   /** Of an outlier: its own auth events do not allow it. */
   readonly rejected?: boolean;
@@ -184,7 +186,7 @@ export class RoomInput {
     const { db, events, streams, authEvents, redactions } = this.#uses;
     const isLive = input.outcome === 'accepted';
     const pos = isLive ? (input.pos ?? streams.next()) : undefined;
-    const known = events.row(input.nid);
+    const known = input.isNew === true ? undefined : events.row(input.nid);
     if (isLive && pos !== undefined) this.#openGap(input, pos);
     const row = this.#row(input, pos, known);
     // Numbers of a transaction that is rolled back are given out again.
@@ -201,16 +203,18 @@ export class RoomInput {
     const isRedacted = (row.flags & eventFlags.REDACTED) !== 0;
     const shown = isRedacted ? { pdu: events.pdu(row.nid) as Pdu, canonical: events.canonical(row.nid) } : {};
     const committed: CommittedEvent = { row, rules: input.rules, ...input.event, ...shown };
-    this.#follow(input.outcome, committed);
+    this.#follow(input, committed);
     return committed;
   }
 
   /** What follows from the event elsewhere. */
-  #follow(outcome: Outcome, committed: CommittedEvent): void {
+  #follow({ outcome, isNew = false }: EventInput, committed: CommittedEvent): void {
     const { redactions, relationIndex } = this.#uses;
     const hasPlace = outcome === 'accepted' || outcome === 'backfilled';
-    redactions.apply(committed, hasPlace ? redactsOf(committed.pdu, committed.rules) : undefined);
-    if (hasPlace) relationIndex.onEvent(committed);
+    const redacted = hasPlace ? redactsOf(committed.pdu, committed.rules) : undefined;
+    if (!isNew || redacted !== undefined) redactions.apply(committed, redacted);
+    if (hasPlace && isNew) relationIndex.add(committed.row, committed.pdu.content);
+    else if (hasPlace) relationIndex.onEvent(committed);
     if (outcome !== 'accepted') return;
     for (const observer of this.#observers) observer.onEvent(committed);
     this.#touch(committed);
@@ -295,10 +299,10 @@ export class RoomInput {
 
   /** The event's place among the events it cites. */
   #link(input: EventInput, row: EventRow, wasRejected: boolean): void {
-    const { room, prevEvents, authEvents, outcome, rejected, gap = [] } = input;
+    const { room, prevEvents, authEvents, outcome, rejected, gap = [], isNew = false } = input;
     const { extremities, authGraph } = this.#uses;
     if (outcome !== 'outlier') {
-      const children = extremities.resolveBackward(room, row.nid);
+      const children = isNew ? [] : extremities.resolveBackward(room, row.nid);
       // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
       // What is cited already ends nothing.
       const isCited = children.length > 0 || (wasRejected && this.#isCited(room, row.nid));

@@ -96,13 +96,14 @@ export class LocalInput {
   /** Authorises an event against `state`, which is the room's current one, and commits it. `pos`: drawn for it already. */
   #commitAtTip(room: KnownRoom, event: LocalEvent, state: StateLookup<EventNid>, pos?: StreamPos): CommittedEvent {
     const { interning, input, roomState } = this.#uses;
-    const nid = interning.event(event.eventId);
+    const { nid, isNew } = interning.newEvent(event.eventId);
     this.#authorise(room.rules, event, nid, state);
     return input.commit({
       room: room.nid,
       rules: room.rules,
       event,
       nid,
+      isNew,
       outcome: 'accepted',
       before: roomState.tip(room.nid),
       ...cited(event),

@@ -6,7 +6,9 @@ import { type Column, watchColumns } from './database/column-watch.ts';
 import { type Connection, openReader, openWriter } from './database/connection.ts';
 import type { DurabilityLost } from './database/errors.ts';
 import { hideParameters } from './database/parameters.ts';
+import { RememberedStatement, type Stretch, StretchStatement } from './database/remembered.ts';
 import { type QueryObserver, QueryTiming, Statement } from './database/statement.ts';
+import { TableVersions } from './database/table-versions.ts';
 import { type NotPromise, Transactions } from './database/transactions.ts';
 import { Checkpoints, type RemoteCheckpoint } from './durability/checkpoints.ts';
 import { GroupCommit } from './durability/group-commit.ts';
@@ -14,6 +16,7 @@ import { type SyncCalls, WalSync } from './durability/wal-sync.ts';
 import { migrations } from './migrations/index.ts';
 import { checkOpenable, migrate } from './migrations/runner.ts';
 
+export type { RememberedStatement, StretchStatement } from './database/remembered.ts';
 export type { Statement } from './database/statement.ts';
 export type { NotPromise } from './database/transactions.ts';
 
@@ -50,6 +53,7 @@ export class Database {
   readonly #group: GroupCommit;
   readonly #checkpoints: Checkpoints;
   readonly #timing: QueryTiming;
+  readonly #versions = new TableVersions();
   readonly #sync: WalSync | undefined;
   readonly #statements = new Set<string>();
   readonly #listeners: (() => void)[] = [];
@@ -66,6 +70,7 @@ export class Database {
     this.#transactions = new Transactions(connection, log, {
       committed: () => this.#committed(),
       finished: () => this.#finished(),
+      rolledBack: () => this.#versions.changeAll(),
     });
     this.#group = new GroupCommit({
       clock,
@@ -115,7 +120,27 @@ export class Database {
   prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
     const text = hideParameters(sql);
     this.#statements.add(text);
-    return new Statement<P, R>(this.#connection, text, { transactions: this.#transactions, timing: this.#timing });
+    return new Statement<P, R>(this.#connection, text, {
+      transactions: this.#transactions,
+      timing: this.#timing,
+      versions: this.#versions,
+    });
+  }
+
+  /**
+   * Lets a statement remember what it has read until one of its tables changes; for what is asked again and again and
+   * seldom changes, or by many at once. Its answers are shared: nobody may change them.
+   */
+  remember<P extends unknown[], R>(sql: string): RememberedStatement<P, R> {
+    return new RememberedStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql));
+  }
+
+  /**
+   * The same for rows of a stretch of the stream, `pos > ? AND pos <= ?` behind what says whose: while nobody writes to its
+   * tables a stretch behind their last row costs nothing.
+   */
+  rememberStretch<P extends unknown[], R>(sql: string, stretch: Stretch): StretchStatement<P, R> {
+    return new StretchStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql), stretch);
   }
 
   /**

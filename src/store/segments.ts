@@ -21,7 +21,7 @@ export class Segments {
   readonly #link;
 
   constructor(db: Database) {
-    this.#one = db.prepare<[number], Segment>(
+    this.#one = db.remember<[number], Segment>(
       'SELECT nid, room, from_pos AS fromPos, older FROM segment WHERE nid = ?',
     );
     this.#newer = db.prepare<[number, number], { nid: number }>(

@@ -53,7 +53,7 @@ export class Timeline {
 
   constructor(db: Database) {
     this.#segments = new Segments(db);
-    this.#room = db.prepare<[number], { segment: number; lastPos: StreamPos }>(
+    this.#room = db.remember<[number], { segment: number; lastPos: StreamPos }>(
       'SELECT segment, last_pos AS lastPos FROM room_info WHERE room = ?',
     );
     this.#append = db.prepare<[number, number, number], never>(

@@ -1,20 +1,25 @@
-import { notFound } from '../protocol/errors.ts';
+import { badJson, notFound, notJson } from '../protocol/errors.ts';
 import { type Filter, parseFilter } from '../protocol/filters/filter.ts';
+import { tryParseJson } from '../protocol/parse-json.ts';
 import type { Database } from '../store/db.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { FilterStore } from '../store/users/filters.ts';
 import { sha256 } from '../util/hash.ts';
-import type { JsonObject } from '../util/json.ts';
+import { isJsonObject, type JsonObject } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
 
 /** Parsed filters: each session uses one with every /sync; a few hundred bytes each. */
 const maxParsed = 256;
+/** Of those that stand in the request itself: few kinds of clients do that, and all of a kind ask for the same. */
+const maxInline = 32;
+const maxInlineLength = 2000;
 
 /** Filters that clients have stored on the server. They never change. */
 export class Filters {
   readonly #db: Database;
   readonly #store: FilterStore;
   readonly #parsed = new Lru<string, Filter>(maxParsed);
+  readonly #inline = new Lru<string, Filter>(maxInline);
 
   constructor(uses: { db: Database; store: FilterStore }) {
     this.#db = uses.db;
@@ -49,6 +54,18 @@ export class Filters {
       filter = parseFilter(this.json(user, filterId));
       this.#parsed.set(key, filter);
     }
+    return filter;
+  }
+
+  /** A filter as JSON text. 400 M_NOT_JSON, M_BAD_JSON, and what `parseFilter` throws. */
+  inline(text: string): Filter {
+    const known = this.#inline.get(text);
+    if (known !== undefined) return known;
+    const json = tryParseJson(text);
+    if (json === undefined) throw notJson('filter is not valid JSON');
+    if (!isJsonObject(json)) throw badJson('filter must be a JSON object');
+    const filter = parseFilter(json);
+    if (text.length <= maxInlineLength) this.#inline.set(text, filter);
     return filter;
   }
 

@@ -1,5 +1,6 @@
 import type Sqlite from 'better-sqlite3';
 import type { Clock } from '../../util/clock.ts';
+import type { TableVersion, TableVersions } from './table-versions.ts';
 
 /** What a statement is bound with: a tuple for `?`, an object for `@name`. */
 export type Parameters<P extends unknown[] | object> = P extends unknown[] ? P : [P];
@@ -35,6 +36,7 @@ export class QueryTiming {
 interface StatementUses {
   readonly transactions: { readonly active: boolean };
   readonly timing: QueryTiming;
+  readonly versions: TableVersions;
 }
 
 /**
@@ -46,33 +48,42 @@ export class Statement<P extends unknown[] | object, R> {
   /** What a statement that writes must be part of. */
   readonly #within: { readonly active: boolean } | undefined;
   readonly #timing: QueryTiming;
+  /** What a statement that writes changes. */
+  readonly #written: readonly TableVersion[];
 
-  constructor(connection: Sqlite.Database, sql: string, { transactions, timing }: StatementUses) {
+  constructor(connection: Sqlite.Database, sql: string, { transactions, timing, versions }: StatementUses) {
     this.#timing = timing;
     this.#raw = connection.prepare<unknown[], R>(sql);
     this.#within = this.#raw.readonly ? undefined : transactions;
+    this.#written = this.#raw.readonly ? [] : versions.writtenBy(sql);
   }
 
   /** The first row, or `undefined`. */
   get(...parameters: Parameters<P>): R | undefined {
     this.#check();
+    this.#changing();
     return this.#timing.observe === undefined ? this.#raw.get(...parameters) : this.#timedGet(parameters);
   }
 
   all(...parameters: Parameters<P>): R[] {
     this.#check();
+    this.#changing();
     return this.#timing.observe === undefined ? this.#raw.all(...parameters) : this.#timedAll(parameters);
   }
 
   run(...parameters: Parameters<P>): RunResult {
     this.#check();
     const isTimed = this.#timing.observe !== undefined;
-    return isTimed ? this.#timedRun(parameters) : (this.#raw.run(...parameters) as RunResult);
+    const result = isTimed ? this.#timedRun(parameters) : (this.#raw.run(...parameters) as RunResult);
+    if (result.changes === 0) return result;
+    for (const table of this.#written) table.count++;
+    return result;
   }
 
   /** Row by row. Nothing may be written and nothing awaited before the last row is read or the loop left. */
   iterate(...parameters: Parameters<P>): IterableIterator<R> {
     this.#check();
+    this.#changing();
     return this.#raw.iterate(...parameters);
   }
 
@@ -102,8 +113,12 @@ export class Statement<P extends unknown[] | object, R> {
   }
 
   #check(): void {
-    if (this.#within?.active === false) {
-      throw new Error('a statement that writes was used outside of a transaction');
-    }
+    if (this.#within === undefined) return;
+    if (!this.#within.active) throw new Error('a statement that writes was used outside of a transaction');
+  }
+
+  /** Before a statement that writes is read by its RETURNING: what it changes does not show in the answer. */
+  #changing(): void {
+    for (const table of this.#written) table.count++;
   }
 }

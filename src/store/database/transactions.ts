@@ -14,6 +14,8 @@ export interface CommitHooks {
   committed(): void;
   /** When everything that waited for the COMMIT has run. */
   finished(): void;
+  /** After a ROLLBACK, of whatever part, before anything that waits for it. */
+  rolledBack(): void;
 }
 
 /** Transactions and savepoints of one connection, and what is to happen when they end. */
@@ -87,6 +89,7 @@ export class Transactions {
     } catch (error) {
       if (this.#connection.inTransaction) this.#sql.rollback.run();
       this.#frames.pop();
+      this.#hooks.rolledBack();
       this.#undo(frame);
       throw error;
     }
@@ -116,6 +119,7 @@ export class Transactions {
         this.#sql.release.run();
       }
       this.#frames.pop();
+      this.#hooks.rolledBack();
       this.#undo(frame);
       throw error;
     }

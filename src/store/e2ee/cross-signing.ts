@@ -55,8 +55,9 @@ export class CrossSigningStore {
     );
     this.#removeSignaturesOf = db.prepare<[number], never>('DELETE FROM key_signature WHERE user = ?');
     this.#signedBy = db
-      .prepare<[signer: number, after: number, upTo: number], UserNid>(
+      .rememberStretch<[signer: number, after: number, upTo: number], UserNid>(
         'SELECT user FROM key_signature WHERE signer = ? AND pos > ? AND pos <= ?',
+        { keys: 1 },
       )
       .pluck();
   }
@@ -97,7 +98,7 @@ export class CrossSigningStore {
   }
 
   /** Whose keys a user has signed in (after, upTo]; the user's own may be among them. */
-  signedBy(signer: UserNid, after: StreamPos, upTo: StreamPos): UserNid[] {
+  signedBy(signer: UserNid, after: StreamPos, upTo: StreamPos): readonly UserNid[] {
     return this.#signedBy.all(signer, after, upTo);
   }
 }

@@ -23,7 +23,10 @@ export class DeviceListStore {
       'INSERT INTO device_list (user, pos) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET pos = max(pos, excluded.pos)',
     );
     this.#changed = db
-      .prepare<[after: number, upTo: number], UserNid>('SELECT user FROM device_list WHERE pos > ? AND pos <= ?')
+      .rememberStretch<[after: number, upTo: number], UserNid>(
+        'SELECT user FROM device_list WHERE pos > ? AND pos <= ?',
+        { keys: 0 },
+      )
       .pluck();
     this.#shares = db
       .prepare<[user: number, other: number], number>(
@@ -31,8 +34,9 @@ export class DeviceListStore {
           ' WHERE mine.user = ? AND mine.membership = 1 AND theirs.user = ? AND theirs.membership = 1 LIMIT 1',
       )
       .pluck();
-    this.#memberChanges = db.prepare<[room: number, after: number, upTo: number], MemberChange>(
+    this.#memberChanges = db.rememberStretch<[room: number, after: number, upTo: number], MemberChange>(
       'SELECT user, membership FROM member WHERE room = ? AND pos > ? AND pos <= ?',
+      { keys: 1 },
     );
     this.#joined = db
       .prepare<[room: number, after: number, limit: number], UserNid>(
@@ -50,7 +54,7 @@ export class DeviceListStore {
   }
 
   /** Users whose newest change is in (after, upTo]. */
-  changed(after: StreamPos, upTo: StreamPos): UserNid[] {
+  changed(after: StreamPos, upTo: StreamPos): readonly UserNid[] {
     return this.#changed.all(after, upTo);
   }
 
@@ -60,7 +64,7 @@ export class DeviceListStore {
   }
 
   /** Entries of the current state of a room that took effect in (after, upTo]; a new name or picture counts too. */
-  memberChanges(room: RoomNid, after: StreamPos, upTo: StreamPos): MemberChange[] {
+  memberChanges(room: RoomNid, after: StreamPos, upTo: StreamPos): readonly MemberChange[] {
     return this.#memberChanges.all(room, after, upTo);
   }
 

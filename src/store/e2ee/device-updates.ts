@@ -45,17 +45,19 @@ export class DeviceUpdateStore {
       )
       .pluck();
     this.#forget = db.prepare<[number, number], never>('DELETE FROM device_update WHERE user = ? AND pos <= ?');
-    this.#window = db.prepare<[number, number, number], DeviceUpdate>(
+    this.#window = db.rememberStretch<[number, number, number], DeviceUpdate>(
       'SELECT user, pos, device_id AS deviceId FROM device_update INDEXED BY device_update_pos' +
         ' WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
+      { keys: 0 },
     );
     const ofDevices = (more: string) =>
       `SELECT pos FROM device_update WHERE user = ?${more} AND device_id <> '' ORDER BY pos DESC LIMIT 1`;
     this.#newest = db.prepare<[number], StreamPos>(ofDevices('')).pluck();
     this.#before = db.prepare<[number, number], StreamPos>(ofDevices(' AND pos <= ?')).pluck();
-    this.#joins = db.prepare<[number, number, number], LocalJoin>(
+    this.#joins = db.rememberStretch<[number, number, number], LocalJoin>(
       'SELECT user, room, pos FROM local_member INDEXED BY local_member_begin' +
         ' WHERE membership = 1 AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
+      { keys: 0 },
     );
     this.#nextServer = db
       .prepare<[number], ServerNid>(
@@ -87,7 +89,7 @@ export class DeviceUpdateStore {
   }
 
   /** Changes in (after, upTo], oldest first. */
-  window(after: StreamPos, upTo: StreamPos, limit: number): DeviceUpdate[] {
+  window(after: StreamPos, upTo: StreamPos, limit: number): readonly DeviceUpdate[] {
     return this.#window.all(after, upTo, limit);
   }
 
@@ -102,7 +104,7 @@ export class DeviceUpdateStore {
   }
 
   /** Our users who came into a room in (after, upTo] and are there, in order. */
-  joins(after: StreamPos, upTo: StreamPos, limit: number): LocalJoin[] {
+  joins(after: StreamPos, upTo: StreamPos, limit: number): readonly LocalJoin[] {
     return this.#joins.all(after, upTo, limit);
   }
 

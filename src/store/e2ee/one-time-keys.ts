@@ -78,7 +78,7 @@ export class OneTimeKeyStore {
     this.#unused = db
       .prepare<[number], string>('SELECT algorithm FROM fallback_key WHERE device = ? AND used = 0 ORDER BY algorithm')
       .pluck();
-    this.#counts = db.prepare<[number], KeyCounts>('SELECT counts, fallback, pos FROM key_count WHERE device = ?');
+    this.#counts = db.remember<[number], KeyCounts>('SELECT counts, fallback, pos FROM key_count WHERE device = ?');
     this.#putCounts = db.prepare<[number, string, string, number], never>(
       'INSERT INTO key_count (device, counts, fallback, pos) VALUES (?, ?, ?, ?) ON CONFLICT (device)' +
         ' DO UPDATE SET counts = excluded.counts, fallback = excluded.fallback, pos = excluded.pos',

@@ -49,8 +49,9 @@ export class RemoteToDeviceStore {
       'SELECT pos, content FROM to_device_out WHERE server = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
     );
     this.#servers = db
-      .prepare<[number, number], ServerNid>(
+      .rememberStretch<[after: number, upTo: number], ServerNid>(
         'SELECT server FROM to_device_out INDEXED BY to_device_out_pos WHERE pos > ? AND pos <= ?',
+        { keys: 0 },
       )
       .pluck();
     this.#seen = db
@@ -104,7 +105,7 @@ export class RemoteToDeviceStore {
   }
 
   /** For whom something waits in (after, upTo]; a server may come more than once. */
-  servers(after: StreamPos, upTo: StreamPos): ServerNid[] {
+  servers(after: StreamPos, upTo: StreamPos): readonly ServerNid[] {
     return this.#servers.all(after, upTo);
   }
 

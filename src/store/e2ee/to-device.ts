@@ -44,7 +44,7 @@ export class ToDeviceStore {
 
   constructor(db: Database) {
     const end = (order: string) =>
-      db.prepare<[device: number], { pos: StreamPos; total: number }>(
+      db.remember<[device: number], { pos: StreamPos; total: number }>(
         `SELECT pos, total FROM to_device WHERE device = ? ORDER BY pos ${order} LIMIT 1`,
       );
     this.#oldest = end('ASC');
@@ -135,6 +135,7 @@ export class ToDeviceStore {
 
   /** Messages in (after, upTo], oldest first, read one by one. */
   page(device: DeviceNid, after: StreamPos, upTo: StreamPos, limit: number): Iterable<QueuedMessage> {
+    if ((this.#newest.get(device)?.pos ?? 0) <= after) return [];
     return this.#page.iterate(device, after, upTo, limit);
   }
 

@@ -45,17 +45,21 @@ export class ReceiptStore {
     this.#ofUser = db.prepare<[room: number, user: number], ReceiptRow>(
       `SELECT ${columns} FROM receipt WHERE room = ? AND user = ?`,
     );
-    this.#changed = db.prepare<[room: number, after: number, upTo: number, limit: number], ReceiptRow>(
+    this.#changed = db.rememberStretch<[room: number, after: number, upTo: number, limit: number], ReceiptRow>(
       `SELECT ${columns} FROM receipt WHERE room = ? AND pos > ? AND pos <= ? ORDER BY pos DESC LIMIT ?`,
+      { keys: 1 },
     );
     this.#newest = db.prepare<[room: number, upTo: number, limit: number], ReceiptRow>(
       `SELECT ${columns} FROM receipt WHERE room = ? AND pos <= ? ORDER BY pos DESC LIMIT ?`,
     );
     this.#roomsChanged = db
-      .prepare<[after: number, upTo: number], RoomNid>('SELECT room FROM receipt WHERE pos > ? AND pos <= ?')
+      .rememberStretch<[after: number, upTo: number], RoomNid>('SELECT room FROM receipt WHERE pos > ? AND pos <= ?', {
+        keys: 0,
+      })
       .pluck();
-    this.#page = db.prepare<[after: number, upTo: number, limit: number], ReceiptRow & { room: RoomNid }>(
+    this.#page = db.rememberStretch<[after: number, upTo: number, limit: number], ReceiptRow & { room: RoomNid }>(
       `SELECT room, ${columns} FROM receipt WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?`,
+      { keys: 0 },
     );
   }
 
@@ -73,7 +77,7 @@ export class ReceiptStore {
   }
 
   /** The newest in (after, upTo], newest first. */
-  changed(room: RoomNid, after: StreamPos, upTo: StreamPos, limit: number): ReceiptRow[] {
+  changed(room: RoomNid, after: StreamPos, upTo: StreamPos, limit: number): readonly ReceiptRow[] {
     return this.#changed.all(room, after, upTo, limit);
   }
 
@@ -83,12 +87,12 @@ export class ReceiptStore {
   }
 
   /** Receipts of all rooms in (after, upTo], oldest first. */
-  page(after: StreamPos, upTo: StreamPos, limit: number): (ReceiptRow & { room: RoomNid })[] {
+  page(after: StreamPos, upTo: StreamPos, limit: number): readonly (ReceiptRow & { room: RoomNid })[] {
     return this.#page.all(after, upTo, limit);
   }
 
   /** Rooms with a receipt in (after, upTo], once for each. The caller keeps the span short. */
-  roomsChanged(after: StreamPos, upTo: StreamPos): RoomNid[] {
+  roomsChanged(after: StreamPos, upTo: StreamPos): readonly RoomNid[] {
     return this.#roomsChanged.all(after, upTo);
   }
 }

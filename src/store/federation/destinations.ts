@@ -48,6 +48,7 @@ export class DestinationStore {
   readonly #one;
   readonly #among;
   readonly #ready;
+  readonly #firstDue;
   readonly #nextDue;
   readonly #behind;
   readonly #oldest;
@@ -79,6 +80,9 @@ export class DestinationStore {
       .pluck();
     this.#ready = db
       .prepare<[number, number], ServerNid>('SELECT server FROM destination WHERE due <= ? ORDER BY due LIMIT ?')
+      .pluck();
+    this.#firstDue = db
+      .remember<[], number>('SELECT due FROM destination WHERE due IS NOT NULL ORDER BY due LIMIT 1')
       .pluck();
     this.#nextDue = db
       .prepare<[number], number>('SELECT due FROM destination WHERE due > ? ORDER BY due LIMIT 1')
@@ -152,12 +156,13 @@ export class DestinationStore {
 
   /** Servers that may be told something now, those first that have waited longest. */
   ready(now: number, limit: number): ServerNid[] {
-    return this.#ready.all(now, limit);
+    return (this.#firstDue.get() ?? Infinity) > now ? [] : this.#ready.all(now, limit);
   }
 
   /** When the next one may be told something, later than `now`. */
   nextDue(now: number): number | undefined {
-    return this.#nextDue.get(now);
+    const first = this.#firstDue.get();
+    return first === undefined || first > now ? first : this.#nextDue.get(now);
   }
 
   /** One page of the rows, by NID. */

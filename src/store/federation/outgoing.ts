@@ -36,8 +36,9 @@ export class OutgoingStore {
       'INSERT OR REPLACE INTO outgoing_room (pos, room, event, server) VALUES (?, ?, ?, ?)',
     );
     this.#address = db.prepare<number[], never>('INSERT INTO addressed_event (server, pos, event) VALUES (?, ?, ?)');
-    this.#span = db.prepare<number[], OutgoingEvent>(
+    this.#span = db.rememberStretch<[after: number, upTo: number, limit: number], OutgoingEvent>(
       `SELECT ${columns} FROM outgoing WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?`,
+      { keys: 0 },
     );
     this.#addressed = db.prepare<number[], { server: ServerNid; pos: StreamPos }>(
       'SELECT server, pos FROM addressed_event WHERE pos > ? AND pos <= ?',
@@ -76,7 +77,7 @@ export class OutgoingStore {
   }
 
   /** Events in (from, to], oldest first. */
-  span(from: StreamPos, to: StreamPos, limit: number): OutgoingEvent[] {
+  span(from: StreamPos, to: StreamPos, limit: number): readonly OutgoingEvent[] {
     return this.#span.all(from, to, limit);
   }
 

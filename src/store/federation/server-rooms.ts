@@ -12,6 +12,7 @@ const columns = 'server, from_pos AS "from", to_pos AS "to"';
 
 /** Which servers are in which rooms, and when: read by room or by server. `RoomServers` writes it. */
 export class ServerRooms {
+  readonly #hadOthers;
   readonly #hasOthers;
   readonly #page;
   readonly #isIn;
@@ -25,6 +26,9 @@ export class ServerRooms {
         'SELECT 1 FROM room_server WHERE room = ? AND server <> ? AND from_pos <= ?' +
           ' AND (to_pos IS NULL OR to_pos > ?) LIMIT 1',
       )
+      .pluck();
+    this.#hadOthers = db
+      .remember<[room: number, own: number], 1>('SELECT 1 FROM room_server WHERE room = ? AND server <> ? LIMIT 1')
       .pluck();
     this.#page = db.prepare<number[], ServerInterval>(
       `SELECT ${columns} FROM room_server WHERE room = ? AND server > ?` +
@@ -54,6 +58,8 @@ export class ServerRooms {
 
   /** Whether servers other than `own` are to be told of what happens in the room at `pos`. */
   hasOthers(room: RoomNid, pos: StreamPos, own: ServerNid): boolean {
+    // Most rooms of a small server are its own users' only: there it costs nothing.
+    if (this.#hadOthers.get(room, own) === undefined) return false;
     return this.#hasOthers.get(room, own, pos, pos) !== undefined;
   }
 

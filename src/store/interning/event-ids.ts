@@ -78,13 +78,18 @@ export class EventIdTable {
   }
 
   intern(text: string): EventNid {
-    const known = this.find(text);
-    if (known !== undefined) return known;
+    return this.find(text) ?? this.add(text);
+  }
+
+  /** For a text that `find` has just not found. */
+  add(text: string): EventNid {
     const key = text.toWellFormed();
     const { alphabet, id } = storedEventId(key);
     const nid = this.#insert.run(alphabet, id).lastInsertRowid as EventNid;
     this.#db.afterRollback(() => this.#cache.delete(key, nid));
     this.#cache.setNid(key, nid);
+    // Whoever comes next cites it.
+    this.#cache.setValue(nid, key as EventId);
     return nid;
   }
 

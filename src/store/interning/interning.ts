@@ -120,6 +120,14 @@ export class Interning {
     return this.#seen('event_id', this.#events.intern(id));
   }
 
+  /** The same, and whether the ID was never seen before: then nothing that is stored refers to the event. */
+  newEvent(id: string): { readonly nid: EventNid; readonly isNew: boolean } {
+    const known = this.findEvent(id);
+    return known === undefined
+      ? { nid: this.#seen('event_id', this.#events.add(id)), isNew: true }
+      : { nid: known, isNew: false };
+  }
+
   findEvent(id: string): EventNid | undefined {
     return this.#seen('event_id', this.#events.find(id));
   }

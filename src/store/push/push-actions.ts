@@ -7,9 +7,8 @@ import { packActions, unpackActions } from './action-lists.ts';
 /** The thread column for events that are in no thread. */
 export const mainTimeline = 0;
 
-/** Something a user is notified of. */
-export interface PushActionRow {
-  readonly user: UserNid;
+/** Something users are notified of. */
+export interface PushAction {
   readonly room: RoomNid;
   readonly pos: StreamPos;
   readonly event: EventNid;
@@ -48,7 +47,7 @@ const maxRemembered = 1024;
 export class PushActions {
   readonly #untrimmed = new Lru<UserNid, number>(maxRemembered);
   readonly #insert;
-  readonly #size;
+  readonly #behind;
   readonly #oldest;
   readonly #drop;
   readonly #dropThread;
@@ -67,11 +66,14 @@ export class PushActions {
 
   constructor(db: Database) {
     this.#insert = db.prepare<(number | bigint | string)[], never>(
-      'INSERT INTO push_action (user, room, pos, event, thread, highlight, actions) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO push_action (user, room, pos, event, thread, highlight, actions)' +
+        ' SELECT value, ?, ?, ?, ?, ?, ? FROM json_each(?)',
     );
-    this.#size = db.prepare<[user: number, room: number], { count: number }>(
-      'SELECT count(*) AS count FROM push_action WHERE user = ? AND room = ?',
-    );
+    this.#behind = db
+      .prepare<[user: number, room: number, count: number], StreamPos>(
+        'SELECT pos FROM push_action WHERE user = ? AND room = ? ORDER BY pos DESC LIMIT 1 OFFSET ?',
+      )
+      .pluck();
     this.#oldest = db.prepare<[user: number, room: number], { pos: StreamPos }>(
       'SELECT pos FROM push_action WHERE user = ? AND room = ? ORDER BY pos LIMIT 1',
     );
@@ -123,10 +125,11 @@ export class PushActions {
     );
   }
 
-  insert({ user, room, pos, event, thread, highlight, actions }: PushActionRow): void {
+  /** For each of the users, a JSON array. */
+  insert(users: string, { room, pos, event, thread, highlight, actions }: PushAction): void {
     const packed = packActions(actions);
     const stored = typeof packed === 'number' ? BigInt(packed) : packed;
-    this.#insert.run(user, room, pos, event, thread, highlight ? 1 : 0, stored);
+    this.#insert.run(room, pos, event, thread, highlight ? 1 : 0, stored, users);
   }
 
   /** The oldest unread notification after a position. */
@@ -142,8 +145,9 @@ export class PushActions {
     return [...unread, ...old].sort((a, b) => b.pos - a.pos).slice(0, limit);
   }
 
-  size(user: UserNid, room: RoomNid): number {
-    return this.#size.get(user, room)?.count ?? 0;
+  /** The position of the newest behind the newest `count`. */
+  behind(user: UserNid, room: RoomNid, count: number): StreamPos | undefined {
+    return this.#behind.get(user, room, count);
   }
 
   oldest(user: UserNid, room: RoomNid): StreamPos | undefined {

@@ -1,9 +1,11 @@
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
-import { mainTimeline, type Notification, type PushActionRow, PushActions } from './push-actions.ts';
+import { mainTimeline, type Notification, type PushAction, PushActions } from './push-actions.ts';
 
 /** Events kept one by one for each user and room; older unread ones are only counted. */
 export const maxActions = 1000;
+/** So many more may be kept for a while: those behind are found and dropped together. */
+const trimEvery = 50;
 
 /** Unread counts of one thread, or of the main timeline. */
 export interface UnreadRow {
@@ -29,18 +31,22 @@ export class PushCountStore {
   readonly #dropAll;
   readonly #roomsChanged;
   readonly #lower;
+  readonly #hasPushers;
   readonly #wakePushers;
   readonly #total;
 
   constructor(db: Database) {
     this.#actions = new PushActions(db);
-    this.#increase = db.prepare<number[], { notify: number }>(
-      'INSERT INTO unread (user, room, thread, notify, highlight, pos) VALUES (?, ?, ?, 1, ?, ?)' +
+    // `WHERE true` tells the conflict's ON from that of a join.
+    this.#increase = db.prepare<(number | string)[], { user: UserNid; notify: number }>(
+      'INSERT INTO unread (user, room, thread, notify, highlight, pos)' +
+        ' SELECT value, ?, ?, 1, ?, ? FROM json_each(?) WHERE true' +
         ' ON CONFLICT (user, room, thread) DO UPDATE SET' +
-        ' notify = notify + 1, highlight = highlight + excluded.highlight, pos = excluded.pos RETURNING notify',
+        ' notify = notify + 1, highlight = highlight + excluded.highlight, pos = excluded.pos RETURNING user, notify',
     );
-    this.#touch = db.prepare<number[], never>(
-      'INSERT INTO unread (user, room, thread, notify, highlight, pos) VALUES (?, ?, 0, 0, 0, ?)' +
+    this.#touch = db.prepare<(number | string)[], never>(
+      'INSERT INTO unread (user, room, thread, notify, highlight, pos)' +
+        ' SELECT value, ?, 0, 0, 0, ? FROM json_each(?) WHERE true' +
         ' ON CONFLICT (user, room, thread) DO UPDATE SET pos = excluded.pos',
     );
     this.#unread = db.prepare<[user: number, room: number], UnreadRow>(
@@ -59,30 +65,44 @@ export class PushCountStore {
     this.#lower = db.prepare<number[], never>(
       'UPDATE unread SET highlight = max(0, highlight - 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
     );
-    this.#wakePushers = db.prepare<[pos: number, user: number], never>(
-      'UPDATE pusher SET ready = ? WHERE user = ? AND ready IS NULL AND retry_at IS NULL AND enabled = 1',
+    this.#hasPushers = db.remember<[], number>('SELECT nid FROM pusher WHERE nid > 0 ORDER BY nid LIMIT 1').pluck();
+    this.#wakePushers = db.prepare<[pos: number, users: string], never>(
+      'UPDATE pusher SET ready = ? WHERE user IN (SELECT value FROM json_each(?))' +
+        ' AND ready IS NULL AND retry_at IS NULL AND enabled = 1',
     );
     this.#total = db
       .prepare<[user: number], number>('SELECT coalesce(sum(notify), 0) FROM unread WHERE user = ?')
       .pluck();
   }
 
-  /** Counts an event for a user, and keeps it unless that makes too many: then the oldest kept one goes. */
-  add(action: PushActionRow): void {
-    const { user, room, pos, thread } = action;
-    this.#actions.insert(action);
-    const { notify } = this.#increase.get(user, room, thread, action.highlight ? 1 : 0, pos) as { notify: number };
-    if (thread !== mainTimeline) this.#touch.run(user, room, pos);
-    this.#wakePushers.run(pos, user);
-    // Only when the counts are high need the rows be counted.
-    if (notify > maxActions || thread !== mainTimeline) this.#trim(user, room);
+  /**
+   * Counts an event for users whom it notifies in the same way, and keeps it; of a user of whom too many are kept the oldest
+   * go.
+   */
+  add(users: readonly UserNid[], action: PushAction): void {
+    const { room, pos, thread } = action;
+    const list = JSON.stringify(users);
+    this.#actions.insert(list, action);
+    const counts = this.#increase.all(room, thread, action.highlight ? 1 : 0, pos, list);
+    if (thread !== mainTimeline) this.#touch.run(room, pos, list);
+    this.#wake(pos, list);
+    // Only when the counts are high need the rows be counted, and not for each event.
+    for (const { user, notify } of counts) {
+      const isMain = thread === mainTimeline;
+      if (isMain ? notify > maxActions && notify % trimEvery === 0 : true) this.#trim(user, room);
+    }
   }
 
   #trim(user: UserNid, room: RoomNid): void {
     const total = this.unread(user, room).reduce((sum, row) => sum + row.notify, 0);
-    if (total <= maxActions || this.#actions.size(user, room) <= maxActions) return;
-    const oldest = this.#actions.oldest(user, room);
+    if (total <= maxActions) return;
+    const oldest = this.#actions.behind(user, room, maxActions);
     if (oldest !== undefined) this.#actions.drop(user, room, oldest, 'all');
+  }
+
+  /** Idle pushers of these users, as JSON, have something to tell. */
+  #wake(pos: StreamPos, users: string): void {
+    if (this.#hasPushers.get() !== undefined) this.#wakePushers.run(pos, users);
   }
 
   /**
@@ -106,8 +126,8 @@ export class PushCountStore {
       else this.#set.run(left.notify, left.highlight, pos, user, room, before.thread);
     }
     if (changed) {
-      this.#touch.run(user, room, pos);
-      this.#wakePushers.run(pos, user);
+      this.#touch.run(room, pos, `[${user}]`);
+      this.#wake(pos, `[${user}]`);
     }
     return changed;
   }
@@ -115,7 +135,7 @@ export class PushCountStore {
   /** Forgets everything about what notified a user in a room: the user has left it, at `pos`. */
   clear(user: UserNid, room: RoomNid, pos: StreamPos): void {
     this.#actions.dropAll(user, room);
-    if (this.#dropAll.run(user, room).changes > 0) this.#wakePushers.run(pos, user);
+    if (this.#dropAll.run(user, room).changes > 0) this.#wake(pos, `[${user}]`);
   }
 
   /** An event that is redacted highlights nothing any more. */
@@ -123,7 +143,7 @@ export class PushCountStore {
     const thread = this.#actions.lower(user, room, eventPos);
     if (thread === undefined) return;
     this.#lower.run(pos, user, room, thread);
-    this.#touch.run(user, room, pos);
+    this.#touch.run(room, pos, `[${user}]`);
   }
 
   /** All counts of a user in a room, the main timeline first; none before the first notification. */

@@ -89,7 +89,7 @@ export class PusherStore {
     );
     this.#removeOfDevice = db.prepare<[device: number], never>('DELETE FROM pusher WHERE device = ?');
     this.#ready = db
-      .prepare<[limit: number], number>('SELECT nid FROM pusher WHERE ready IS NOT NULL ORDER BY ready LIMIT ?')
+      .remember<[limit: number], number>('SELECT nid FROM pusher WHERE ready IS NOT NULL ORDER BY ready LIMIT ?')
       .pluck();
     this.#told = db.prepare<[cursor: number, badge: number, ready: number, nid: number], never>(
       'UPDATE pusher SET cursor = ?, badge = ?, ready = ?, failures = 0 WHERE nid = ?',
@@ -159,7 +159,7 @@ export class PusherStore {
   }
 
   /** Those that are ready, whoever has waited longest first. */
-  ready(limit: number): number[] {
+  ready(limit: number): readonly number[] {
     return this.#ready.all(limit);
   }
 

@@ -34,15 +34,16 @@ export class LocalMembers {
 
   constructor(db: Database) {
     const columns = 'user, room, membership, event, pos, forgotten';
-    this.#one = db.prepare<[number, number], Row>(`SELECT ${columns} FROM local_member WHERE user = ? AND room = ?`);
+    this.#one = db.remember<[number, number], Row>(`SELECT ${columns} FROM local_member WHERE user = ? AND room = ?`);
     this.#ofUser = db.prepare<[string, number], Row>(
       `SELECT ${columns} FROM json_each(?) AS wanted CROSS JOIN local_member` +
         ' ON local_member.user = ? AND local_member.membership = wanted.value',
     );
-    this.#changed = db.prepare<[number, number, number], Row>(
+    this.#changed = db.rememberStretch<[number, number, number], Row>(
       `SELECT ${columns} FROM local_member WHERE user = ? AND pos > ? AND pos <= ? ORDER BY pos`,
+      { keys: 1 },
     );
-    this.#joined = db.prepare<[number], { user: UserNid }>(
+    this.#joined = db.remember<[number], { user: UserNid }>(
       'SELECT user FROM local_member WHERE room = ? AND membership = 1 ORDER BY user',
     );
     this.#inRoom = db.prepare<[number], Row>(`SELECT ${columns} FROM local_member WHERE room = ?`);

@@ -36,7 +36,7 @@ export class MemberStore {
 
   constructor(db: Database) {
     const columns = 'user, membership, event, pos';
-    this.#one = db.prepare<[number, number], Member>(`SELECT ${columns} FROM member WHERE room = ? AND user = ?`);
+    this.#one = db.remember<[number, number], Member>(`SELECT ${columns} FROM member WHERE room = ? AND user = ?`);
     this.#all = db.prepare<[number, number, number, number], Member>(
       `SELECT ${columns} FROM member WHERE room = ? AND user > ? AND membership <> ? ORDER BY user LIMIT ?`,
     );

@@ -35,7 +35,7 @@ export class RoomInfos {
   readonly #publish;
 
   constructor(db: Database) {
-    this.#one = db.prepare<[number], Row>(
+    this.#one = db.remember<[number], Row>(
       'SELECT room, version, line, segment, last_pos AS lastPos, joined, invited, knocked, banned,' +
         ' servers, states, published' +
         ' FROM room_info WHERE room = ?',

@@ -50,7 +50,7 @@ export class RoomStateStore {
     this.#segments = new Segments(db);
     this.#arrivals = new Arrivals(db, interning, ownServer);
     this.servers = new RoomServers(db);
-    this.#current = db.prepare<[number, number], { event: EventNid }>(
+    this.#current = db.remember<[number, number], { event: EventNid }>(
       'SELECT event FROM current_state WHERE room = ? AND key = ?',
     );
     this.#currentPage = db.prepare<[number, number, number], { key: StateKeyNid; event: EventNid; pos: StreamPos }>(

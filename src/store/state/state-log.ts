@@ -63,13 +63,16 @@ export class StateLog {
     this.#insertAtBase = db.prepare<[number, number, number, number], never>(
       'INSERT OR IGNORE INTO state_change (line, key, pos, event) VALUES (?, ?, ?, ?)',
     );
-    this.#newest = db.prepare<[number, number], { pos: StreamPos }>(
+    this.#newest = db.remember<[number, number], { pos: StreamPos }>(
       'SELECT pos FROM state_change WHERE line = ? AND pos <= ? ORDER BY pos DESC LIMIT 1',
     );
     // The index on (line, pos) gives a range in arrival order; a later row of a key overwrites an earlier one.
-    this.#changesBetween = db.prepare<[number, number, number, number], { key: StateKeyNid; event: EventNid | 0 }>(
-      'SELECT key, event FROM state_change WHERE line = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?',
-    );
+    this.#changesBetween = db.rememberStretch<
+      [line: number, after: number, upTo: number, limit: number],
+      { key: StateKeyNid; event: EventNid | 0 }
+    >('SELECT key, event FROM state_change WHERE line = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?', {
+      keys: 1,
+    });
     this.#lineAt = db.prepare<[number, number], { line: LineNid }>(
       'SELECT line FROM room_line WHERE room = ? AND from_pos <= ? ORDER BY from_pos DESC LIMIT 1',
     );

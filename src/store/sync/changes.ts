@@ -25,11 +25,15 @@ export class SyncChanges {
 
   constructor(db: Database) {
     this.#eventRooms = db
-      .prepare<[after: number, upTo: number], RoomNid>('SELECT room FROM stream_event WHERE pos > ? AND pos <= ?')
+      .rememberStretch<[after: number, upTo: number], RoomNid>(
+        'SELECT room FROM stream_event WHERE pos > ? AND pos <= ?',
+        { keys: 0 },
+      )
       .pluck();
     this.#accountDataRooms = db
-      .prepare<[user: number, after: number, upTo: number], RoomNid>(
+      .rememberStretch<[user: number, after: number, upTo: number], RoomNid>(
         'SELECT room FROM account_data WHERE user = ? AND pos > ? AND pos <= ?',
+        { keys: 1 },
       )
       .pluck();
     this.#behind = db.prepare<[user: number, after: number, receiptsAfter: number], { room: RoomNid }>(
@@ -37,7 +41,7 @@ export class SyncChanges {
         ' WHERE mine.user = ? AND mine.membership = 1 AND (info.last_pos > ?' +
         ' OR EXISTS (SELECT 1 FROM receipt WHERE receipt.room = mine.room AND receipt.pos > ?))',
     );
-    this.#events = db.prepare<[segment: number, after: number, before: number, limit: number], EventRow>(
+    this.#events = db.remember<[segment: number, after: number, before: number, limit: number], EventRow>(
       `SELECT ${eventColumns} FROM timeline CROSS JOIN event ON event.nid = timeline.event` +
         ' WHERE timeline.segment = ? AND timeline.idx > ? AND timeline.idx < ? ORDER BY timeline.idx DESC LIMIT ?',
     );
@@ -50,12 +54,12 @@ export class SyncChanges {
   }
 
   /** Rooms with an event in (after, upTo], once for each. The caller keeps the span short. */
-  eventRooms(after: StreamPos, upTo: StreamPos): RoomNid[] {
+  eventRooms(after: StreamPos, upTo: StreamPos): readonly RoomNid[] {
     return this.#eventRooms.all(after, upTo);
   }
 
   /** Rooms whose account data changed in (after, upTo], once for each change; 0 stands for the account data of no room. */
-  accountDataRooms(user: UserNid, after: StreamPos, upTo: StreamPos): RoomNid[] {
+  accountDataRooms(user: UserNid, after: StreamPos, upTo: StreamPos): readonly RoomNid[] {
     return this.#accountDataRooms.all(user, after, upTo);
   }
 
@@ -65,7 +69,7 @@ export class SyncChanges {
   }
 
   /** Live events of a segment between two places, both exclusive, newest first. */
-  events(segment: number, after: number, before: number, limit: number): EventRow[] {
+  events(segment: number, after: number, before: number, limit: number): readonly EventRow[] {
     return this.#events.all(segment, after, before, limit);
   }
 

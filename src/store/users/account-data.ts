@@ -26,10 +26,11 @@ export class AccountDataStore {
     this.#list = db.prepare<[user: number, room: number], AccountDataRow>(
       'SELECT type, content, pos FROM account_data WHERE user = ? AND room = ? ORDER BY type',
     );
-    this.#changed = db.prepare<[user: number, room: number, after: number, upTo: number], AccountDataRow>(
+    this.#changed = db.rememberStretch<[user: number, room: number, after: number, upTo: number], AccountDataRow>(
       // Few types are kept for one room, so the primary key's range serves; a global sync reads all of them anyway.
       // Asked to sort, the planner would walk the data of all rooms by position instead.
       'SELECT type, content, pos FROM account_data WHERE user = ? AND room = ? AND +pos > ? AND +pos <= ?',
+      { keys: 2, large: true },
     );
     this.#put = db.prepare<[number, number, string, string, number]>(
       'INSERT INTO account_data (user, room, type, content, pos) VALUES (?, ?, ?, ?, ?)' +
@@ -49,7 +50,7 @@ export class AccountDataStore {
 
   /** Those that changed in (after, upTo], oldest first. */
   changed(user: UserNid, room: RoomNid | undefined, after: StreamPos, upTo: StreamPos): AccountDataRow[] {
-    return this.#changed.all(user, room ?? noRoom, after, upTo).sort((a, b) => a.pos - b.pos);
+    return this.#changed.all(user, room ?? noRoom, after, upTo).toSorted((a, b) => a.pos - b.pos);
   }
 
   put(user: UserNid, room: RoomNid | undefined, type: string, content: string, pos: StreamPos): void {

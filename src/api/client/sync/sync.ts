@@ -1,11 +1,8 @@
 import { presenceStates } from '../../../ephemeral/presence.ts';
-import { badJson, notJson } from '../../../protocol/errors.ts';
-import { type Filter, openFilter, parseFilter } from '../../../protocol/filters/filter.ts';
-import { tryParseJson } from '../../../protocol/parse-json.ts';
+import { type Filter, openFilter } from '../../../protocol/filters/filter.ts';
 import type { StateSection } from '../../../sync/turn.ts';
 import type { Requester } from '../../../users/requester.ts';
 import { millis } from '../../../util/brand.ts';
-import { isJsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import type { Query } from '../../http/query.ts';
 import { streamedJson } from '../../http/reply.ts';
@@ -15,11 +12,7 @@ import type { Services } from '../../services.ts';
 /** The filter that `filter` names or, from the first `{` on, is. */
 function filterOf({ filters }: Pick<Services, 'filters'>, requester: Requester, text: string | undefined): Filter {
   if (text === undefined || text === '') return openFilter;
-  if (!text.startsWith('{')) return filters.get(requester.user, text);
-  const json = tryParseJson(text);
-  if (json === undefined) throw notJson('filter is not valid JSON');
-  if (!isJsonObject(json)) throw badJson('filter must be a JSON object');
-  return parseFilter(json);
+  return text.startsWith('{') ? filters.inline(text) : filters.get(requester.user, text);
 }
 
 /** Clients in use ask for `state_after` by the name it had before it was specified, and look for that in the answer. */

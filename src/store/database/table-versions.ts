@@ -1,0 +1,40 @@
+/** Counts the changes of one table: who remembers what it read there sees by it whether that still holds. */
+export interface TableVersion {
+  count: number;
+}
+
+/** What a statement writes to; other words that stand there, such as the `SET` behind `DO UPDATE`, are no tables. */
+const written = /\b(?:INTO|UPDATE|DELETE\s+FROM)\s+([a-z_]\w*)/gi;
+const readFrom = /\b(?:FROM|JOIN)\s+([a-z_]\w*)/gi;
+
+/** How often each table of a connection was written to, by whatever statement. One number for each table there is. */
+export class TableVersions {
+  readonly #versions = new Map<string, TableVersion>();
+
+  /** The tables that a statement writes to. */
+  writtenBy(sql: string): TableVersion[] {
+    return this.#named(sql, written);
+  }
+
+  /** The tables that a statement reads. */
+  readBy(sql: string): TableVersion[] {
+    return this.#named(sql, readFrom);
+  }
+
+  /** Something was rolled back: what was read since it was written never was. */
+  changeAll(): void {
+    for (const version of this.#versions.values()) version.count++;
+  }
+
+  #named(sql: string, names: RegExp): TableVersion[] {
+    const found = new Set<string>();
+    for (const [, name = ''] of sql.matchAll(names)) found.add(name.toLowerCase());
+    return [...found].map((name) => this.#of(name));
+  }
+
+  #of(table: string): TableVersion {
+    let version = this.#versions.get(table);
+    if (version === undefined) this.#versions.set(table, (version = { count: 0 }));
+    return version;
+  }
+}
