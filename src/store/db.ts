@@ -53,7 +53,7 @@ export class Database {
   readonly #group: GroupCommit;
   readonly #checkpoints: Checkpoints;
   readonly #timing: QueryTiming;
-  readonly #versions = new TableVersions();
+  readonly #versions: TableVersions;
   readonly #sync: WalSync | undefined;
   readonly #statements = new Set<string>();
   readonly #listeners: (() => void)[] = [];
@@ -65,6 +65,7 @@ export class Database {
   private constructor(connection: Connection, sync: WalSync | undefined, { clock, log }: OpenOptions) {
     this.#connection = connection;
     this.#sync = sync;
+    this.#versions = new TableVersions(sync !== undefined);
     this.#timing = new QueryTiming(clock);
     this.#checkpoints = new Checkpoints(connection, log);
     this.#transactions = new Transactions(connection, log, {

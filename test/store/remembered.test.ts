@@ -21,7 +21,7 @@ function statements(db: Database) {
     ),
     remove: db.prepare<[number], never>('DELETE FROM receipt WHERE pos = ?'),
     /** How many statements `fn` takes. */
-    cost(fn: () => void): number {
+    cost: (fn: () => void): number => {
       const before = asked;
       fn();
       return asked - before;

@@ -1,6 +1,6 @@
 import type Sqlite from 'better-sqlite3';
 import type { Clock } from '../../util/clock.ts';
-import type { TableVersion, TableVersions } from './table-versions.ts';
+import type { TableVersions, WrittenTable } from './table-versions.ts';
 
 /** What a statement is bound with: a tuple for `?`, an object for `@name`. */
 export type Parameters<P extends unknown[] | object> = P extends unknown[] ? P : [P];
@@ -49,7 +49,7 @@ export class Statement<P extends unknown[] | object, R> {
   readonly #within: { readonly active: boolean } | undefined;
   readonly #timing: QueryTiming;
   /** What a statement that writes changes. */
-  readonly #written: readonly TableVersion[];
+  readonly #written: readonly WrittenTable[];
 
   constructor(connection: Sqlite.Database, sql: string, { transactions, timing, versions }: StatementUses) {
     this.#timing = timing;
