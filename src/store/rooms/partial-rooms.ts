@@ -101,7 +101,7 @@ export class PartialRooms {
     this.#complete = db.prepare<[number, number], never>(
       'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
     );
-    this.#completedAt = db.prepare<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
+    this.#completedAt = db.remember<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
     this.#completedBetween = db
       .prepare<[number, number], RoomNid>('SELECT room FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos')
       .pluck();

@@ -9,7 +9,7 @@ export class UnsettledRooms {
   readonly #list;
 
   constructor(db: Database) {
-    this.#has = db.prepare<[number], { room: RoomNid }>('SELECT room FROM unsettled_room WHERE room = ?');
+    this.#has = db.remember<[number], { room: RoomNid }>('SELECT room FROM unsettled_room WHERE room = ?');
     this.#add = db.prepare<[number], never>('INSERT OR IGNORE INTO unsettled_room (room) VALUES (?)');
     this.#remove = db.prepare<[number], never>('DELETE FROM unsettled_room WHERE room = ?');
     this.#list = db.prepare<[number, number], { room: RoomNid }>(
