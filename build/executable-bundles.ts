@@ -9,6 +9,8 @@ interface Settings {
   readonly root: string;
   readonly outdir: string;
   readonly native: NativeParts;
+  /** Whether Node holds the assets, or the program is a script that has them behind it. */
+  readonly form: 'executable' | 'script';
 }
 
 /** What the parts that look around on disk are replaced by: a module with the same exports, and the line that gives them. */
@@ -36,11 +38,15 @@ const standIns: readonly {
 /**
  * Bundles the program of the executable and those of its thread and its helper process. Answers the files that went in.
  */
-export async function bundleForExecutable({ root, outdir, native }: Settings): Promise<string[]> {
+export async function bundleForExecutable({ root, outdir, native, form }: Settings): Promise<string[]> {
   const used = new Set<string>();
   const replace: Plugin = {
     name: 'stand-ins',
     setup(bundler) {
+      if (form === 'script') {
+        const assets = join(root, 'build/executable/script-assets.ts');
+        bundler.onResolve({ filter: /^node:sea$/ }, () => ({ path: assets }));
+      }
       for (const { file, by, contents } of standIns) {
         const path = realpathSync(join(root, file)); // as the bundler sees it
         bundler.onLoad({ filter: new RegExp(`^${path.replaceAll(/[^\w/]/g, '\\$&')}$`) }, () => {

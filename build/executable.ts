@@ -1,7 +1,8 @@
 /**
  * Makes single executables: `build/out/hearth` for this machine, with `--all` one for each kind of machine
- * (`hearth-linux-x64`, `hearth-linux-arm64`), in the folder after `--out`. Each holds the pinned Node, the programs, the
- * native parts and the licences. The same sources give the same bytes, on whatever machine.
+ * (`hearth-linux-x64`, `hearth-linux-arm64`, `hearth-linux-armv7`), in the folder after `--out`. Each holds the pinned
+ * Node (not for ARMv7, for which there is none), the programs, the native parts and the licences. The same sources give
+ * the same bytes, on whatever machine; for ARMv7 with the same compiler.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +16,8 @@ import { stripElf } from './elf.ts';
 import { bundleForExecutable } from './executable-bundles.ts';
 import { type Included, licenceText, packagesIn, partsList } from './licences.ts';
 import { prepareNativeParts } from './native-parts.ts';
+import { writeScriptFile } from './script-file.ts';
+import { canCompileForArm } from './sqlite-for-arm.ts';
 import { type Arch, packageFolder } from './target-packages.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,26 +41,33 @@ const assets = [
 async function makeExecutable(arch: Arch, target: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-build-'));
   try {
-    const native = prepareNativeParts(root, arch, folder);
-    const inputs = await bundleForExecutable({ root, outdir: folder, native });
-    const node = `node-linux-${arch}`;
-    const packages = [...new Set([node, ...native.packages, ...packagesIn(inputs)])].toSorted();
+    const native = await prepareNativeParts(root, arch, folder);
+    const form = arch === 'arm' ? 'script' : 'executable';
+    const inputs = await bundleForExecutable({ root, outdir: folder, native, form });
+    const node = form === 'script' ? [] : [`node-linux-${arch}`];
+    const packages = [...new Set([...node, ...native.packages, ...packagesIn(inputs)])].toSorted();
     writeTexts(
       folder,
       packages.map((name) => ({ name, folder: packageFolder(root, name) })),
     );
-    makeBlob(folder);
-    const made = join(folder, 'hearth');
-    writeFileSync(made, stripElf(readFileSync(join(packageFolder(root, node), 'bin/node'))));
-    await inject(made, 'NODE_SEA_BLOB', readFileSync(join(folder, 'hearth.blob')), { sentinelFuse: fuse });
     // Put in place by a rename: what runs at this moment goes on with the file it was started from.
     const fresh = `${target}.new`;
-    writeFileSync(fresh, readFileSync(made));
+    if (form === 'script') writeScriptFile(fresh, folder, nodeFlags, ['main.cjs', ...assets]);
+    else await sealExecutable(arch, folder, fresh);
     chmodSync(fresh, 0o755);
     renameSync(fresh, target);
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Puts program and assets into a Node. */
+async function sealExecutable(arch: Arch, folder: string, target: string): Promise<void> {
+  makeBlob(folder);
+  const made = join(folder, 'hearth');
+  writeFileSync(made, stripElf(readFileSync(join(packageFolder(root, `node-linux-${arch}`), 'bin/node'))));
+  await inject(made, 'NODE_SEA_BLOB', readFileSync(join(folder, 'hearth.blob')), { sentinelFuse: fuse });
+  writeFileSync(target, readFileSync(made));
 }
 
 function writeTexts(folder: string, packages: readonly Included[]): void {
@@ -95,10 +105,15 @@ const wanted: readonly { arch: Arch; name: string }[] = values.all
   ? [
       { arch: 'x64', name: 'hearth-linux-x64' },
       { arch: 'arm64', name: 'hearth-linux-arm64' },
+      { arch: 'arm', name: 'hearth-linux-armv7' },
     ]
   : [{ arch: process.arch === 'arm64' ? 'arm64' : 'x64', name: 'hearth' }];
 for (const { arch, name } of wanted) {
   const target = join(out, name);
+  if (arch === 'arm' && !canCompileForArm()) {
+    console.error(`${name} is left out: it needs a compiler, which is in the Debian package g++-arm-linux-gnueabihf`);
+    continue;
+  }
   await makeExecutable(arch, target);
   console.log(`built ${relative(process.cwd(), target)}`);
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { stripElf } from './elf.ts';
+import { sqliteForArm } from './sqlite-for-arm.ts';
 import { type Arch, packageFolder } from './target-packages.ts';
 
 interface Part {
@@ -28,17 +29,21 @@ export interface NativeParts {
 }
 
 /** Writes the native files for a kind of machine, stripped, into `folder`, each under the name of its asset. */
-export function prepareNativeParts(root: string, arch: Arch, folder: string): NativeParts {
+export async function prepareNativeParts(root: string, arch: Arch, folder: string): Promise<NativeParts> {
   const sharp = `@img/sharp-linux-${arch}`;
   const libvips = `@img/sharp-libvips-linux-${arch}`;
   const sharpAddon = join(sharp, 'lib', onlyFile(join(packageFolder(root, sharp), 'lib'), /\.node$/));
   const library = join(libvips, 'lib', onlyFile(join(packageFolder(root, libvips), 'lib'), /\.so\.[\d.]+$/));
   const prepare = (asset: string, source: string, path: string): Part => {
-    const bytes = stripElf(readFileSync(source));
+    // Those for 32-bit ARM are stripped where they are made.
+    const bytes = arch === 'arm' ? readFileSync(source) : stripElf(readFileSync(source));
     writeFileSync(join(folder, asset), bytes);
     return { asset, path, sha256: createHash('sha256').update(bytes).digest('hex') };
   };
-  const sqlite = join(packageFolder(root, 'better-sqlite3'), `prebuilds/linux-${arch}.node`);
+  const sqlite =
+    arch === 'arm'
+      ? await sqliteForArm(root)
+      : join(packageFolder(root, 'better-sqlite3'), `prebuilds/linux-${arch}.node`);
   const inPackage = (name: string, path: string): string => join(packageFolder(root, name), path.slice(name.length));
   return {
     sets: {
@@ -50,7 +55,8 @@ export function prepareNativeParts(root: string, arch: Arch, folder: string): Na
     },
     sharpAddon,
     sqliteVersion: sqliteVersion(),
-    packages: [sharp, libvips],
+    // Headers of node-addon-api are compiled into better-sqlite3.
+    packages: [sharp, libvips, 'node-addon-api'],
   };
 }
 

@@ -8,8 +8,8 @@ interface Locked {
   readonly integrity: string;
 }
 
-/** Kinds of machines that there are executables for. */
-export type Arch = 'x64' | 'arm64';
+/** Kinds of machines that there are executables for; `arm` is 32-bit ARM, where Node is the system's own. */
+export type Arch = 'x64' | 'arm64' | 'arm';
 
 /**
  * Where a package lies: in `node_modules`, or, if it is one for another kind of machine, fetched by npm and kept in

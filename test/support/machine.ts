@@ -1,10 +1,21 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { projectRoot } from '../architecture/source-files.ts';
 
-export type Arch = 'x64' | 'arm64';
+/** `arm` is 32-bit ARM. */
+export type Arch = 'x64' | 'arm64' | 'arm';
 
 /** How a foreign executable is told from others, run, and supplied with the C and C++ libraries. */
 const kinds = {
@@ -16,6 +27,8 @@ const kinds = {
     loader: 'lib/ld-linux-aarch64.so.1',
   },
 } as const;
+
+type EmulatedArch = keyof typeof kinds;
 
 const libraries = ['libc', 'libm', 'libdl', 'libpthread', 'librt', 'libresolv', 'libgcc_s', 'libstdc++'];
 
@@ -36,6 +49,7 @@ export interface Machine extends Disposable {
 /** A machine for an executable; undefined if this computer cannot run it. */
 export function machineFor(executable: string): Machine | undefined {
   const arch = archOf(executable);
+  if (arch === 'arm') return debianArmhf(executable);
   if (arch !== process.arch) return foreignMachine(executable, arch);
   if (canRun(['unshare', '-rm', 'chroot', '/', 'true'])) return ownRoot(executable);
   const dir = mkdtempSync(join(tmpdir(), 'hearth-smoke-'));
@@ -44,7 +58,9 @@ export function machineFor(executable: string): Machine | undefined {
 }
 
 function archOf(executable: string): Arch {
-  const machine = readFileSync(executable).readUInt16LE(18);
+  const head = readFileSync(executable).subarray(0, 64);
+  if (head.toString('latin1', 0, 10) === '#!/bin/sh\n') return 'arm';
+  const machine = head.readUInt16LE(18);
   if (machine === kinds.x64.elf) return 'x64';
   if (machine === kinds.arm64.elf) return 'arm64';
   throw new Error(`${executable} is for a machine that is not known here`);
@@ -52,7 +68,7 @@ function archOf(executable: string): Arch {
 
 function ownRoot(executable: string): Machine {
   const root = mkdtempSync(join(tmpdir(), 'hearth-root-'));
-  const arch = process.arch as Arch;
+  const arch = process.arch as EmulatedArch;
   const imageLibrary = globSync(`node_modules/@img/sharp-libvips-linux-${arch}/lib/*.so.*`, { cwd: projectRoot });
   const files = [executable, ...imageLibrary.map((file) => join(projectRoot, file))];
   const named = execFileSync('ldd', files, { encoding: 'utf8' }).matchAll(/\s(\/\S+) \(0x/g);
@@ -60,12 +76,38 @@ function ownRoot(executable: string): Machine {
   return { arch, ...rootOf(root, executable, ''), startsItself: true, words: 'in an empty root' };
 }
 
-function foreignMachine(executable: string, arch: Arch): Machine | undefined {
-  const { qemu, folder, loader } = kinds[arch];
-  const emulator = (process.env['PATH'] ?? '')
+/**
+ * The program for 32-bit ARM is a script for the Node of the system; here that is the one of Debian's armhf, which
+ * scripts/debian-armhf.sh has fetched, run by the emulator.
+ */
+function debianArmhf(executable: string): Machine | undefined {
+  const root = join(projectRoot, 'node_modules/.cache/hearth-build/debian-armhf');
+  const emulator = find('qemu-arm-static');
+  const node = join(root, 'usr/bin/node');
+  if (emulator === undefined || !existsSync(node)) return undefined;
+  const dir = mkdtempSync(join(tmpdir(), 'hearth-smoke-'));
+  writeFileSync(join(dir, 'node'), `#!/bin/sh\nexec ${emulator} -L ${root} ${node} "$@"\n`, { mode: 0o755 });
+  return {
+    arch: 'arm',
+    executable,
+    prefix: ['env', `PATH=${dir}:/usr/bin:/bin`],
+    dir,
+    startsItself: true,
+    words: "on Debian's Node for armhf, by qemu-arm-static",
+    ...removing(dir),
+  };
+}
+
+function find(program: string): string | undefined {
+  return (process.env['PATH'] ?? '')
     .split(delimiter)
-    .map((path) => join(path, qemu))
-    .find(existsSync);
+    .map((path) => join(path, program))
+    .find((path) => existsSync(path));
+}
+
+function foreignMachine(executable: string, arch: EmulatedArch): Machine | undefined {
+  const { qemu, folder, loader } = kinds[arch];
+  const emulator = find(qemu);
   if (emulator === undefined || !existsSync(join(folder, 'lib/libstdc++.so.6'))) return undefined;
   const register = `mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf '%s' '${binfmt(arch, emulator)}' > /proc/sys/fs/binfmt_misc/register`;
   if (canRun(['unshare', '-rm', 'sh', '-c', register])) {
@@ -98,7 +140,7 @@ function foreignMachine(executable: string, arch: Arch): Machine | undefined {
  * What a kernel of 6.7 or later has to know, inside a user namespace of ours alone: that files with this head are run by
  * the emulator, which it opens right now, as it will not be there.
  */
-function binfmt(arch: Arch, emulator: string): string {
+function binfmt(arch: EmulatedArch, emulator: string): string {
   const machine = kinds[arch].elf.toString(16);
   const magic = `\\x7fELF\\x02\\x01\\x01${'\\x00'.repeat(9)}\\x02\\x00\\x${machine}\\x00`;
   const mask = `${'\\xff'.repeat(7)}\\x00${'\\xff'.repeat(8)}\\xfe${'\\xff'.repeat(3)}`;
