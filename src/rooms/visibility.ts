@@ -97,6 +97,11 @@ export class RoomView {
     return false;
   }
 
+  /** Whether the user has been in the room without a break from before this event until now. */
+  wasThereSince(row: EventRow): boolean {
+    return this.#isSinceJoin(row);
+  }
+
   /** Whether the user might see an event that came just before this one, as far as can be told without it. */
   mayReadBefore(row: EventRow): boolean {
     const before = this.#stateBefore(row);

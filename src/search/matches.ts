@@ -88,45 +88,47 @@ export class MatchFinder {
   #match(row: EventRow, query: MatchQuery, views: Map<RoomNid, RoomView>): Match | undefined {
     const { clientEvents, visibility } = this.#uses;
     const { group } = query.place;
-    if (!query.rooms.has(row.room) || query.ignored.has(row.sender)) return undefined;
+    if (!query.rooms.has(row.room) || (row.stateKey === null && query.ignored.has(row.sender))) return undefined;
     if (group?.key === 'sender' && row.sender !== group.nid) return undefined;
-    const text = this.#textOf(row);
+    const view = views.get(row.room) ?? visibility.view(row.room, query.user);
+    views.set(row.room, view);
+    const text = this.#textOf(row, view);
     if (text === undefined) return undefined;
     const match = query.term.match(text.text);
     if (match === undefined) return undefined;
     if (!query.filter.passesAll && !query.filter.matches(clientEvents.filterable(text.shown))) return undefined;
-    const view = views.get(row.room) ?? visibility.view(row.room, query.user);
-    views.set(row.room, view);
     if (!view.mayRead(row) || !view.mayRead(text.shown)) return undefined;
     return { ...match, row: text.shown, view };
   }
 
-  /** The text of an event as it counts now; `undefined` if it was redacted or another text has taken its place. */
-  #textOf(row: EventRow): { readonly text: string; readonly shown: EventRow } | undefined {
+  /** The text of an event as it counts for a reader; `undefined` if it was redacted or another text is in its place. */
+  #textOf(row: EventRow, view: RoomView): { readonly text: string; readonly shown: EventRow } | undefined {
     const { events, interning } = this.#uses;
     if ((row.flags & eventFlags.REDACTED) !== 0) return undefined;
     const searchable = searchableOf(row, events.bare(row.nid)['content']);
     if (searchable === undefined) return undefined;
     const { text, edits } = searchable;
-    if (edits === undefined) return this.#newestEdit(row) === undefined ? { text, shown: row } : undefined;
+    if (edits === undefined) return this.#newestEdit(row, view) === undefined ? { text, shown: row } : undefined;
     const nid = interning.findEvent(edits);
     const shown = nid === undefined ? undefined : events.row(nid);
     if (shown === undefined || shown.room !== row.room || (shown.flags & eventFlags.REDACTED) !== 0) return undefined;
-    return this.#newestEdit(shown) === row.nid ? { text, shown } : undefined;
+    return this.#newestEdit(shown, view) === row.nid ? { text, shown } : undefined;
   }
 
   /**
-   * The edit whose text counts: the newest by the message's sender.
+   * The edit whose text counts: the newest by the message's sender that the reader may see.
    * @see https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events
    */
-  #newestEdit(row: EventRow): EventNid | undefined {
+  #newestEdit(row: EventRow, view: RoomView): EventNid | undefined {
     const { events, interning, relations } = this.#uses;
     const rel = interning.findType('m.replace');
     if (rel === undefined || row.stateKey !== null) return undefined;
     const edits = relations.newestOf(row.nid, { rel, sender: row.sender, type: row.type }, maxEdits);
     return edits.find(({ event }) => {
       const content = events.bare(event)['content'];
-      return isJsonObject(content) && isJsonObject(content['m.new_content']);
+      if (!isJsonObject(content) || !isJsonObject(content['m.new_content'])) return false;
+      const edit = events.row(event);
+      return edit !== undefined && view.mayRead(edit);
     })?.event;
   }
 }

@@ -26,6 +26,10 @@ const maxReferences = 100;
 /** Edits, or a thread's newest events, looked at to find one that counts for the reader. */
 const maxLooks = 50;
 
+/** Replies that are looked at one by one to count those that a reader may see. */
+const maxCounted = 200;
+
+const beforeAll = { segment: 0, idx: Number.MIN_SAFE_INTEGER };
 const behindAll = { segment: Number.MAX_SAFE_INTEGER, idx: Number.MAX_SAFE_INTEGER };
 
 /**
@@ -109,17 +113,34 @@ export class Bundles {
   }
 
   #thread(row: EventRow, audience: EventAudience, ignored: ReadonlySet<UserNid>): string {
-    const { interning, relations, threads, clientEvents } = this.#uses;
+    const { interning, threads, clientEvents } = this.#uses;
     const rel = interning.findType('m.thread');
     const thread = rel === undefined ? undefined : threads.get(row.nid);
     if (rel === undefined || thread === undefined || this.#relOf(row) !== undefined) return '';
     const latest = this.#latest(row, rel, audience.view, ignored);
     if (latest === undefined) return '';
-    const count = thread.count - (ignored.size === 0 ? 0 : relations.countOf(row.nid, rel, [...ignored]));
+    const count = this.#countOf(row, rel, thread.count, { view: audience.view, ignored });
     const nested = this.#text(latest, audience, ignored, 'without thread');
     const shown = clientEvents.text(latest, { ...audience, relations: new Map(nested ? [[latest.nid, nested]] : []) });
     const participated = this.hasParticipated(row, audience.view.user);
     return `"m.thread":{"latest_event":${shown},"count":${count},"current_user_participated":${participated}}`;
+  }
+
+  /** How much of a thread the reader may see. Who was there all the time sees all of it; else it is looked through. */
+  #countOf(
+    root: EventRow,
+    rel: TypeNid,
+    all: number,
+    { view, ignored }: { readonly view: RoomView; readonly ignored: ReadonlySet<UserNid> },
+  ): number {
+    const { events, relations } = this.#uses;
+    const { nid } = root;
+    const isLong = all > maxCounted && view.membership === 'join';
+    if (isLong || view.wasThereSince(root)) {
+      return all - (ignored.size === 0 ? 0 : relations.countOf(nid, rel, [...ignored]));
+    }
+    const oldest = relations.page(nid, { rel }, beforeAll, 'f', maxCounted).map(({ event }) => event);
+    return events.rows(oldest).filter((row) => !ignored.has(row.sender) && view.mayRead(row)).length;
   }
 
   /** Whether the event is the root of a thread for this reader. */
