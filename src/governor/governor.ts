@@ -30,6 +30,16 @@ const mib = 1024 * 1024;
 const lookEvery = millis(2_000);
 /** While memory is not easy, what can be given back is given back again from time to time. */
 const shrinkEvery = 30_000;
+/**
+ * Memory that is neither given back nor grows for so long has been kept by the allocator or by the system, for files that
+ * are mapped: refusing work would not bring it back.
+ */
+const plateauAfter = 30_000;
+const plateauGrowth = 4 * mib;
+/** Up to this share of all there is, such memory is allowed for. */
+const mostOfBoard = 0.75;
+/** A plateau is somewhat below the end of the budget. */
+const plateauShare = 0.93;
 /** What a server needs beyond what it has when it has just started; a smaller budget could never be kept. */
 const leastRoom = 48 * mib;
 
@@ -45,6 +55,10 @@ export class Governor {
   #now: Condition;
   #cancel: Cancel = () => {};
   #shrunk = -Infinity;
+  /** Since when memory is critical without growing much, and how much it was then. */
+  #plateau: { since: number; rss: number } | undefined;
+  /** Bytes that the budget is taken to be because they are not given back. */
+  #allowed = 0;
 
   constructor(uses: GovernorUses) {
     this.#uses = uses;
@@ -94,11 +108,15 @@ export class Governor {
     const before = this.#now;
     const { rss, pressure } = readings.memory();
     const disk = readings.disk();
+    this.#allow(rss);
+    const budget = Math.max(this.#budget, this.#allowed);
+    const memory = memoryLevel({ rss, pressure }, budget, before.memory);
+    this.#notePlateau(memory, rss, pressure);
     const now: Condition = {
-      memory: memoryLevel({ rss, pressure }, this.#budget, before.memory),
+      memory,
       disk: disk === undefined ? 'easy' : diskLevel(disk, before.disk),
       rss,
-      budget: this.#budget,
+      budget,
       pressure,
       diskFree: disk?.free,
     };
@@ -112,6 +130,26 @@ export class Governor {
     const level = now.memory === 'critical' || now.disk === 'critical' ? 'warn' : 'info';
     log[level]('governor.level', { ...now });
     for (const listener of this.#listeners) listener(now, before);
+  }
+
+  /** What is given back in the end is not allowed for any longer. */
+  #allow(rss: number): void {
+    if (rss < this.#budget * plateauShare) this.#allowed = 0;
+  }
+
+  /** A level that nothing ends is none: from then on what is kept counts as part of the budget. */
+  #notePlateau(memory: Level, rss: number, pressure = 0): void {
+    const { clock, log, readings } = this.#uses;
+    const now = clock.monotonic();
+    if (memory !== 'critical' || pressure > 0) this.#plateau = undefined;
+    else if (this.#plateau === undefined || rss > this.#plateau.rss + plateauGrowth)
+      this.#plateau = { since: now, rss };
+    if (this.#plateau === undefined || now - this.#plateau.since < plateauAfter) return;
+    this.#plateau = undefined;
+    const allowed = Math.min(rss / plateauShare, (readings.boardBytes ?? 0) * mostOfBoard);
+    if (allowed <= Math.max(this.#budget, this.#allowed)) return;
+    this.#allowed = allowed;
+    log.warn('governor.above_budget', { rss, budget: this.#budget, allowed: Math.round(allowed) });
   }
 
   #again(): void {

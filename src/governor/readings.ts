@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { measureBoard } from '../config/board.ts';
 import type { DiskReading, MemoryReading } from './levels.ts';
 
 /** What the governor looks at. */
@@ -6,12 +7,15 @@ export interface Readings {
   memory(): MemoryReading;
   /** `undefined`: the system does not tell. */
   disk(): DiskReading | undefined;
+  /** What the machine, or the cgroup, has in all; `undefined`: nobody knows. */
+  readonly boardBytes?: number;
 }
 
 /** The process and the disk of its data as the system tells of them. */
 export function systemReadings(dataDir: string): Readings {
   const pressureFile = pressurePath();
   return {
+    boardBytes: measureBoard().memoryMb * 1024 * 1024,
     memory: () => ({ rss: process.memoryUsage.rss(), pressure: pressureOf(pressureFile) }),
     disk() {
       try {

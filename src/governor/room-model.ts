@@ -42,6 +42,8 @@ export interface RoomEstimate {
 
 /** Of a state event with its rows, indexes and share of the auth events, once packed; measured with long names. */
 const bytesPerStateEvent = 730;
+/** Of Base64, the least that can be packed of what servers send. */
+const packedShare = 0.75;
 /** The first few find room in pages that are there. */
 const freeStates = 20;
 const leastBytes = 4096;
@@ -71,6 +73,11 @@ export function estimateRoom(facts: RoomFacts, pace: BoardPace): RoomEstimate | 
 /** Megabytes that a room with so many events in state and auth chains takes. */
 export function megabytesOf(stateEvents: number): number {
   return (leastBytes + Math.max(0, stateEvents - freeStates) * bytesPerStateEvent) / 1e6;
+}
+
+/** What so many bytes of JSON take once they are packed, if most of them are text that nobody has seen before. */
+export function packedMegabytes(bytes: number): number {
+  return (bytes * packedShare) / 1e6;
 }
 
 /** Public rooms of 40,000 members are on some 2,800 servers, rooms of ten people on half a dozen. */

@@ -28,6 +28,16 @@ export interface WantedKeys {
 
 /** Servers asked for their keys at once: a room of hundreds of servers is done within a minute, without a flood. */
 const atOnce = 16;
+/** Besides these, servers that have not answered for so long keep only their connection; that many of them. */
+const patience = millis(1000);
+const slowAtOnce = 64;
+/**
+ * Where so many are asked at once, as for the members of a room, half of them may be dead: each is given less time, and
+ * those that were not reached when the time is over have no keys. The rest goes on.
+ */
+const many = 50;
+const timeoutAmongMany = millis(5_000);
+const timeForMany = 150_000;
 /** Servers that wait to be asked, some hundred bytes each. */
 const longestQueue = 4096;
 /** Servers in one question to a notary. */
@@ -41,6 +51,7 @@ export class KeyFetcher {
   readonly #uses: KeyFetcherUses;
   readonly #memory: FetchMemory;
   readonly #slots = new Slots(atOnce, longestQueue);
+  #slow = 0;
   /** As many as have or wait for a slot. */
   readonly #underWay = new Map<ServerName, Promise<void>>();
 
@@ -61,7 +72,12 @@ export class KeyFetcher {
       }
     }
     const left = [...asked].filter(([server, keys]) => !this.isMet(server, keys));
-    await Promise.all(left.map(([server]) => this.#askDirectly(server, isCalling)));
+    const { clock } = this.#uses;
+    const end = left.length < many ? Number.POSITIVE_INFINITY : clock.monotonic() + timeForMany;
+    const time = left.length < many ? timeout : timeoutAmongMany;
+    await Promise.all(
+      left.map(([server]) => this.#askDirectly(server, isCalling, time, () => clock.monotonic() > end)),
+    );
   }
 
   /** Asks a server for its keys because they will soon have been fetched too long ago. */
@@ -84,24 +100,42 @@ export class KeyFetcher {
     return true;
   }
 
-  #askDirectly(server: ServerName, isCalling: boolean): Promise<void> {
+  /** `isOver`: asked when it is the server's turn. */
+  #askDirectly(
+    server: ServerName,
+    isCalling: boolean,
+    time = timeout,
+    isOver: () => boolean = () => false,
+  ): Promise<void> {
     const running = this.#underWay.get(server);
     if (running !== undefined) return running;
-    const asking = this.#inSlot(() => this.#direct(server, isCalling)).finally(() => this.#underWay.delete(server));
+    const asking = this.#inSlot(async () => {
+      if (!isOver()) await this.#direct(server, isCalling, time);
+    }).finally(() => this.#underWay.delete(server));
     this.#underWay.set(server, asking);
     return asking;
   }
 
+  /** Whoever waits long for an answer lets the next one in: to wait costs little. */
   async #inSlot(work: () => Promise<void>): Promise<void> {
     if (!(await this.#slots.take())) return;
+    let isSlow = false;
+    const cancel = this.#uses.clock.after(patience, () => {
+      if (this.#slow >= slowAtOnce) return;
+      isSlow = true;
+      this.#slow++;
+      this.#slots.giveBack();
+    });
     try {
       await work();
     } finally {
-      this.#slots.giveBack();
+      cancel();
+      if (isSlow) this.#slow--;
+      else this.#slots.giveBack();
     }
   }
 
-  async #direct(server: ServerName, isCalling: boolean): Promise<void> {
+  async #direct(server: ServerName, isCalling: boolean, time: Millis): Promise<void> {
     const { client, log } = this.#uses;
     const answer = await client.call({
       server,
@@ -110,7 +144,7 @@ export class KeyFetcher {
       signed: false,
       isHearsay: true,
       evenIfDown: isCalling,
-      timeout,
+      timeout: time,
       maxBytes,
     });
     // Not asked, because it does not answer anybody: `cameBack` is told when it does.

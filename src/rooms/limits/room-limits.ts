@@ -13,6 +13,7 @@ import {
   estimateRoom,
   megabytesOf,
   paceFrom,
+  packedMegabytes,
   type RoomEstimate,
   rounded,
 } from '../../governor/room-model.ts';
@@ -45,6 +46,8 @@ export interface RoomLimitsUses {
 export interface Seen {
   /** All its events, those that only authorise others included. */
   readonly events?: number;
+  /** Of their JSON. */
+  readonly bytes?: number;
   readonly stateEvents?: number;
   /** Joined. */
   readonly members?: number;
@@ -115,14 +118,18 @@ export class RoomLimits {
     const start = clock.monotonic();
     const user = interning.findUser(userId);
     const exempt = this.#isExempt(user, room);
+    let refusal: MatrixError | undefined;
     return {
       check: (seen) => {
         if (exempt) return;
+        // Pieces that were on their way already are refused for the same reason.
+        if (refusal !== undefined) throw refusal;
         const [excess] = excesses(this.#measured(seen, clock.monotonic() - start), this.#settings);
         if (excess === undefined) return;
         log.warn('limits.join_stopped', { roomId, ...excess });
         const sentence = `The join was stopped, because the room is too large for this server: it has ${excessWords(excess)}. Nothing of it was kept. The admin of the server can make an exception.`;
-        throw this.#refusal(sentence, excess);
+        refusal = this.#refusal(sentence, excess);
+        throw refusal;
       },
       complete: (stateEvents) => {
         const sample = { events: stateEvents, ms: clock.monotonic() - start };
@@ -146,14 +153,14 @@ export class RoomLimits {
     );
   }
 
-  #measured({ events, stateEvents, members, servers }: Seen, ms: number): Measured {
+  #measured({ events, bytes, stateEvents, members, servers }: Seen, ms: number): Measured {
     // An auth chain as long as the state is usual; what is above that takes room like a state.
     const weight = Math.max(stateEvents ?? 0, (events ?? 0) / 2);
     return {
       ...(members === undefined ? {} : { members }),
       ...(servers === undefined ? {} : { servers }),
       ...(stateEvents === undefined ? {} : { stateEvents }),
-      diskMb: rounded(megabytesOf(weight)),
+      diskMb: rounded(Math.max(megabytesOf(weight), packedMegabytes(bytes ?? 0))),
       joinMinutes: rounded(ms / 60_000),
     };
   }

@@ -45,6 +45,8 @@ export interface ReadAnswer {
 /** How much an answer has held so far. */
 export interface SeenSoFar {
   readonly events: number;
+  /** Of their JSON. */
+  readonly bytes: number;
   readonly stateEvents: number;
   /** Users who are in the room. */
   readonly members: number;
@@ -68,6 +70,7 @@ export class AnswerReader {
   readonly #rules: RoomVersionRules;
   readonly #members: [string, string][] = [];
   #events = 0;
+  #bytes = 0;
   #stateEvents = 0;
   #joined = 0;
   #bad = 0;
@@ -93,7 +96,13 @@ export class AnswerReader {
   }
 
   get seen(): SeenSoFar {
-    return { events: this.#events, stateEvents: this.#stateEvents, members: this.#joined, servers: this.#named };
+    return {
+      events: this.#events,
+      bytes: this.#bytes,
+      stateEvents: this.#stateEvents,
+      members: this.#joined,
+      servers: this.#named,
+    };
   }
 
   end(): ReadAnswer {
@@ -138,6 +147,7 @@ export class AnswerReader {
     const { pdu, eventId } = read.event;
     if (eventId === without) return;
     if (++this.#events > maxEvents) throw new JsonCutError('it has too many events');
+    this.#bytes += bytes.length;
     // All of the state is, but its members.
     let isUrgent = part === spoolParts.state && type !== 'm.room.member';
     if (part === spoolParts.state) {
