@@ -223,6 +223,33 @@ describe('the keys of another server', () => {
     assert.ok(most > 4 && most <= 16, `${most} at once`);
   });
 
+  it('of hundreds that never answer are given up within minutes, and hold up no others', async () => {
+    await using w = await world();
+    const silent = Array.from({ length: 800 }, (_, i) => w.universe.script(`silent${i}.test`));
+    for (const server of silent) {
+      server.on('GET', keyPath, () => new Promise<JsonObject>(() => undefined));
+    }
+    const good = Array.from({ length: 40 }, (_, i) => w.universe.script(`good${i}.test`));
+    const wanted = [...silent.slice(0, 100), ...good, ...silent.slice(100)];
+    const began = w.universe.clock.monotonic();
+    let isOver = false;
+    const fetched = w
+      .ring()
+      .ensure(wanted.map(({ name, key }) => ({ server: name, keyIds: [key.keyId], validAt: w.now() })))
+      .then(() => {
+        isOver = true;
+      });
+    await w.universe.until(() => {
+      if (!isOver) w.universe.clock.advance(250);
+      return isOver;
+    });
+    await fetched;
+    const minutes = (w.universe.clock.monotonic() - began) / 60_000;
+    assert.ok(minutes < 3, `it took ${minutes} minutes`);
+    const known = good.filter(({ name, key }) => w.ring().key(name, key.keyId, w.now(), true) !== undefined);
+    assert.equal(known.length, 40);
+  });
+
   it('are not waited for after the signal', async () => {
     await using w = await world();
     let answer: (keys: JsonObject) => void = () => {};

@@ -55,11 +55,12 @@ describe('the level of the disk', () => {
 });
 
 describe('the governor', () => {
-  function opened(budgetMb = 200) {
+  function opened(budgetMb = 200, boardMb = 0) {
     const clock = new FakeClock();
     const memory: { -readonly [K in keyof MemoryReading]: MemoryReading[K] } = { rss: 70 * mib, pressure: 0 };
     const disk: { -readonly [K in keyof DiskReading]: DiskReading[K] } = { free: 4000 * mib, total: 16_000 * mib };
-    const readings = { memory: () => ({ ...memory }), disk: () => ({ ...disk }) };
+    const boardBytes = boardMb * mib;
+    const readings = { memory: () => ({ ...memory }), disk: () => ({ ...disk }), boardBytes };
     const governor = new Governor({ readings, budgetMb, clock, log: silentLog });
     const changes: string[] = [];
     const shrinks: Level[] = [];
@@ -93,6 +94,28 @@ describe('the governor', () => {
     clock.advance(60_000);
     assert.equal(governor.memory, 'easy');
     assert.equal(governor.condition.budget, 118 * mib);
+  });
+
+  it('takes what is not given back for part of the budget, as long as the board has more', () => {
+    const { clock, memory, governor } = opened(200, 400);
+    memory.rss = 215 * mib;
+    clock.advance(20_000);
+    assert.equal(governor.memory, 'critical');
+    // What grows is no plateau.
+    memory.rss = 225 * mib;
+    clock.advance(20_000);
+    assert.equal(governor.memory, 'critical');
+    clock.advance(20_000);
+    assert.equal(governor.memory, 'tight');
+    memory.rss = 245 * mib;
+    clock.advance(2_000);
+    assert.equal(governor.memory, 'critical');
+    memory.rss = 100 * mib;
+    clock.advance(2_000);
+    assert.deepEqual([governor.memory, governor.condition.budget], ['easy', 200 * mib]);
+    memory.rss = 350 * mib;
+    clock.advance(120_000);
+    assert.equal(governor.memory, 'critical', 'three quarters of the board are the end');
   });
 
   it('looks no more once it has stopped', () => {

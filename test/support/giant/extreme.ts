@@ -61,8 +61,8 @@ export interface ExtremeOutcome {
 }
 
 const pdusInTransaction = 50;
-/** Servers that answer are told within that. */
-const tellingTime = 60_000;
+/** Until all members are there, and until all servers that answer are told, milliseconds. */
+const longest = 5 * 60_000;
 
 /** One user joins the room in a process that may not take more memory than this; then a message goes each way. */
 export async function goToExtremes(extreme: Extreme, options: ExtremeOptions): Promise<ExtremeOutcome> {
@@ -83,7 +83,7 @@ export async function goToExtremes(extreme: Extreme, options: ExtremeOptions): P
   const asked = questions(giant);
   try {
     const alice = await Person.register(server.port, 'alice');
-    const visit = new Visit(about, { server, alice, federationPort, asked });
+    const visit = new Visit(about, { server, alice, federationPort, asked, silentFrom });
     const join = await visit.join();
     const stay = join.status === 200 ? await visit.stay(extreme.forks ?? 0) : noStay;
     alice.close();
@@ -115,6 +115,7 @@ interface VisitUses {
   readonly alice: Person;
   readonly federationPort: number;
   readonly asked: () => Promise<Record<string, number>>;
+  readonly silentFrom: number | undefined;
 }
 
 class Visit {
@@ -159,20 +160,29 @@ class Visit {
     const theirs = await this.#theirMessage(mine);
     const seen = await this.#isSeen(theirs, since);
     const serversTold = await this.#told();
-    const path = `/_matrix/client/v3/rooms/${this.#room}/event/${encodeURIComponent(mine)}`;
-    await alice.call('GET', path);
-    return { members, forksCpuSeconds, seen, serversTold, talkCpuSeconds: this.#cpu() - cpu, prevEvents: 0 };
+    const talkCpuSeconds = this.#cpu() - cpu;
+    return { members, forksCpuSeconds, seen, serversTold, talkCpuSeconds, prevEvents: await this.#cited(mine) };
   }
 
-  /** Once their number has stopped growing. */
+  /** All of them; where some cannot be known, once their number has stopped growing. */
   async #settledMembers(): Promise<number> {
-    const { alice } = this.#uses;
-    let before = -1;
-    for (let same = 0; same < 10; ) {
+    const { alice, silentFrom } = this.#uses;
+    const all = silentFrom === undefined ? this.#about.members + 1 : Number.POSITIVE_INFINITY;
+    return this.#grown(all, 10, async () => {
       const { num_joined_members: now } = await alice.call('GET', `/_matrix/client/v1/room_summary/${this.#room}`);
-      same = now === before ? same + 1 : 0;
-      before = Number(now);
-      await pause(300);
+      return Number(now);
+    });
+  }
+
+  /** Asks until a number is what is expected, or has not grown for so many tries. */
+  async #grown(expected: number, patience: number, ask: () => Promise<number>): Promise<number> {
+    const end = performance.now() + longest;
+    let before = 0;
+    for (let same = 0; same < patience && before < expected && performance.now() < end; ) {
+      const now = await ask();
+      same = now === before && now > 0 ? same + 1 : 0;
+      before = now;
+      if (now < expected) await pause(250);
     }
     return before;
   }
@@ -195,17 +205,10 @@ class Visit {
     return false;
   }
 
-  /** How many servers were told something, once that number has stopped growing. */
+  /** How many servers were told something: all that answer, within the time. */
   async #told(): Promise<number> {
-    const end = performance.now() + tellingTime;
-    let before = -1;
-    for (let same = 0; same < 20 && performance.now() < end; ) {
-      const now = (await this.#uses.asked())['servers told'] ?? 0;
-      same = now === before && now > 0 ? same + 1 : 0;
-      before = now;
-      await pause(250);
-    }
-    return before;
+    const { asked, silentFrom } = this.#uses;
+    return this.#grown(silentFrom ?? this.#about.servers, 40, async () => (await asked())['servers told'] ?? 0);
   }
 
   async #fork(count: number): Promise<void> {
@@ -213,6 +216,18 @@ class Visit {
       const size = Math.min(pdusInTransaction, count - at);
       await this.#send(Array.from({ length: size }, (_, index) => this.#event(this.#about.tip, at + index).pdu));
     }
+  }
+
+  /** How many prev_events an event has. */
+  async #cited(eventId: string): Promise<number> {
+    const uri = `/_matrix/federation/v1/event/${encodeURIComponent(eventId)}`;
+    const origin = asServerName('giant.test');
+    const signed = { method: 'GET', uri, origin, destination: asServerName('hearth.test') };
+    const response = await fetch(`http://127.0.0.1:${this.#uses.federationPort}${uri}`, {
+      headers: { Authorization: signRequest(signed, giantKey(origin)) },
+    });
+    const { pdus } = (await response.json()) as { pdus?: { prev_events: unknown[] }[] };
+    return pdus?.[0]?.prev_events.length ?? Number.NaN;
   }
 
   async #theirMessage(after: string): Promise<EventId> {
