@@ -65,7 +65,7 @@ describe('a server with 256 MB', () => {
       assert.equal(killed, false);
       assert.equal(status, 403);
       assert.equal(answer['errcode'], 'M_RESOURCE_LIMIT_EXCEEDED');
-      assert.match(String(answer['error']), sentence);
+      assert.match(JSON.stringify(answer['error']).slice(1, -1), sentence);
       assert.equal(answer['limit'], limit);
       assert.ok(Number(answer['value']) > Number(answer['allowed']));
     });
