@@ -568,6 +568,13 @@ CREATE TABLE outgrown_room (
   limits  TEXT NOT NULL              -- JSON: what is above what
 ) STRICT;
 
+CREATE TABLE partial_event (
+  room  INTEGER NOT NULL,
+  nr    INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY (room, nr)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE pending_redaction (
   target    INTEGER NOT NULL,
   redaction INTEGER NOT NULL,
@@ -849,7 +856,8 @@ CREATE TABLE room_partial (
   gives_up   INTEGER NOT NULL DEFAULT 0,   -- 1: nobody is asked any more unless the admin says so
   problem    TEXT,                         -- why the last try failed
   events     INTEGER NOT NULL DEFAULT 0,   -- stored for it so far
-  members    INTEGER NOT NULL DEFAULT 0    -- filled in so far
+  members    INTEGER NOT NULL DEFAULT 0,   -- filled in so far
+  filled     INTEGER NOT NULL DEFAULT 0    -- 1: all of the state is here, and what came meanwhile is gone through
 ) STRICT;
 
 CREATE TABLE room_purge (

@@ -88,6 +88,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'room_import.room',
     'room_join.room',
     'room_partial.room',
+    'partial_event.room',
     'room_completion.room',
     'open_room.room',
     'member.room',
@@ -119,6 +120,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
   event_id: [
     'event.nid',
     'room_partial.event',
+    'partial_event.event',
     'event_after.event',
     'event_raw.nid',
     'event_body.nid',

@@ -148,6 +148,7 @@ function stagesOf(db: Database, kept: (room: RoomNid) => ReadonlySet<number>): S
 function directly(db: Database): Stage[] {
   const tables: [table: string, key: string][] = [
     ['current_state', 'key'],
+    ['partial_event', 'nr'],
     ['member', 'user'],
     ['merged_point', 'inputs'],
     ['unsettled_room', 'room'],

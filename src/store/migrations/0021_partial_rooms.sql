@@ -13,8 +13,17 @@ CREATE TABLE room_partial (
   gives_up   INTEGER NOT NULL DEFAULT 0,   -- 1: nobody is asked any more unless the admin says so
   problem    TEXT,                         -- why the last try failed
   events     INTEGER NOT NULL DEFAULT 0,   -- stored for it so far
-  members    INTEGER NOT NULL DEFAULT 0    -- filled in so far
+  members    INTEGER NOT NULL DEFAULT 0,   -- filled in so far
+  filled     INTEGER NOT NULL DEFAULT 0    -- 1: all of the state is here, and what came meanwhile is gone through
 ) STRICT;
+
+-- What was decided about such a room in the meantime, in this order: it is gone through again when the state is here.
+CREATE TABLE partial_event (
+  room  INTEGER NOT NULL,
+  nr    INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY (room, nr)
+) STRICT, WITHOUT ROWID;
 
 -- Where the members of a room that was entered so became complete: the newest time.
 CREATE TABLE room_completion (

@@ -40,6 +40,14 @@ export interface PartialRoomRecord extends PartialRoom, PartialProgress {
   readonly nextTry: Millis;
   readonly givesUp: boolean;
   readonly problem: string | undefined;
+  /** All of the state is here, and what came meanwhile is gone through again. */
+  readonly filled: boolean;
+}
+
+/** Something that was decided about while a room was partial. */
+export interface PartialEvent {
+  readonly nr: number;
+  readonly event: EventNid;
 }
 
 interface Row {
@@ -56,11 +64,12 @@ interface Row {
   readonly problem: string | null;
   readonly events: number;
   readonly members: number;
+  readonly filled: 0 | 1;
 }
 
 const columns =
   'room, line, base, event AS joinEvent, user, servers, since, tries, next_try AS nextTry,' +
-  ' gives_up AS givesUp, problem, events, members';
+  ' gives_up AS givesUp, problem, events, members, filled';
 /** How many are looked at together; hardly ever is there more than one or two. */
 const together = 16;
 
@@ -73,6 +82,11 @@ export class PartialRooms {
   readonly #progress;
   readonly #setBack;
   readonly #retry;
+  readonly #fill;
+  readonly #addEvent;
+  readonly #events;
+  readonly #dropEvent;
+  readonly #dropEvents;
   readonly #end;
   readonly #complete;
   readonly #completedAt;
@@ -97,6 +111,16 @@ export class PartialRooms {
     this.#retry = db.prepare<[number], never>(
       'UPDATE room_partial SET tries = 0, problem = NULL, next_try = 0, gives_up = 0 WHERE room = ?',
     );
+    this.#fill = db.prepare<[number], never>('UPDATE room_partial SET filled = 1 WHERE room = ?');
+    this.#addEvent = db.prepare<[number, number, number], never>(
+      'INSERT INTO partial_event (room, nr, event) VALUES' +
+        ' (?, 1 + coalesce((SELECT max(nr) FROM partial_event WHERE room = ?), 0), ?)',
+    );
+    this.#events = db.prepare<[number, number], PartialEvent>(
+      'SELECT nr, event FROM partial_event WHERE room = ? ORDER BY nr LIMIT ?',
+    );
+    this.#dropEvent = db.prepare<[number, number], never>('DELETE FROM partial_event WHERE room = ? AND nr = ?');
+    this.#dropEvents = db.prepare<[number], never>('DELETE FROM partial_event WHERE room = ?');
     this.#end = db.prepare<[number], never>('DELETE FROM room_partial WHERE room = ?');
     this.#complete = db.prepare<[number, number], never>(
       'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
@@ -141,9 +165,30 @@ export class PartialRooms {
     this.#retry.run(room);
   }
 
-  /** The room is left, or never was entered. */
+  /** All of the state is here. */
+  fill(room: RoomNid): void {
+    this.#fill.run(room);
+  }
+
+  /** An event was decided about while the room is partial. */
+  addEvent(room: RoomNid, event: EventNid): void {
+    this.#addEvent.run(room, room, event);
+  }
+
+  /** Some of those, the first of them first. */
+  events(room: RoomNid, limit: number): PartialEvent[] {
+    return this.#events.all(room, limit);
+  }
+
+  /** One was gone through again. */
+  dropEvent(room: RoomNid, nr: number): void {
+    this.#dropEvent.run(room, nr);
+  }
+
+  /** The room is left. */
   end(room: RoomNid): void {
     this.#end.run(room);
+    this.#dropEvents.run(room);
   }
 
   /** The rest of the state is here, from `pos` on as far as clients are concerned. */
@@ -168,7 +213,7 @@ export class PartialRooms {
   }
 }
 
-function read({ servers, since, nextTry, givesUp, problem, ...row }: Row): PartialRoomRecord {
+function read({ servers, since, nextTry, givesUp, problem, filled, ...row }: Row): PartialRoomRecord {
   return {
     ...row,
     servers: JSON.parse(servers) as ServerName[],
@@ -176,5 +221,6 @@ function read({ servers, since, nextTry, givesUp, problem, ...row }: Row): Parti
     nextTry: millis(nextTry),
     givesUp: givesUp === 1,
     problem: problem ?? undefined,
+    filled: filled === 1,
   };
 }

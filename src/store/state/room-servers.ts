@@ -12,12 +12,15 @@ export class RoomServers {
   readonly #current;
   readonly #begin;
   readonly #setJoined;
+  readonly #tell;
+  readonly #told;
+  readonly #untell;
   readonly #end;
   readonly #endAll;
 
   constructor(db: Database) {
-    this.#open = db.prepare<[number, number], { from: StreamPos; joined: number }>(
-      'SELECT from_pos AS "from", joined FROM room_server' +
+    this.#open = db.prepare<[number, number], { from: StreamPos; joined: number; told: 0 | 1 }>(
+      'SELECT from_pos AS "from", joined, told FROM room_server' +
         ' WHERE room = ? AND server = ? AND to_pos IS NULL ORDER BY from_pos DESC LIMIT 1',
     );
     this.#at = db.prepare<[number, number, number, number, number], { server: ServerNid }>(
@@ -37,11 +40,21 @@ export class RoomServers {
     this.#setJoined = db.prepare<[number, number, number, number], never>(
       'UPDATE room_server SET joined = ? WHERE room = ? AND server = ? AND from_pos = ?',
     );
+    this.#tell = db.prepare<[number, number, number], never>(
+      'UPDATE room_server SET told = 1 WHERE room = ? AND server = ? AND from_pos = ?',
+    );
+    this.#told = db.prepare<[number, number, number], { server: ServerNid; from: StreamPos; joined: number }>(
+      'SELECT server, from_pos AS "from", joined FROM room_server' +
+        ' WHERE room = ? AND server > ? AND to_pos IS NULL AND told = 1 ORDER BY server LIMIT ?',
+    );
+    this.#untell = db.prepare<[number, number, number], never>(
+      'UPDATE room_server SET told = 0 WHERE room = ? AND server = ? AND from_pos = ?',
+    );
     this.#end = db.prepare<[number, number, number, number], never>(
       'UPDATE room_server SET joined = 0, to_pos = ? WHERE room = ? AND server = ? AND from_pos = ?',
     );
     this.#endAll = db.prepare<[number, number], never>(
-      'UPDATE room_server SET joined = 0, to_pos = ? WHERE room = ? AND to_pos IS NULL',
+      'UPDATE room_server SET joined = 0, told = 0, to_pos = ? WHERE room = ? AND to_pos IS NULL',
     );
   }
 
@@ -56,11 +69,44 @@ export class RoomServers {
       this.#begin.run(room, server, pos, by);
       return 1;
     }
-    if (open.joined + by > 0) {
+    if (open.joined + by > 0 || open.told === 1) {
       this.#setJoined.run(open.joined + by, room, server, open.from);
       return 0;
     }
     this.#end.run(pos + 1, room, server, open.from);
+    return -1;
+  }
+
+  /**
+   * Another server says that this one is in the room, from `pos` on; who of its users is not known yet. Answers 1 if
+   * that is news.
+   */
+  tell(room: RoomNid, server: ServerNid, pos: StreamPos): 1 | 0 {
+    const open = this.#open.get(room, server);
+    if (open === undefined) this.#begin.run(room, server, pos, 0);
+    this.#tell.run(room, server, open?.from ?? pos);
+    return open === undefined ? 1 : 0;
+  }
+
+  /** Whether the server is in the room by the word of another one. */
+  isTold(room: RoomNid, server: ServerNid): boolean {
+    return this.#open.get(room, server)?.told === 1;
+  }
+
+  /** One page of the servers that are in the room by the word of another one, with how many of its users are known to be. */
+  told(room: RoomNid, after: ServerNid | 0, limit: number): { server: ServerNid; from: StreamPos; joined: number }[] {
+    return this.#told.all(room, after, limit);
+  }
+
+  /** All who are joined are known by now: what was told counts no more. Answers -1 if the server is not in the room. */
+  settleTold(
+    room: RoomNid,
+    { server, from, joined }: { server: ServerNid; from: StreamPos; joined: number },
+    pos: StreamPos,
+  ): -1 | 0 {
+    this.#untell.run(room, server, from);
+    if (joined > 0) return 0;
+    this.#end.run(pos + 1, room, server, from);
     return -1;
   }
 

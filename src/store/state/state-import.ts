@@ -178,6 +178,13 @@ export class StateImports {
     counts.states += entries.length;
   }
 
+  /** Servers that are in the room by the word of another one, as their members are not known yet. */
+  addTold({ room, base }: RoomImport, names: readonly ServerName[], counts: ImportCounts): void {
+    for (const name of names) {
+      if (name !== this.#ownServer) counts.servers += this.#servers.tell(room, this.#interning.server(name), base);
+    }
+  }
+
   /**
    * The state is complete: the room is there from `pos` on, with a segment of its own, without ends. What our users are
    * in it is what the state says; answers those for whom that is news. The caller goes on in the same write and gives

@@ -35,11 +35,13 @@ describe('PartialRooms', () => {
     assert.equal(partialRooms.has(room), true);
     assert.equal(partialRooms.has(other), false);
     store.db.write<void>(() => partialRooms.progress(room, { events: 5, members: 4 }));
-    const untried = { tries: 0, nextTry: 0, givesUp: false, problem: undefined };
+    const untried = { filled: false, tries: 0, nextTry: 0, givesUp: false, problem: undefined };
     assert.deepEqual(partialRooms.find(room), { ...entered, ...untried, events: 5, members: 4 });
     const setback = { problem: 'nobody answers', nextTry: millis(2_000), givesUp: true };
     store.db.write<void>(() => partialRooms.setBack(room, setback));
-    assert.deepEqual(partialRooms.list(0), [{ ...entered, ...setback, tries: 1, events: 5, members: 4 }]);
+    assert.deepEqual(partialRooms.list(0), [
+      { ...entered, ...setback, filled: false, tries: 1, events: 5, members: 4 },
+    ]);
     store.db.write<void>(() => partialRooms.retry(room));
     assert.equal(partialRooms.find(room)?.givesUp, false);
     store.db.write<void>(() => partialRooms.complete(room, 50 as StreamPos));
