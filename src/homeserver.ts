@@ -176,7 +176,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
   const measure = (request: { top: number }) => workers.run('ledger', { file: databaseFile, ...request });
   const ledger = new Ledger({ ...shared, measure, leave });
-  observers.push(ledger);
+  observers.push(ledger, rooms.filling);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   if (clock.isRight) await lifecycle.deactivation.resume();
   else
@@ -274,13 +274,17 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     signingKey: signingKeyFile,
     media: mediaServices,
   });
-  base.governor.onChange(() => rooms.remote.setAtOnce(base.gates.joinsAtOnce));
+  base.governor.onChange(() => {
+    rooms.remote.setAtOnce(base.gates.joinsAtOnce);
+    rooms.filling.setAtOnce(base.gates.joinsAtOnce);
+  });
   base.governor.start();
   clock.whenRight(() => {
     backups.start();
     delayedEvents.start();
     receiving.receiver.start();
     rooms.resolutions.start();
+    rooms.filling.start(leave);
     push.delivery.start();
     if (federation.enabled) directory.crawl.start();
     e2ee.remote.resyncs.start();
@@ -317,6 +321,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
         () => base.governor.stop(),
         () => clock.stop(),
         () => rooms.remote.stop(),
+        () => rooms.filling.stop(),
         () => outbox.stop(),
         () => e2ee.remote.resyncs.stop(),
         () => directory.crawl.stop(),

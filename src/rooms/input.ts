@@ -14,6 +14,7 @@ import { type MembershipCode, membershipCode } from '../store/events/membership.
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../store/nids.ts';
+import type { PartialRooms } from '../store/rooms/partial-rooms.ts';
 import type { CurrentChange, RoomStateStore } from '../store/state/room-state-store.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
@@ -60,6 +61,8 @@ export interface EventInput {
    * all ends of the room and the state before it is the current one.
    */
   readonly changes?: readonly CurrentChange[];
+  /** It was decided about with all of the state, or what follows from that is not to be looked at again. */
+  readonly isFinal?: boolean;
   /** The position that was drawn for it already. */
   readonly pos?: StreamPos;
 }
@@ -89,6 +92,7 @@ export interface InputUses {
   readonly streams: Streams;
   readonly authEvents: AuthEvents;
   readonly redactions: RedactionEffects;
+  readonly partialRooms: Pick<PartialRooms, 'has' | 'addEvent'>;
   readonly stateEngine: StateEngine;
   readonly relationIndex: RelationIndex;
   readonly serverName: ServerName;
@@ -187,13 +191,15 @@ export class RoomInput {
     const isLive = input.outcome === 'accepted';
     const pos = isLive ? (input.pos ?? streams.next()) : undefined;
     const known = input.isNew === true ? undefined : events.row(input.nid);
+    const isProvisional = this.#isProvisional(input);
     if (isLive && pos !== undefined) this.#openGap(input, pos);
-    const row = this.#row(input, pos, known);
+    const row = this.#row(input, pos, known, isProvisional ? eventFlags.PARTIAL_AUTH : 0);
     // Numbers of a transaction that is rolled back are given out again.
     db.afterRollback(() => {
       authEvents.forget(input.nid);
       redactions.forget(row);
     });
+    if (isProvisional) this.#uses.partialRooms.addEvent(input.room, input.nid);
     if (known === undefined) this.#insert(input, row);
     else this.#promote(input, known, row);
     this.#link(input, row, known !== undefined && (known.flags & passing) === eventFlags.REJECTED);
@@ -205,6 +211,11 @@ export class RoomInput {
     const committed: CommittedEvent = { row, rules: input.rules, ...input.event, ...shown };
     this.#follow(input, committed);
     return committed;
+  }
+
+  /** Whether it was decided about while members of the room are missing. */
+  #isProvisional({ room, outcome, isFinal = false }: EventInput): boolean {
+    return !isFinal && outcome !== 'outlier' && outcome !== 'backfilled' && this.#uses.partialRooms.has(room);
   }
 
   /** What follows from the event elsewhere. */
@@ -267,7 +278,7 @@ export class RoomInput {
     }
   }
 
-  #row(input: EventInput, pos: StreamPos | undefined, known: EventRow | undefined): EventRow {
+  #row(input: EventInput, pos: StreamPos | undefined, known: EventRow | undefined, more: number): EventRow {
     const { interning } = this.#uses;
     const { pdu } = input.event;
     const place = this.#place(input, pos);
@@ -279,7 +290,7 @@ export class RoomInput {
       stateKey: pdu.state_key === undefined ? null : interning.stateKey(pdu.type, pdu.state_key),
       depth: pdu.depth,
       ts: pdu.origin_server_ts,
-      flags: flagsOf(input) | ((known?.flags ?? 0) & eventFlags.REDACTED),
+      flags: flagsOf(input) | more | ((known?.flags ?? 0) & eventFlags.REDACTED),
       membership: membershipOf(pdu) ?? null,
       pos: pos ?? null,
       segment: place?.segment ?? null,

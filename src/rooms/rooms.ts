@@ -156,7 +156,17 @@ export function createRooms(uses: RoomsUses): Rooms {
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
   const partial = createPartial(base);
-  const foundation = { rooms: known, ...partial, input, localInput, memberRules, authJudge, outliers, policy };
+  const foundation = {
+    rooms: known,
+    ...partial,
+    stateEngine,
+    input,
+    localInput,
+    memberRules,
+    authJudge,
+    outliers,
+    policy,
+  };
   const limiting = createLimits({ ...uses, ...base });
   const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);

@@ -304,6 +304,21 @@ export class StateEngine {
     return after;
   }
 
+  /** Whether two states are the same, wherever they are. */
+  isSame(one: StatePoint, other: StatePoint | undefined): boolean {
+    return other !== undefined && this.#uses.stateLog.difference([one, other]).size === 0;
+  }
+
+  /**
+   * The state before an event that has its place is another one than was thought when it came. The state after it goes
+   * to a fork; what has to change in the current state is asked for afterwards.
+   */
+  move(room: ResolvedRoom, event: EventRow, before: StatePoint): void {
+    const { events, streams } = this.#uses;
+    events.setBefore(event.nid, before);
+    if (event.stateKey !== null) this.#branch(room, event, event.stateKey, before, streams.next());
+  }
+
   /** The state after the event is the current state after all: it leaves the fork for the main line. */
   #moveToMain(room: RoomNid, event: EventRow, fork: StatePoint, pos: StreamPos): void {
     const { stateLog, roomState, events } = this.#uses;

@@ -65,7 +65,12 @@ export function alone(uses: {
     },
     transport: { send: () => Promise.reject(new Error('there are no other servers')) },
   });
-  const receiver = { lanes: new KeyedQueue<never>(1), receive: () => Promise.resolve(new Map()) };
+  const receiver = {
+    lanes: new KeyedQueue<never>(1),
+    receive: () => Promise.resolve(new Map()),
+    revisit: () => Promise.resolve(),
+    retryDeferred: () => {},
+  };
   const resolveDns = () => Promise.reject(new Error('there are no names'));
   const outbound = new OutboundHttp({ ranges: new AddressRanges([]), resolveDns, clock: uses.clock });
   return {

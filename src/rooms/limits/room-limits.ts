@@ -99,14 +99,14 @@ export class RoomLimits {
 
   /**
    * Before a user of ours takes a room in. 403 M_RESOURCE_LIMIT_EXCEEDED with `limit`, `allowed`, `value` and `estimate`.
-   * A room of which nobody tells anything passes: it is measured as it comes in.
+   * A room of which nobody tells anything passes: it is measured as it comes in. Answers what was told.
    */
-  async check(user: UserNid, roomId: RoomId, servers: readonly ServerName[]): Promise<void> {
-    if (this.#isExempt(user, this.#uses.interning.findRoom(roomId))) return;
+  async check(user: UserNid, roomId: RoomId, servers: readonly ServerName[]): Promise<RoomEstimate | undefined> {
+    if (this.#isExempt(user, this.#uses.interning.findRoom(roomId))) return undefined;
     const estimate = await this.estimate(roomId, servers);
-    if (estimate === undefined) return;
+    if (estimate === undefined) return undefined;
     const [excess] = this.excesses(estimate);
-    if (excess === undefined) return;
+    if (excess === undefined) return estimate;
     this.#uses.log.info('limits.join_refused', { roomId, ...excess });
     const sentence = `This room is too large for this server: it has ${excessWords(excess)}. It would cost ${estimateWords(estimate)}. The admin of the server can make an exception.`;
     throw this.#refusal(sentence, excess, { estimate: showEstimate(estimate) });

@@ -2,6 +2,7 @@ import type { EventId, ServerName } from '../../protocol/ids/types.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { StatePoint } from '../../store/nids.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { Effort } from './effort.ts';
 import type { Lacking } from './fate.ts';
@@ -18,6 +19,7 @@ export interface CompletionUses {
   readonly horizon: Horizon;
   readonly fetching: Fetching;
   readonly remoteState: RemoteState;
+  readonly partialRooms: Pick<PartialRooms, 'has'>;
 }
 
 /** Events between ours and theirs that one call asks for, and how many calls: beyond that there is a gap. */
@@ -56,6 +58,8 @@ export class Completion {
     if (latest.length === 0) return false;
     const ids = latest.map(([id]) => id);
     if (await this.#between(room, ids, incomplete, effort)) return true;
+    // Its whole state is on the way already, and what is told of others could not be compared with it.
+    if (this.#uses.partialRooms.has(room.nid)) return false;
     const parents = latest.flatMap(([, { prevEvents }]) => unmet(prevEvents, incomplete));
     return this.#states(room, [...new Set(parents)], incomplete, effort);
   }

@@ -14,6 +14,7 @@ import { Judging } from './judging.ts';
 import { OutsideRooms } from './outside-rooms.ts';
 import { Receiver } from './receiver.ts';
 import { RemoteState } from './remote-state.ts';
+import { Revisiting } from './revisiting.ts';
 import { type RemoteCalls, RoomQuestions } from './room-questions.ts';
 import { type EduHandler, Transactions } from './transactions.ts';
 import { EventVerifier, type KeySource } from './verify.ts';
@@ -49,6 +50,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
   const fetching = new Fetching({ ...base, outliers });
   const horizon = new Horizon(stores);
   const remoteState = new RemoteState({ ...base, fetching });
+  const judging = new Judging({ ...base, authEvents, stateEngine, input, horizon, judge: rooms.authJudge });
   const receiver = new Receiver({
     ...base,
     knownRooms: rooms.known,
@@ -57,7 +59,8 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     input,
     resolutions,
     policy: rooms.policy,
-    judging: new Judging({ ...base, authEvents, stateEngine, input, horizon, judge: rooms.authJudge }),
+    judging,
+    revisiting: new Revisiting({ ...base, authEvents, stateEngine, judge: rooms.authJudge, judging }),
     completion: new Completion({ ...base, fetching, remoteState, horizon }),
     deferred: new Deferred(base),
     outsideRooms: new OutsideRooms({ ...base, input }),

@@ -4,6 +4,7 @@ import type { Database } from '../../store/db.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
 import type { DeferredPdu, DeferredPduStore } from '../../store/rooms/deferred-pdus.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
@@ -14,6 +15,7 @@ export interface DeferredUses {
   readonly db: Database;
   readonly interning: Interning;
   readonly deferredPdus: DeferredPduStore;
+  readonly partialRooms: Pick<PartialRooms, 'has'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -89,16 +91,24 @@ export class Deferred {
     this.#uses.deferredPdus.remove(nid);
   }
 
+  /** Tries all of a room again at once: what they lacked can be had by now. */
+  hurry(room: RoomNid): void {
+    const { db, deferredPdus, clock } = this.#uses;
+    db.write<void>(() => deferredPdus.hurry(room, clock.now()));
+    this.#schedule(0);
+  }
+
   /** Those of a room that may be judged by now. */
   ready(room: RoomNid): VerifiedEvent[] {
     return this.#uses.deferredPdus.ready(room, readyAtOnce).map((row) => this.#read(row));
   }
 
-  #postpone({ event, tries, retryAt }: DeferredPdu, missing: EventNid): boolean {
+  #postpone({ event, room, tries, retryAt }: DeferredPdu, missing: EventNid): boolean {
     const { deferredPdus, clock, log, interning } = this.#uses;
     // It came in again before its time.
     if (retryAt > clock.now()) return true;
-    if (tries >= mostTries) {
+    // What lacks the state of a room that is being filled in waits for that.
+    if (tries >= mostTries && !this.#uses.partialRooms.has(room)) {
       deferredPdus.remove(event);
       log.warn('receive.given_up', { event: interning.eventId(event), missing: interning.eventId(missing) });
       return false;

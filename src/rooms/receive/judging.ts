@@ -1,11 +1,12 @@
 import { authTypesFor } from '../../protocol/event-auth/selection.ts';
-import type { AuthEvent } from '../../protocol/event-auth/types.ts';
+import type { AuthEvent, StateLookup } from '../../protocol/event-auth/types.ts';
 import type { EventId } from '../../protocol/ids/types.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, StatePoint } from '../../store/nids.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import { currentState, type StateSources, stateAt } from '../current-state.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRoom } from '../known-rooms.ts';
@@ -20,6 +21,7 @@ export interface JudgingUses extends StateSources {
   readonly stateEngine: StateEngine;
   readonly input: RoomInput;
   readonly horizon: Horizon;
+  readonly partialRooms: Pick<PartialRooms, 'has' | 'find'>;
   readonly judge: AuthJudge;
 }
 
@@ -29,6 +31,8 @@ export interface Circumstances {
   readonly flags?: number;
   /** Events that the room's policy server does not recommend. */
   readonly notRecommended?: ReadonlySet<EventId>;
+  /** The members of a partial room are all here by now. */
+  readonly isFinal?: boolean;
   /** The states after events that are not here, as other servers told them. */
   readonly statesAfter?: ReadonlyMap<EventId, StatePoint>;
 }
@@ -39,6 +43,8 @@ interface Case extends Circumstances {
   readonly event: VerifiedEvent;
   readonly nid: EventNid;
   readonly asAuth: AuthEvent<EventNid>;
+  /** Members of the room may be missing. */
+  readonly isPartial: boolean;
   before: StatePoint | undefined;
   /** `prev_events` that are not here. */
   gap: EventNid[];
@@ -75,7 +81,8 @@ export class Judging {
     const nid = interning.event(event.eventId);
     const asAuth = judge.asAuthEvent(event, nid);
     const found = { before: undefined, gap: [], rejection: undefined, softFailure: undefined };
-    const course: Case = { ...circumstances, ...found, room, event, nid, asAuth };
+    const isPartial = circumstances.isFinal !== true && this.#uses.partialRooms.has(room.nid);
+    const course: Case = { ...circumstances, ...found, room, event, nid, asAuth, isPartial };
     for (const [, phase] of this.#phases) {
       const verdict = phase(course);
       if (verdict !== undefined) return verdict;
@@ -121,7 +128,7 @@ export class Judging {
     for (const nid of course.asAuth.prevEvents) {
       const eventId = interning.eventId(nid);
       const told = course.statesAfter?.get(eventId);
-      const point = stateEngine.stateAfter(nid) ?? told;
+      const point = stateEngine.stateAfter(nid) ?? told ?? this.#beforeJoin(course, nid);
       if (point === undefined) prevEvents.push(eventId);
       else points.push(point);
       if (((events.row(nid)?.flags ?? eventFlags.OUTLIER) & eventFlags.OUTLIER) !== 0) course.gap.push(nid);
@@ -134,6 +141,17 @@ export class Judging {
     return course.rejection === undefined ? { outcome: 'lacking', authEvents: [], prevEvents } : undefined;
   }
 
+  /**
+   * In a room that was entered with a part of its state: the state after the one event that the join cites is the state
+   * before the join.
+   */
+  #beforeJoin({ room, isPartial }: Case, parent: EventNid): StatePoint | undefined {
+    const partial = isPartial ? this.#uses.partialRooms.find(room.nid) : undefined;
+    if (partial === undefined) return undefined;
+    const parents = this.#uses.events.parents(partial.joinEvent);
+    return parents.length === 1 && parents[0] === parent ? { line: partial.line, pos: partial.base } : undefined;
+  }
+
   /** What holds in another room says nothing about this one. */
   #citesElsewhere({ room, asAuth }: Case): boolean {
     return asAuth.prevEvents.some((nid) => (this.#uses.events.row(nid)?.room ?? room.nid) !== room.nid);
@@ -143,9 +161,24 @@ export class Judging {
   #authState(course: Case): Verdict {
     const { room, asAuth, before } = course;
     if (course.rejection !== undefined || before === undefined) return undefined;
-    const verdict = this.#uses.judge.inState(room.rules, asAuth, stateAt(this.#uses, before));
+    const state = stateAt(this.#uses, before);
+    const verdict = this.#uses.judge.inState(
+      room.rules,
+      asAuth,
+      course.isPartial ? this.#filledUp(asAuth, state) : state,
+    );
     if (!verdict.allowed) course.rejection = `By the state before it: ${verdict.reason}`;
     return undefined;
+  }
+
+  /** A state without all of its members: what it does not say of them is what the event itself cites. */
+  #filledUp({ authEvents }: AuthEvent<EventNid>, state: StateLookup<EventNid>): StateLookup<EventNid> {
+    const cited = authEvents.map((nid) => this.#uses.authEvents.get(nid));
+    return (type, stateKey) => {
+      const found = state(type, stateKey);
+      if (found !== undefined || type !== 'm.room.member') return found;
+      return cited.find((event) => event.type === type && event.stateKey === stateKey);
+    };
   }
 
   /** 6. Passes authorisation rules based on the current state of the room. 7. Is recommended by its policy server. */
@@ -157,6 +190,8 @@ export class Judging {
       course.softFailure = "The room's policy server does not recommend it";
       return undefined;
     }
+    // Of a sender whose membership is not known yet it cannot be told what the current state says.
+    if (course.isPartial) return undefined;
     this.#uses.input.lookAt(room, authTypesFor(asAuth, room.rules));
     if (stateEngine.isTip(room.nid, before)) return undefined;
     const verdict = judge.inState(room.rules, asAuth, currentState(this.#uses, room.nid));
@@ -201,6 +236,7 @@ export class Judging {
       prevEvents: asAuth.prevEvents,
       authEvents: judge.cited(room, event),
       flags,
+      isFinal: course.isFinal === true,
       ...(outcome === 'accepted' && gap.length > 0
         ? { gap, goesOn: horizon.goesOnFromPast(room.nid, event.pdu.depth, gap) }
         : {}),

@@ -25,6 +25,7 @@ import { Effort } from './effort.ts';
 import { errorOf, type Fate, type Lacking } from './fate.ts';
 import type { Circumstances, Judging } from './judging.ts';
 import type { OutsideRooms } from './outside-rooms.ts';
+import type { Revisiting } from './revisiting.ts';
 import { byCitation } from './topology.ts';
 import type { EventVerifier, VerifiedEvent } from './verify.ts';
 
@@ -41,6 +42,7 @@ export interface ReceiverUses {
   readonly policy: PolicyCheck;
   readonly completion: Completion;
   readonly deferred: Deferred;
+  readonly revisiting: Revisiting;
   readonly outsideRooms: OutsideRooms;
   readonly clock: Clock;
   readonly log: Log;
@@ -123,6 +125,21 @@ export class Receiver {
   async accept(origin: ServerName, room: KnownRoom, event: VerifiedEvent, flags = 0): Promise<Accepted> {
     const fates = await this.#process(origin, room, [event], { flags }, false);
     return fates.get(event.eventId) ?? { outcome: 'dropped', reason: 'What the event cites cannot be had' };
+  }
+
+  /**
+   * In the room's lane: the members that a partial room lacked are here. What was decided about its events meanwhile is
+   * gone through again, in slices; more may have come when this resolves, unless the caller looks in the same turn.
+   */
+  async revisit(room: KnownRoom): Promise<void> {
+    const { revisiting } = this.#uses;
+    revisiting.begin(room);
+    while (revisiting.some(room)) await nextTurn();
+  }
+
+  /** Events that waited for such a room to be complete are tried again at once. */
+  retryDeferred(room: RoomNid): void {
+    this.#uses.deferred.hurry(room);
   }
 
   async #receiveIn(

@@ -26,7 +26,7 @@ export interface SpoolingOptions {
   readonly rules: RoomVersionRules;
   /** Which members hold events, and what they are. */
   readonly parts: Readonly<Record<string, number>>;
-  /** The member that names the servers in the room, if there is one; else the members of the state tell. */
+  /** The member that names the servers in the room; those of joined members of the state are added. */
   readonly servers?: string;
   /** Members that are wanted whole. */
   readonly members: readonly string[];

@@ -3,12 +3,10 @@ import type { Gates } from '../../governor/gates.ts';
 import type { EventSigner } from '../../protocol/events/build.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
-import type { RoomNid } from '../../store/nids.ts';
 import type { SpoolFolder } from '../../store/spool/spool-folder.ts';
 import type { Stores } from '../../store/stores.ts';
 import type { Streams } from '../../streams/streams.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import type { Random } from '../../util/random.ts';
 import type { WorkerPool } from '../../workers/worker-pool.ts';
@@ -18,11 +16,16 @@ import type { KnownRooms } from '../known-rooms.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
 import type { LocalInput } from '../local-input.ts';
 import type { MemberRules } from '../member-rules.ts';
+import { Filling } from '../partial/filling.ts';
+import type { PartialState } from '../partial/partial-state.ts';
+import { RoomCompletion, type RoomReceiver } from '../partial/room-completion.ts';
+import { StateFilling } from '../partial/state-filling.ts';
 import type { PolicyCheck } from '../policy-check.ts';
 import type { RoomPurges } from '../purge/room-purge.ts';
 import type { AuthJudge } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';
 import { EventVerifier } from '../receive/verify.ts';
+import type { StateEngine } from '../state-engine.ts';
 import { AnswerSpools } from './answer-spool.ts';
 import { Candidates } from './candidates.ts';
 import { Doorstep } from './doorstep.ts';
@@ -50,13 +53,15 @@ export interface RemoteUses extends Stores {
   readonly localInput: LocalInput;
   readonly memberRules: MemberRules;
   readonly authJudge: AuthJudge;
+  readonly stateEngine: StateEngine;
+  readonly partialState: PartialState;
   readonly outliers: Outliers;
   readonly policy: PolicyCheck;
   readonly limits: RoomLimits;
   readonly purges: RoomPurges;
   readonly gates?: Gates;
   /** Built on rooms, and so after them. */
-  readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
+  readonly receiver: () => EventReceiver & RoomReceiver;
 }
 
 export interface Remote {
@@ -65,6 +70,8 @@ export interface Remote {
   /** Invites users of other servers. */
   readonly inviting: Inviting;
   readonly takeover: StateTakeover;
+  /** Gets the members of rooms that were entered without them. */
+  readonly filling: Filling;
   /** Who may help into a room. */
   readonly candidates: Candidates;
 }
@@ -78,18 +85,24 @@ export function createRemote(given: RemoteUses): Remote {
   const handshakes = new Handshakes(base);
   const takeover = new StateTakeover(base);
   const answerSpools = new AnswerSpools(given.spools, given.workers);
+  const mayTalkTo = (server: ServerName) => policy.mayTalkTo(server);
+  const stateFilling = new StateFilling({ ...base, takeover, answerSpools });
+  const completion = new RoomCompletion(base);
+  const filling = new Filling({ ...base, stateFilling, completion, mayTalkTo });
   const joining = new Joining({
     ...base,
+    filler: filling,
     handshakes,
     entry: new RoomEntry({ ...base, takeover, answerSpools }),
     receiver,
   });
-  const candidates = new Candidates({ ...base, mayTalkTo: (server) => policy.mayTalkTo(server) });
+  const candidates = new Candidates({ ...base, mayTalkTo });
   const doorstep = new Doorstep({ ...base, handshakes });
   return {
     remote: new RemoteRooms({ ...base, candidates, joining, doorstep }),
     inviting: new Inviting(base),
     takeover,
+    filling,
     candidates,
   };
 }

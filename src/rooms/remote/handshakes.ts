@@ -34,6 +34,12 @@ const largestRoom = 512 * 1024 * 1024;
 /** Asking goes on while servers refuse; when so many say the same, the others will say it too. */
 const sameVerdicts = 3;
 
+export interface SendJoinOptions {
+  /** The members may come later. */
+  readonly omitMembers: boolean;
+  readonly signal: AbortSignal;
+}
+
 /** The two halves of a handshake with one server: asking for a template, and handing in the event. */
 export class Handshakes {
   readonly #uses: HandshakeUses;
@@ -64,12 +70,14 @@ export class Handshakes {
     return badAnswer(server, made.problem);
   }
 
-  /** Hands a join in; the answer is as large as the room. */
-  sendJoin(server: ServerName, wish: Wish, { event }: SignedWish, signal: AbortSignal) {
+  /** Hands a join in; the answer is as large as the room, or without its members, if the server can leave them out. */
+  sendJoin(server: ServerName, wish: Wish, { event }: SignedWish, options: SendJoinOptions) {
+    const { omitMembers, signal } = options;
     return this.#uses.client.stream({
       server,
       method: 'PUT',
       path: remotePath`/_matrix/federation/v2/send_join/${wish.roomId}/${event.eventId}`,
+      ...(omitMembers ? { query: { omit_members: 'true' } } : {}),
       content: event.pdu as JsonObject,
       timeout: sendTimeout,
       maxBytes: largestRoom,

@@ -18,7 +18,7 @@ import type { RoomLimits } from '../limits/room-limits.ts';
 import type { RoomPurges } from '../purge/room-purge.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import { askInTurn, badAnswer, type Handshakes, isFailure } from './handshakes.ts';
-import { isTheirFault, type RoomEntry } from './room-entry.ts';
+import { isTheirFault, type RestOfRoom, type RoomEntry } from './room-entry.ts';
 import type { SignedWish, Wish } from './template.ts';
 
 /** Takes in events of a room that we are in, whoever made them. */
@@ -41,8 +41,14 @@ export interface JoiningUses {
   readonly entry: RoomEntry;
   readonly limits: Pick<RoomLimits, 'guard'>;
   readonly purges: Pick<RoomPurges, 'hold'>;
+  readonly filler: RoomFiller;
   /** Whoever changes a room's history runs in its lane. */
   readonly receiver: () => EventReceiver & { readonly lanes: KeyedQueue<RoomNid> };
+}
+
+/** Gets the members of rooms that were entered without them. */
+export interface RoomFiller {
+  begin(room: RoomNid, rest: RestOfRoom): Promise<void>;
 }
 
 export interface JoinWish {
@@ -50,6 +56,8 @@ export interface JoinWish {
   readonly userId: UserId;
   readonly servers: readonly ServerName[];
   readonly said: Readonly<JsonObject>;
+  /** The room is known to have few members: they come with the answer. */
+  readonly isSmall?: boolean;
 }
 
 /** Rooms entered at a time: each has a spool and keeps the writer busy. */
@@ -251,7 +259,8 @@ export class Joining {
         const room = { nid, roomId: wish.roomId, rules: made.rules };
         // Whatever happens from here on: there the user is in the room.
         half = server;
-        const result = await lanes.run(nid, () => this.#import(server, room, made, answer, signal));
+        const servers = [server, ...wish.servers.filter((other) => other !== server)] as const;
+        const result = await lanes.run(nid, () => this.#import(servers, room, made, answer, signal));
         if (result === undefined) return badAnswer(server, 'too much waits for the room');
         return result;
       });
@@ -274,31 +283,36 @@ export class Joining {
     const join: Wish = { ...wish, kind: 'join' };
     const made = await handshakes.make(server, join, signal);
     if (isFailure(made)) return made;
-    const answer = await handshakes.sendJoin(server, join, made, signal);
+    const omitMembers = wish.isSmall !== true;
+    const answer = await handshakes.sendJoin(server, join, made, { omitMembers, signal });
     return answer.ok ? finish(made, answer) : answer;
   }
 
   async #import(
-    server: ServerName,
+    servers: readonly [ServerName, ...ServerName[]],
     room: VersionedRoom,
     made: SignedWish,
     answer: RemoteStream,
     signal: AbortSignal,
   ): Promise<SignedWish | RemoteFailure> {
-    const { entry, log, clock, limits, purges } = this.#uses;
+    const { entry, log, clock, limits, purges, filler } = this.#uses;
     const { roomId } = room;
+    const [server] = servers;
     // A purge may have begun while the other server was asked.
     using _held = purges.hold(roomId, room.nid);
     const start = clock.monotonic();
     const guard = limits.guard(made.event.pdu.sender, room.nid, roomId);
+    let rest: RestOfRoom | undefined;
     try {
-      await entry.enter(room, made.event, answer.body, { signal, guard });
+      rest = await entry.enter(room, made.event, answer.body, { signal, guard, servers });
     } catch (error) {
       if (!isTheirFault(error) && !signal.aborted) throw error;
       log.warn('rooms.join_failed', { server, roomId, cause: error });
       return badAnswer(server, error instanceof Error ? error.message : 'the join was called off');
     }
-    log.info('rooms.joined', { server, roomId, ms: Math.round(clock.monotonic() - start) });
+    const isPartial = rest !== undefined;
+    log.info('rooms.joined', { server, roomId, isPartial, ms: Math.round(clock.monotonic() - start) });
+    if (rest !== undefined) await filler.begin(room.nid, rest);
     return made;
   }
 

@@ -28,6 +28,9 @@ export interface RemoteOptions {
   readonly reason?: string | undefined;
 }
 
+/** State events that come whole with the answer to a join: nobody waits long for them. */
+const smallRoom = 300;
+
 /** What our users do about rooms through other servers. */
 export class RemoteRooms {
   readonly #uses: RemoteRoomsUses;
@@ -61,8 +64,9 @@ export class RemoteRooms {
     this.#uses.gates?.requireJoin();
     this.#uses.purges.requireNone(roomId);
     const wish = this.#wish(requester, roomId, options);
-    await this.#uses.limits.check(requester.user, roomId, wish.servers);
-    return this.#uses.joining.enter(wish);
+    const estimate = await this.#uses.limits.check(requester.user, roomId, wish.servers);
+    const isSmall = estimate !== undefined && estimate.stateEvents.value <= smallRoom;
+    return this.#uses.joining.enter({ ...wish, isSmall });
   }
 
   /**

@@ -2,16 +2,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { refIds } from '../../protocol/events/pdu.ts';
 import { withoutSignatures } from '../../protocol/events/without-signatures.ts';
+import type { ServerName } from '../../protocol/ids/types.ts';
 import { JsonCutError } from '../../protocol/json-stream/json-cutter.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { Streams } from '../../streams/streams.ts';
+import type { Clock } from '../../util/clock.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
@@ -28,6 +31,8 @@ export interface RoomEntryUses {
   readonly timeline: Timeline;
   readonly roomState: RoomStateStore;
   readonly stateImports: StateImports;
+  readonly partialRooms: PartialRooms;
+  readonly clock: Clock;
   readonly answerSpools: AnswerSpools;
   readonly streams: Streams;
   readonly rooms: KnownRooms;
@@ -40,14 +45,27 @@ export interface RoomEntryUses {
 interface Given {
   readonly spool: AnswerSpool;
   readonly guard: EntryGuard;
+  /** Of a room that is entered with a part of its state: who can tell the rest. */
+  readonly rest: readonly ServerName[] | undefined;
+}
+
+/** What is left to be done for a room after it was entered. */
+export interface RestOfRoom extends AsyncDisposable {
+  /** The answer, if the members are in it: verified or not. */
+  readonly spool: AnswerSpool | undefined;
+  readonly guard: EntryGuard;
 }
 
 export interface EntryOptions {
   readonly signal: AbortSignal;
   /** Says when there is more of the room than is allowed. */
   readonly guard: EntryGuard;
+  /** Who is in the room, the one that answers first. */
+  readonly servers: readonly ServerName[];
 }
 
+/** State events that are verified while somebody waits: a second's work. With more, members come later. */
+const verifiedAtOnce = 500;
 /** Events of one answer. The largest rooms there are have a third of a million in state and auth chains. */
 const maxEvents = 1_000_000;
 
@@ -63,7 +81,8 @@ export class RoomEntry {
   }
 
   /**
-   * In the room's lane, while none of our users is in the room. Throws `BadAnswer` for an answer by which the room
+   * In the room's lane, while none of our users is in the room. Answers what is left to be done if members are missing:
+   * the caller hands it on, or disposes of it. Throws `BadAnswer` for an answer by which the room
    * cannot be entered, and what the guard throws.
    * @see https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
    */
@@ -71,33 +90,46 @@ export class RoomEntry {
     room: VersionedRoom,
     own: BuiltEvent,
     body: AsyncIterable<Buffer>,
-    { signal, guard }: EntryOptions,
-  ): Promise<void> {
+    { signal, guard, servers }: EntryOptions,
+  ): Promise<RestOfRoom | undefined> {
     const { answerSpools, takeover } = this.#uses;
-    await using spool = answerSpools.create();
-    const { members } = await spool.read(body, {
+    await using stack = new AsyncDisposableStack();
+    const spool = stack.use(answerSpools.create());
+    const { members, stateEvents } = await spool.read(body, {
       roomId: room.roomId,
       rules: room.rules,
       parts: joinParts,
+      servers: 'servers_in_room',
       members: ['event', 'members_omitted'],
       maxEvents,
       signal,
       guard,
       without: own.eventId,
     });
-    if (members.get('members_omitted') === true) throw new BadAnswer('it leaves out members, which was not asked for');
+    const isShort = members.get('members_omitted') === true;
+    const isLong = !isShort && stateEvents > verifiedAtOnce;
+    if (isLong) await this.#urge(own, spool);
     const join = await this.#signedByAll(own, members.get('event'), room, signal);
     const { begun, isAnew, ended } = await takeover.begin(room.nid);
     try {
-      await takeover.store(room, spool, { begun, mayBeStored: isAnew, signal });
+      await takeover.store(room, spool, { begun, mayBeStored: isAnew, onlyUrgent: isLong, signal });
       await this.#authorise(room, join, spool);
-      await this.#open(room, begun, join, { spool, guard });
+      await this.#open(room, begun, join, { spool, guard, rest: isShort || isLong ? servers : undefined });
     } catch (error) {
       await takeover.discard(room.nid);
       throw error;
     } finally {
       ended();
     }
+    if (!isLong) return isShort ? restOfRoom(undefined, guard) : undefined;
+    stack.move();
+    return restOfRoom(spool, guard);
+  }
+
+  /** What the join rests on comes before thousands of members. */
+  async #urge({ pdu }: BuiltEvent, spool: AnswerSpool): Promise<void> {
+    const own = await spool.entry('m.room.member', pdu.sender);
+    await spool.urge([...refIds(pdu.auth_events), ...(own === undefined ? [] : [own.eventId])]);
   }
 
   /**
@@ -136,15 +168,19 @@ export class RoomEntry {
   }
 
   async #open(room: VersionedRoom, begun: RoomImport, join: BuiltEvent, given: Given): Promise<void> {
-    const { spool, guard } = given;
+    const { spool, guard, rest } = given;
     const { db, rooms, roomState, takeover } = this.#uses;
     const wasKnown = roomState.info(room.nid) !== undefined;
     const show = rooms.hide(room.nid);
     try {
       if (wasKnown) await this.#clearOld(begun);
       const counts = await takeover.write(begun, spool, guard);
-      await db.durable<void>(() => this.#commit(room, begun, join, counts));
-      guard.complete(counts.states);
+      if (rest !== undefined) await takeover.tell(begun, spool, counts, guard);
+      await db.durable<void>(() => {
+        this.#commit(room, begun, join, counts);
+        if (rest !== undefined) this.#beginFilling(begun, join, rest);
+      });
+      if (rest === undefined) guard.complete(counts.states);
     } finally {
       show();
     }
@@ -181,6 +217,13 @@ export class RoomEntry {
     if (missing.length === 0) this.#linkTo(room, prevEvents, before);
   }
 
+  #beginFilling({ room, line, base }: RoomImport, { eventId, pdu }: BuiltEvent, servers: readonly ServerName[]): void {
+    const { partialRooms, interning, clock } = this.#uses;
+    const joinEvent = interning.event(eventId);
+    const user = interning.user(pdu.sender);
+    partialRooms.begin({ room, line, base, joinEvent, user, servers, since: clock.now() });
+  }
+
   /** Nothing has happened since we left: the new segment goes on where the old one ends. */
   #linkTo({ nid }: VersionedRoom, prevEvents: readonly EventNid[], before: number | undefined): void {
     const { timeline, roomState } = this.#uses;
@@ -192,6 +235,10 @@ export class RoomEntry {
   #segmentOf(event: EventNid): number | undefined {
     return this.#uses.events.row(event)?.segment ?? undefined;
   }
+}
+
+function restOfRoom(spool: AnswerSpool | undefined, guard: EntryGuard): RestOfRoom {
+  return { spool, guard, [Symbol.asyncDispose]: async () => spool?.[Symbol.asyncDispose]() };
 }
 
 /** Whether it was the other server that made it fail. */

@@ -255,6 +255,22 @@ export class StateTakeover {
     }
   }
 
+  /** Writes down which servers the answer says are in the room, while their members are not known. */
+  async tell(begun: RoomImport, spool: AnswerSpool, counts: ImportCounts, guard: EntryGuard): Promise<void> {
+    const { db, stateImports } = this.#uses;
+    let after = 0;
+    while (true) {
+      const page = await spool.servers(after, entriesTogether);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.nid;
+      const names = page.map(({ server }) => server);
+      db.write<void>(() => stateImports.addTold(begun, names, counts));
+      guard.check({ servers: counts.servers });
+      await nextTurn();
+    }
+  }
+
   /**
    * Begins to take a room over, or again after a crash: events that were stored then stay. The returned function says
    * that it has come to an end, in one way or the other.

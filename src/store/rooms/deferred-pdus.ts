@@ -29,6 +29,7 @@ export class DeferredPduStore {
   readonly #one;
   readonly #insert;
   readonly #postpone;
+  readonly #hurry;
   readonly #remove;
 
   constructor(db: Database) {
@@ -55,6 +56,7 @@ export class DeferredPduStore {
     this.#postpone = db.prepare<[number, number, number, number], never>(
       'UPDATE deferred_pdu SET missing = ?, tries = ?, retry_at = ? WHERE event = ?',
     );
+    this.#hurry = db.prepare<[number, number], never>('UPDATE deferred_pdu SET tries = 0, retry_at = ? WHERE room = ?');
     this.#remove = db.prepare<[number], never>('DELETE FROM deferred_pdu WHERE event = ?');
   }
 
@@ -95,6 +97,11 @@ export class DeferredPduStore {
 
   postpone(event: EventNid, missing: EventNid, tries: number, retryAt: Millis): void {
     this.#postpone.run(missing, tries, retryAt, event);
+  }
+
+  /** Those of a room are due at once, as if they had not been tried. */
+  hurry(room: RoomNid, now: Millis): void {
+    this.#hurry.run(now, room);
   }
 
   remove(event: EventNid): void {

@@ -81,6 +81,7 @@ export class PartialRooms {
   readonly #list;
   readonly #progress;
   readonly #setBack;
+  readonly #postpone;
   readonly #retry;
   readonly #fill;
   readonly #addEvent;
@@ -90,6 +91,7 @@ export class PartialRooms {
   readonly #end;
   readonly #complete;
   readonly #completedAt;
+  readonly #forgetCompletion;
   readonly #completedBetween;
   readonly #newestCompletion;
 
@@ -108,6 +110,9 @@ export class PartialRooms {
     this.#setBack = db.prepare<[string, number, number, number], never>(
       'UPDATE room_partial SET tries = tries + 1, problem = ?, next_try = ?, gives_up = ? WHERE room = ?',
     );
+    this.#postpone = db.prepare<[string, number, number], never>(
+      'UPDATE room_partial SET problem = ?, next_try = ? WHERE room = ?',
+    );
     this.#retry = db.prepare<[number], never>(
       'UPDATE room_partial SET tries = 0, problem = NULL, next_try = 0, gives_up = 0 WHERE room = ?',
     );
@@ -125,6 +130,7 @@ export class PartialRooms {
     this.#complete = db.prepare<[number, number], never>(
       'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
     );
+    this.#forgetCompletion = db.prepare<[number], never>('DELETE FROM room_completion WHERE room = ?');
     this.#completedAt = db.remember<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
     this.#completedBetween = db
       .prepare<[number, number], RoomNid>('SELECT room FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos')
@@ -132,7 +138,10 @@ export class PartialRooms {
     this.#newestCompletion = db.prepare<[], StreamPos | null>('SELECT max(pos) FROM room_completion').pluck();
   }
 
+  /** What was known of an earlier time in the room is gone. */
   begin({ room, line, base, joinEvent, user, servers, since }: PartialRoom): void {
+    this.end(room);
+    this.#forgetCompletion.run(room);
     this.#begin.run(room, line, base, joinEvent, user, JSON.stringify(servers), since);
   }
 
@@ -158,6 +167,11 @@ export class PartialRooms {
   /** One more try has failed. */
   setBack(room: RoomNid, { problem, nextTry, givesUp }: PartialSetback): void {
     this.#setBack.run(problem, nextTry, givesUp ? 1 : 0, room);
+  }
+
+  /** Nothing has failed, but it is not the time for it. */
+  postpone(room: RoomNid, problem: string, nextTry: Millis): void {
+    this.#postpone.run(problem, nextTry, room);
   }
 
   /** As if nothing had failed yet. */

@@ -98,16 +98,19 @@ export class RoomServers {
     return this.#told.all(room, after, limit);
   }
 
-  /** All who are joined are known by now: what was told counts no more. Answers -1 if the server is not in the room. */
-  settleTold(
-    room: RoomNid,
-    { server, from, joined }: { server: ServerNid; from: StreamPos; joined: number },
-    pos: StreamPos,
-  ): -1 | 0 {
+  /** Somebody of the server is known to be in the room: what was told counts no more. */
+  settleTold(room: RoomNid, { server, from }: { readonly server: ServerNid; readonly from: StreamPos }): void {
     this.#untell.run(room, server, from);
-    if (joined > 0) return 0;
+  }
+
+  /** All who are in the room are known, nobody of the server among them. */
+  endTold(
+    room: RoomNid,
+    { server, from }: { readonly server: ServerNid; readonly from: StreamPos },
+    pos: StreamPos,
+  ): void {
+    this.#untell.run(room, server, from);
     this.#end.run(pos + 1, room, server, from);
-    return -1;
   }
 
   /** How many users of the server are joined. */

@@ -135,6 +135,20 @@ export class RoomStateStore {
     return gained;
   }
 
+  /**
+   * All members are known: servers that were only said to be in the room are not in it from `pos` on, whoever was said to
+   * be is. There are few of them, if nobody lies.
+   */
+  endTold(room: RoomNid, pos: StreamPos): void {
+    const told = this.servers.told(room, 0, Number.MAX_SAFE_INTEGER);
+    for (const server of told) {
+      if (server.joined > 0) this.servers.settleTold(room, server);
+      else this.servers.endTold(room, server, pos);
+    }
+    const servers = -told.filter(({ joined }) => joined === 0).length;
+    this.#infos.add(room, { joined: 0, invited: 0, knocked: 0, banned: 0, servers, states: 0 });
+  }
+
   /** The current state as a point: the newest of the main line. */
   tip(room: RoomNid): StatePoint {
     return this.#log.normalise({ line: this.#lineOf(room), pos: Number.MAX_SAFE_INTEGER as StreamPos });
@@ -182,7 +196,7 @@ export class RoomStateStore {
     if (event === 0 || membership === undefined) this.#members.remove(room, user);
     else this.#members.set(room, { user, membership, event, pos });
     if (server === this.#interning.server(this.#ownServer))
-      this.#deriveLocal(room, pos, user, event, membership, before);
+      this.#deriveLocal(room, now, user, event, membership, before);
     else if (membership === memberships.join && before?.membership !== memberships.join)
       this.#arrivals.came(room, user, now, before !== undefined);
   }

@@ -22,7 +22,7 @@ export interface ReadingOptions {
   readonly version: string;
   /** Which members hold events, and what they are. */
   readonly parts: Readonly<Record<string, number>>;
-  /** The member that names the servers in the room, if there is one; else the members of the state tell. */
+  /** The member that names the servers in the room; those of joined members of the state are added. */
   readonly servers?: string;
   /** Members that are wanted whole. */
   readonly members: readonly string[];
@@ -171,7 +171,7 @@ export class AnswerReader {
 
   /** Whether the room may be named after this member. */
   #joins(userId: string): boolean {
-    if (this.#options.servers === undefined && isUserId(userId)) this.#spool.servers.add(serverOf(userId));
+    if (isUserId(userId)) this.#spool.servers.add(serverOf(userId));
     return ++this.#joined <= heroes;
   }
 }

@@ -1,0 +1,110 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Database } from '../../store/db.ts';
+import type { Extremities } from '../../store/events/extremities.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import { wellKnown } from '../../store/interning/well-known.ts';
+import type { RoomNid, ServerNid, StateKeyNid, StreamPos } from '../../store/nids.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
+import type { RoomInfo } from '../../store/state/room-info.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import type { Streams } from '../../streams/streams.ts';
+import type { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { KnownRoom } from '../known-rooms.ts';
+import type { StateEngine } from '../state-engine.ts';
+import type { PartialState } from './partial-state.ts';
+
+/** What takes in events of rooms. */
+export interface RoomReceiver {
+  readonly lanes: KeyedQueue<RoomNid>;
+  /** See `Receiver.revisit`. */
+  revisit(room: KnownRoom): Promise<void>;
+  /** Events that waited for the room to be complete are tried again. */
+  retryDeferred(room: RoomNid): void;
+}
+
+export interface RoomCompletionUses {
+  readonly db: Database;
+  readonly interning: Interning;
+  readonly extremities: Extremities;
+  readonly roomState: RoomStateStore;
+  readonly partialRooms: PartialRooms;
+  readonly streams: Streams;
+  readonly stateEngine: StateEngine;
+  readonly partialState: PartialState;
+  readonly receiver: () => RoomReceiver;
+}
+
+/** Servers looked at in one write. */
+const serversTogether = 200;
+
+/** Makes a room whose state is all here one like any other. */
+export class RoomCompletion {
+  readonly #uses: RoomCompletionUses;
+
+  constructor(uses: RoomCompletionUses) {
+    this.#uses = uses;
+  }
+
+  /** Answers what the room is now. Whatever interrupts it, it can be called again. Throws if too much waits for the room. */
+  async complete(room: KnownRoom, signal: AbortSignal): Promise<RoomInfo> {
+    const { partialRooms, partialState } = this.#uses;
+    const receiver = this.#uses.receiver();
+    const work = async (): Promise<{ pos: StreamPos; info: RoomInfo }> => {
+      await this.#settleServers(room.nid);
+      while (true) {
+        signal.throwIfAborted();
+        await receiver.revisit(room);
+        // Our own users may have said something since the last turn.
+        if (partialRooms.events(room.nid, 1).length === 0) return this.#end(room);
+      }
+    };
+    const done = receiver.lanes.run(room.nid, work);
+    if (done === undefined) throw new Error('too much waits for the room');
+    const { pos, info } = await done;
+    partialState.completed(room.nid, pos);
+    receiver.retryDeferred(room.nid);
+    return info;
+  }
+
+  /** Servers that have somebody in the room need nobody's word any more. */
+  async #settleServers(room: RoomNid): Promise<void> {
+    const { db, roomState } = this.#uses;
+    let after: ServerNid | 0 = 0;
+    while (true) {
+      const page = roomState.servers.told(room, after, serversTogether);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.server;
+      db.write<void>(() => {
+        for (const told of page) if (told.joined > 0) roomState.servers.settleTold(room, told);
+      });
+      await nextTurn();
+    }
+  }
+
+  /** One durable write, after which the room is complete. What it begins with is read in the same turn. */
+  async #end(room: KnownRoom): Promise<{ pos: StreamPos; info: RoomInfo }> {
+    const { db } = this.#uses;
+    return db.durable<{ pos: StreamPos; info: RoomInfo }>(() => {
+      const { streams, stateEngine, extremities, roomState, partialRooms } = this.#uses;
+      const pos = streams.next();
+      roomState.endTold(room.nid, pos);
+      stateEngine.forgetResolved(room.nid);
+      const changes = stateEngine.currentChanges(room, extremities.forward(room.nid));
+      for (const { key } of roomState.applyCurrent(room.nid, pos, changes)) this.#touchMember(key);
+      partialRooms.complete(room.nid, pos);
+      streams.touchRoom(room.nid);
+      for (const user of roomState.localJoined(room.nid)) streams.touchUser(user);
+      const info = roomState.info(room.nid);
+      if (info === undefined) throw new Error('a room without a row cannot be complete');
+      return { pos, info };
+    });
+  }
+
+  #touchMember(key: StateKeyNid): void {
+    const { interning, streams } = this.#uses;
+    const { skey, typeNid } = interning.stateKeyOf(key);
+    const user = typeNid === wellKnown.types.member ? interning.findUser(skey) : undefined;
+    if (user !== undefined) streams.touchUser(user);
+  }
+}

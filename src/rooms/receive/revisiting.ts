@@ -1,0 +1,149 @@
+import type { Pdu } from '../../protocol/events/pdu.ts';
+import type { Database } from '../../store/db.ts';
+import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import type { Extremities } from '../../store/events/extremities.ts';
+import { eventFlags } from '../../store/events/flags.ts';
+import type { EventNid, StatePoint } from '../../store/nids.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
+import type { Timeline } from '../../store/timeline.ts';
+import type { Log } from '../../util/log.ts';
+import { type StateSources, stateAt } from '../current-state.ts';
+import type { KnownRoom } from '../known-rooms.ts';
+import type { StateEngine } from '../state-engine.ts';
+import type { AuthJudge } from './auth-judge.ts';
+import type { Judging } from './judging.ts';
+import type { VerifiedEvent } from './verify.ts';
+
+export interface RevisitingUses extends StateSources {
+  readonly db: Database;
+  readonly events: EventStore;
+  readonly extremities: Extremities;
+  readonly timeline: Timeline;
+  readonly partialRooms: PartialRooms;
+  readonly stateEngine: StateEngine;
+  readonly judge: AuthJudge;
+  readonly judging: Judging;
+  readonly log: Log;
+}
+
+/** Gone through in one write: some milliseconds. */
+const together = 25;
+/** Ancestors of the room's ends that are looked through for what a rejected event cites: it is near them, if anywhere. */
+const mostAncestors = 2000;
+
+/**
+ * Goes again through what was decided about a room while its members were missing, now that they are here: each event
+ * in the order in which it came, in the state before it as it is known now.
+ */
+export class Revisiting {
+  readonly #uses: RevisitingUses;
+
+  constructor(uses: RevisitingUses) {
+    this.#uses = uses;
+  }
+
+  /**
+   * In the room's lane. What was found out from states that were incomplete counts no more. Before the first of the
+   * events is gone through.
+   */
+  begin(room: KnownRoom): void {
+    const { db, stateEngine } = this.#uses;
+    db.write<void>(() => stateEngine.forgetResolved(room.nid));
+  }
+
+  /** Goes through some of them, in a write. False: there are no more. */
+  some(room: KnownRoom): boolean {
+    const { db, partialRooms } = this.#uses;
+    return db.write<boolean>(() => {
+      const events = partialRooms.events(room.nid, together);
+      for (const { nr, event } of events) {
+        this.#one(room, event);
+        partialRooms.dropEvent(room.nid, nr);
+      }
+      return events.length > 0;
+    });
+  }
+
+  #one(room: KnownRoom, nid: EventNid): void {
+    const { events } = this.#uses;
+    const row = events.row(nid);
+    // Purged meanwhile.
+    if (row === undefined) return;
+    events.setFlags(nid, 0, eventFlags.PARTIAL_AUTH);
+    if ((row.flags & eventFlags.REJECTED) !== 0) this.#rejected(room, nid, row);
+    else this.#accepted(room, row);
+  }
+
+  /** It may have been for want of a member who is here by now. */
+  #rejected(room: KnownRoom, nid: EventNid, row: EventRow): void {
+    const { judging, log } = this.#uses;
+    const event = this.#read(nid, row);
+    const { outcome } = judging.decide(room, event, { isFinal: true });
+    if (outcome === 'accepted') log.info('rooms.accepted_late', { room: room.roomId, event: event.eventId });
+  }
+
+  #accepted(room: KnownRoom, row: EventRow): void {
+    const { judge, stateEngine, events, interning } = this.#uses;
+    const { nid } = row;
+    const before = this.#before(room, row);
+    // Without a known state before it, nothing more can be said than when it came.
+    if (before === undefined) return;
+    const event = { eventId: interning.eventId(nid), pdu: events.pdu(nid) as Pdu, canonical: '' };
+    const asAuth = judge.asAuthEvent(event, nid);
+    const byOwn = judge.byAuthEvents(room, asAuth);
+    const verdict = byOwn.allowed ? judge.inState(room.rules, asAuth, stateAt(this.#uses, before)) : byOwn;
+    if (!verdict.allowed) this.#reject(room, row, before, verdict.reason);
+    else if (!stateEngine.isSame(before, pointBefore(row))) stateEngine.move(room, row, before);
+  }
+
+  /** The state before an event as it is known now. */
+  #before(room: KnownRoom, row: EventRow): StatePoint | undefined {
+    const { events, stateEngine } = this.#uses;
+    const parents = events.parents(row.nid);
+    return (parents.length === 0 ? undefined : stateEngine.stateBefore(room, parents)) ?? pointBefore(row);
+  }
+
+  /** An event that was taken for allowed: it leaves the room, and what follows it does so in the state before it. */
+  #reject(room: KnownRoom, row: EventRow, before: StatePoint, reason: string): void {
+    const { events, timeline, authEvents, interning, log } = this.#uses;
+    const { nid, segment, idx, pos } = row;
+    events.setFlags(nid, eventFlags.REJECTED, eventFlags.SOFT_FAILED);
+    events.setBefore(nid, before);
+    events.setAfter(nid, undefined);
+    if (segment !== null && idx !== null) timeline.remove(segment, idx);
+    events.setPlace(nid, { pos, segment: null, idx: null });
+    this.#unlink(row);
+    authEvents.forget(nid);
+    log.info('rooms.rejected_late', { room: room.roomId, event: interning.eventId(nid), reason });
+  }
+
+  /** The room does not end in what is rejected, but in what that cites if nothing else does. */
+  #unlink({ nid, room }: EventRow): void {
+    const { extremities, events } = this.#uses;
+    const ends = extremities.forward(room);
+    if (!ends.includes(nid)) return;
+    const queue = ends.filter((end) => end !== nid);
+    const seen = new Set(queue);
+    for (const child of queue) {
+      for (const parent of events.parents(child)) {
+        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
+        seen.add(parent);
+      }
+    }
+    const free = events.parents(nid).filter((parent) => !seen.has(parent) && this.#hasPlace(parent));
+    extremities.replace(room, [nid], free);
+  }
+
+  #hasPlace(nid: EventNid): boolean {
+    const row = this.#uses.events.row(nid);
+    return row !== undefined && row.segment !== null && pointBefore(row) !== undefined;
+  }
+
+  #read(nid: EventNid, { flags }: EventRow): VerifiedEvent {
+    const { events, interning } = this.#uses;
+    const canonical = events.canonical(nid);
+    const redacted = (flags & eventFlags.REDACTED) !== 0;
+    return { pdu: JSON.parse(canonical) as Pdu, eventId: interning.eventId(nid), canonical, redacted };
+  }
+}
