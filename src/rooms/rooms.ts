@@ -156,19 +156,9 @@ export function createRooms(uses: RoomsUses): Rooms {
   const outliers = new Outliers({ ...base, input, judge: authJudge });
   const policy = new PolicyCheck({ ...base, client: federation.client });
   const partial = createPartial(base);
-  const foundation = {
-    rooms: known,
-    ...partial,
-    stateEngine,
-    input,
-    localInput,
-    memberRules,
-    authJudge,
-    outliers,
-    policy,
-  };
+  const foundation = { rooms: known, ...partial, input, localInput, memberRules, authJudge, outliers, policy };
   const limiting = createLimits({ ...uses, ...base });
-  const entrances = createRemote({ ...uses, ...base, ...foundation, ...limiting });
+  const entrances = createRemote({ ...uses, ...base, stateEngine, ...foundation, ...limiting });
   const canonicalAlias = new CanonicalAliasCheck(base);
   const checks = { canonicalAlias, relationChecks: new RelationChecks({ ...base, relationIndex }) };
   const sending = new Sending({ ...base, ...foundation, ...checks, ...entrances });

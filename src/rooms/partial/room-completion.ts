@@ -1,14 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from '../../store/db.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
-import type { Interning } from '../../store/interning/interning.ts';
-import { wellKnown } from '../../store/interning/well-known.ts';
-import type { RoomNid, ServerNid, StateKeyNid, StreamPos } from '../../store/nids.ts';
+import type { RoomNid, ServerNid, StreamPos } from '../../store/nids.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { RoomInfo } from '../../store/state/room-info.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import type { KeyedQueue } from '../../util/keyed-queue.ts';
+import type { RoomInput } from '../input.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { StateEngine } from '../state-engine.ts';
 import type { PartialState } from './partial-state.ts';
@@ -24,7 +23,7 @@ export interface RoomReceiver {
 
 export interface RoomCompletionUses {
   readonly db: Database;
-  readonly interning: Interning;
+  readonly input: Pick<RoomInput, 'correct'>;
   readonly extremities: Extremities;
   readonly roomState: RoomStateStore;
   readonly partialRooms: PartialRooms;
@@ -87,11 +86,10 @@ export class RoomCompletion {
     const { db } = this.#uses;
     return db.durable<{ pos: StreamPos; info: RoomInfo }>(() => {
       const { streams, stateEngine, extremities, roomState, partialRooms } = this.#uses;
+      stateEngine.forgetResolved(room.nid);
+      this.#uses.input.correct(room.nid, stateEngine.settle(room, extremities.forward(room.nid)));
       const pos = streams.next();
       roomState.endTold(room.nid, pos);
-      stateEngine.forgetResolved(room.nid);
-      const changes = stateEngine.currentChanges(room, extremities.forward(room.nid));
-      for (const { key } of roomState.applyCurrent(room.nid, pos, changes)) this.#touchMember(key);
       partialRooms.complete(room.nid, pos);
       streams.touchRoom(room.nid);
       for (const user of roomState.localJoined(room.nid)) streams.touchUser(user);
@@ -99,12 +97,5 @@ export class RoomCompletion {
       if (info === undefined) throw new Error('a room without a row cannot be complete');
       return { pos, info };
     });
-  }
-
-  #touchMember(key: StateKeyNid): void {
-    const { interning, streams } = this.#uses;
-    const { skey, typeNid } = interning.stateKeyOf(key);
-    const user = typeNid === wellKnown.types.member ? interning.findUser(skey) : undefined;
-    if (user !== undefined) streams.touchUser(user);
   }
 }

@@ -10,7 +10,7 @@ import type { Timeline } from '../../store/timeline.ts';
 import type { Log } from '../../util/log.ts';
 import { type StateSources, stateAt } from '../current-state.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import type { StateEngine } from '../state-engine.ts';
+import { LargeConflict, type StateEngine } from '../state-engine.ts';
 import type { AuthJudge } from './auth-judge.ts';
 import type { Judging } from './judging.ts';
 import type { VerifiedEvent } from './verify.ts';
@@ -101,7 +101,13 @@ export class Revisiting {
   #before(room: KnownRoom, row: EventRow): StatePoint | undefined {
     const { events, stateEngine } = this.#uses;
     const parents = events.parents(row.nid);
-    return (parents.length === 0 ? undefined : stateEngine.stateBefore(room, parents)) ?? pointBefore(row);
+    try {
+      return (parents.length === 0 ? undefined : stateEngine.stateBefore(room, parents)) ?? pointBefore(row);
+    } catch (error) {
+      // Too much to be resolved again for the sake of the past: what was found out then is kept.
+      if (error instanceof LargeConflict) return pointBefore(row);
+      throw error;
+    }
   }
 
   /** An event that was taken for allowed: it leaves the room, and what follows it does so in the state before it. */

@@ -17,6 +17,7 @@ async function entered(universe: Universe, people: number) {
   const room = ScriptedRoom.create(universe.script('b.test'), '11').serve();
   grow(room, 0, people);
   assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+  await universe.until(() => world.hs.stores.partialRooms.list(0).length === 0, 'that all members are here');
   return { world, alice, room };
 }
 

@@ -6,6 +6,7 @@ import { type EventRef, type Pdu, refIds } from '../../../src/protocol/events/pd
 import { asEventId } from '../../../src/protocol/ids/event-id.ts';
 import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
 import type { EventId, RoomId, UserId } from '../../../src/protocol/ids/types.ts';
+import { serverOf } from '../../../src/protocol/ids/user-id.ts';
 import type { RoomVersionRules } from '../../../src/protocol/room-versions.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from './scripted-server.ts';
@@ -32,6 +33,8 @@ export interface ScriptedDraft {
   readonly depth?: number;
   readonly redacts?: EventId;
   readonly ts?: number;
+  /** Who signs it; the room's server unless given. */
+  readonly by?: ScriptedServer;
 }
 
 /**
@@ -46,6 +49,8 @@ export class ScriptedRoom {
   roomId!: RoomId;
   readonly entries = new Map<EventId, Entry>();
   readonly #ends = new Set<EventId>();
+  /** Whether it leaves the members out of the answer to a join that allows it. */
+  omitsMembers = false;
   #count = 0;
   #ts = Date.UTC(2026, 10, 20);
 
@@ -95,12 +100,14 @@ export class ScriptedRoom {
         .map(([type, key]) => before.get(`${type}|${key}`))
         .filter((id) => id !== undefined);
     const isRoot = draft.type === 'm.room.create' && this.rules.roomIdIsCreateHash;
-    return this.server.event(
+    return (draft.by ?? this.server).event(
       {
         ...selectable,
         ...(isRoot ? {} : { roomId: this.roomId }),
         ...(draft.redacts === undefined ? {} : { redacts: draft.redacts }),
-        ...(this.rules.eventIdFormat === 'v1' ? { eventId: asEventId(`$${++this.#count}:${this.server.name}`) } : {}),
+        ...(this.rules.eventIdFormat === 'v1'
+          ? { eventId: asEventId(`$${++this.#count}:${(draft.by ?? this.server).name}`) }
+          : {}),
         prevEvents: this.#refs(prev),
         authEvents: this.#refs(auth),
         depth: draft.depth ?? 1 + Math.max(0, ...prev.map((id) => this.entries.get(id)?.pdu.depth ?? 0)),
@@ -138,23 +145,21 @@ export class ScriptedRoom {
   }
 
   /** Answers other servers' questions about the room, and lets everybody join, knock and leave. */
-  serve(): this {
+  serve(server: ScriptedServer = this.server): this {
     const v1 = '/_matrix/federation/v1';
-    const { server } = this;
     server.on('GET', `${v1}/make_join/${this.roomId}/{}`, ({ params }) => this.#template(params[0], 'join'));
     server.on('GET', `${v1}/make_leave/${this.roomId}/{}`, ({ params }) => this.#template(params[0], 'leave'));
     server.on('GET', `${v1}/make_knock/${this.roomId}/{}`, ({ params }) => this.#template(params[0], 'knock'));
-    server.on('PUT', `/_matrix/federation/v2/send_join/${this.roomId}/{}`, ({ body }) => this.#join(body));
+    server.on('PUT', `/_matrix/federation/v2/send_join/${this.roomId}/{}`, ({ body, query }) =>
+      this.#join(body, this.omitsMembers && query.get('omit_members') === 'true'),
+    );
     server.on('PUT', `/_matrix/federation/v2/send_leave/${this.roomId}/{}`, ({ body }) => (this.take(body), {}));
     server.on('PUT', `${v1}/send_knock/${this.roomId}/{}`, ({ body }) => (this.take(body), { knock_room_state: [] }));
     server.on('GET', `${v1}/state_ids/${this.roomId}`, ({ query }) => {
       const state = [...this.#entry(query.get('event_id')).before.values()];
       return { pdu_ids: state, auth_chain_ids: this.#authChain(state) };
     });
-    server.on('GET', `${v1}/state/${this.roomId}`, ({ query }) => {
-      const state = [...this.#entry(query.get('event_id')).before.values()];
-      return { pdus: this.#pdus(state), auth_chain: this.#pdus(this.#authChain(state)) };
-    });
+    server.on('GET', `${v1}/state/${this.roomId}`, ({ query }) => this.stateBefore(query.get('event_id')));
     server.on('GET', `${v1}/event_auth/${this.roomId}/{}`, ({ params }) => ({
       auth_chain: this.#pdus(this.#authChain([this.#entry(params[0]).eventId])),
     }));
@@ -171,6 +176,12 @@ export class ScriptedRoom {
     return this;
   }
 
+  /** What a question for the state at an event is answered. */
+  stateBefore(eventId: string | null): { pdus: JsonObject[]; auth_chain: JsonObject[] } {
+    const state = [...this.#entry(eventId).before.values()];
+    return { pdus: this.#pdus(state), auth_chain: this.#pdus(this.#authChain(state)) };
+  }
+
   #template(user: string | undefined, membership: string): JsonObject {
     const sender = user as UserId;
     const draft = { type: 'm.room.member', sender, stateKey: sender, content: { membership } };
@@ -178,16 +189,23 @@ export class ScriptedRoom {
     return { event: event as JsonObject, room_version: this.version };
   }
 
-  #join(pdu: Pdu): JsonObject {
+  #join(pdu: Pdu, omits: boolean): JsonObject {
     const eventId = this.take(pdu);
-    const state = [...this.#entry(eventId).before.values()];
+    const all = [...this.#entry(eventId).before.values()];
+    const state = omits ? all.filter((id) => this.pdu(id).type !== 'm.room.member') : all;
     return {
       origin: this.server.name,
       event: pdu as JsonObject,
-      members_omitted: false,
+      members_omitted: omits,
+      ...(omits ? { servers_in_room: this.#servers(all) } : {}),
       state: this.#pdus(state),
       auth_chain: this.#pdus(this.#authChain([...state, eventId])),
     };
+  }
+
+  #servers(state: readonly EventId[]): string[] {
+    const joined = state.map((id) => this.pdu(id)).filter(({ content }) => content['membership'] === 'join');
+    return [...new Set(joined.map(({ sender }) => serverOf(sender)))];
   }
 
   #transaction(ids: readonly EventId[]): JsonObject {
