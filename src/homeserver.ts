@@ -230,7 +230,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     directory,
     search,
     e2ee,
-    sync: createSync({ ...shared, pushRules, people, typing, presence, e2ee }),
+    ...createSync({ ...shared, pushRules, people, typing, presence, e2ee }),
     receipts,
     typing: typingService,
     presence,

@@ -19,6 +19,8 @@ import type { Serving } from '../rooms/remote/serve/create-serving.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { Search } from '../search/search.ts';
+import type { EventStream } from '../sync/old/event-stream.ts';
+import type { Snapshots } from '../sync/old/snapshots.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { RemoteProfiles } from '../users/remote-profiles.ts';
 import type { Users } from '../users/users.ts';
@@ -66,6 +68,9 @@ export interface Services extends AccountServices, ElsewhereServices, BackfillSe
   /** `undefined` where the admin has switched it off. */
   readonly search: Search | undefined;
   readonly sync: Sync;
+  /** What was asked before there was /sync. */
+  readonly eventStream: EventStream;
+  readonly snapshots: Snapshots;
   readonly e2ee: E2ee;
   readonly receipts: Receipts;
   readonly typing: TypingService;

@@ -1,5 +1,6 @@
 import { notFound } from '../protocol/errors.ts';
 import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
+import { openFilter } from '../protocol/filters/filter.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
@@ -45,6 +46,7 @@ export interface ContextQuery {
 /** What one answer holds at most, as the servers in use have it; a client that wants more asks again. */
 const maxEvents = 1000;
 const defaultEvents = 10;
+const openRoomFilter = openFilter.room.timeline;
 /** Events written at a time: a few milliseconds' work. */
 const piece = 100;
 
@@ -79,6 +81,22 @@ export class RoomMessages {
       members.push(this.#array('state', senders, audience));
     }
     return object(members);
+  }
+
+  /**
+   * The newest events of an open room, oldest first, `{ start?, end, chunk }`: before `start` there may be more.
+   * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync
+   */
+  *newest(requester: Requester, opened: Opened, limit: number): Generator<string> {
+    const { boundaries, history, reading, tokens } = this.#uses;
+    const from = boundaries.at(opened.room.nid, opened.until);
+    if (from === undefined) throw notFound('The room has no history here');
+    const stretch = { view: opened.view, from, direction: 'b', limit, filter: openRoomFilter, passGaps: true } as const;
+    const { rows, next } = history.walk(stretch);
+    const members = [text(`"end":${JSON.stringify(tokens.text(from))}`)];
+    if (next !== undefined) members.push(text(`"start":${JSON.stringify(tokens.text(next))}`));
+    members.push(this.#array('chunk', rows.toReversed(), reading.audience(opened, requester)));
+    yield* object(members);
   }
 
   /** Where a page begins and ends. 403 M_FORBIDDEN · 400 M_INVALID_PARAM for tokens */

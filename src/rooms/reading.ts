@@ -56,15 +56,15 @@ export class RoomReading {
 
   /**
    * Opens a room for reading: for who is in it, was in it (up to the leave, unless forgotten), and for anybody if it is
-   * world-readable. 403 M_FORBIDDEN
+   * world-readable. `upTo`: nothing later than this. 403 M_FORBIDDEN
    */
-  open({ user }: Requester, roomId: string): Opened {
+  open({ user }: Requester, roomId: string, upTo?: StreamPos): Opened {
     const { rooms, roomState, streams, visibility } = this.#uses;
     const room = rooms.getForMember(roomId);
     const view = visibility.view(room.nid, user);
     const forgotten = roomState.localMember(user, room.nid)?.forgotten === true;
     const leftAt = forgotten ? undefined : view.leftAt;
-    if (view.membership === 'join' || view.isWorldReadable) return this.#opened(room, view, streams.now());
+    if (view.membership === 'join' || view.isWorldReadable) return this.#opened(room, view, upTo ?? streams.now());
     if (leftAt !== undefined) return this.#opened(room, view, leftAt);
     throw forbidden('You are not in this room');
   }
@@ -109,7 +109,21 @@ export class RoomReading {
   /** The state as a JSON array, in pieces. 403 M_FORBIDDEN, at once */
   state(requester: Requester, roomId: string): Generator<string> {
     const opened = this.open(requester, roomId);
+    return this.stateOf(opened, requester);
+  }
+
+  /** The same of a room that is open already. */
+  stateOf(opened: Opened, requester: Requester): Generator<string> {
     return this.#stateArray(opened.state, this.audience(opened, requester), () => true);
+  }
+
+  /** An event of any room as JSON text. 404 M_NOT_FOUND no such event, or not to be seen */
+  eventAnywhere(requester: Requester, eventId: string): string {
+    const { events, interning } = this.#uses;
+    const nid = interning.findEvent(eventId);
+    const row = nid === undefined ? undefined : events.row(nid);
+    if (row === undefined) throw notFound('Event not found');
+    return this.event(requester, interning.roomId(row.room), eventId);
   }
 
   /** One state event's content, or the event as clients see it, as JSON text. 404 M_NOT_FOUND */

@@ -28,6 +28,8 @@ export class Notifier {
   readonly #localUsers: LocalUsers;
   readonly #clock: Clock;
   readonly #waiting = new Map<UserNid, Set<() => void>>();
+  /** Those who look into a room that they are not in, among them. */
+  readonly #watching = new Map<RoomNid, Set<() => void>>();
   readonly #subscribers = new Set<(pos: StreamPos) => void>();
   #recent: Touch[] = [];
   /** All touches later than this are in `#recent`. */
@@ -46,24 +48,26 @@ export class Notifier {
   /**
    * Resolves at the next touch of the user or of a room that the user is joined or invited to, at the timeout or when
    * `signal` aborts; says which. Resolves at once if something later than `since` may already have touched the user.
-   * A user who leaves a room is to be touched as a user.
+   * A user who leaves a room is to be touched as a user. `room`: one whose touches count although the user is not in it.
    */
-  wait(user: UserNid, since: StreamPos, timeout: Millis, signal?: AbortSignal): Promise<WakeReason> {
+  wait(user: UserNid, since: StreamPos, timeout: Millis, signal?: AbortSignal, room?: RoomNid): Promise<WakeReason> {
     if (signal?.aborted === true) return Promise.resolve('aborted');
-    if (this.#mayHaveMissed(user, since)) return Promise.resolve('touched');
+    if (this.#mayHaveMissed(user, since, room)) return Promise.resolve('touched');
     if (timeout <= 0) return Promise.resolve('timeout');
     return new Promise((resolve) => {
       const done = (reason: WakeReason) => {
         cancel();
         signal?.removeEventListener('abort', onAbort);
-        this.#remove(user, wake);
+        remove(this.#waiting, user, wake);
+        if (room !== undefined) remove(this.#watching, room, wake);
         resolve(reason);
       };
       const wake = () => done('touched');
       const onAbort = () => done('aborted');
       const cancel = this.#clock.after(timeout, () => done('timeout'));
       signal?.addEventListener('abort', onAbort);
-      this.#add(user, wake);
+      add(this.#waiting, user, wake);
+      if (room !== undefined) add(this.#watching, room, wake);
     });
   }
 
@@ -81,6 +85,9 @@ export class Notifier {
       // Most servers have fewer people waiting than messages; who is in a room is asked only if somebody waits.
       for (const room of rooms) for (const user of this.#localUsers.inRoom(room)) woken.add(user);
       for (const user of woken) for (const wake of [...(this.#waiting.get(user) ?? [])]) wake();
+      if (this.#watching.size > 0) {
+        for (const room of rooms) for (const wake of [...(this.#watching.get(room) ?? [])]) wake();
+      }
     }
     for (const subscriber of [...this.#subscribers]) subscriber(pos);
   }
@@ -92,11 +99,11 @@ export class Notifier {
     return count;
   }
 
-  #mayHaveMissed(user: UserNid, since: StreamPos): boolean {
+  #mayHaveMissed(user: UserNid, since: StreamPos, watched?: RoomNid): boolean {
     if (since < this.#remembersAfter) return true;
     for (const { pos, rooms, users } of this.#recent) {
       if (pos <= since) continue;
-      if (users.has(user)) return true;
+      if (users.has(user) || (watched !== undefined && rooms.has(watched))) return true;
       for (const room of rooms) for (const local of this.#localUsers.inRoom(room)) if (local === user) return true;
     }
     return false;
@@ -114,17 +121,17 @@ export class Notifier {
     const forgotten = this.#recent.splice(0, REMEMBERED / 2).at(-1);
     if (forgotten !== undefined) this.#remembersAfter = forgotten.pos;
   }
+}
 
-  #add(user: UserNid, wake: () => void): void {
-    const wakes = this.#waiting.get(user);
-    if (wakes === undefined) this.#waiting.set(user, new Set([wake]));
-    else wakes.add(wake);
-  }
+function add<K>(waiting: Map<K, Set<() => void>>, key: K, wake: () => void): void {
+  const wakes = waiting.get(key);
+  if (wakes === undefined) waiting.set(key, new Set([wake]));
+  else wakes.add(wake);
+}
 
-  #remove(user: UserNid, wake: () => void): void {
-    const wakes = this.#waiting.get(user);
-    if (wakes === undefined) return;
-    wakes.delete(wake);
-    if (wakes.size === 0) this.#waiting.delete(user);
-  }
+function remove<K>(waiting: Map<K, Set<() => void>>, key: K, wake: () => void): void {
+  const wakes = waiting.get(key);
+  if (wakes === undefined) return;
+  wakes.delete(wake);
+  if (wakes.size === 0) waiting.delete(key);
 }

@@ -3,8 +3,10 @@ import type { Presence } from '../ephemeral/presence.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { PushRules } from '../push/push-rules.ts';
 import type { ClientEvents } from '../rooms/client-events.ts';
+import type { RoomMessages } from '../rooms/messages.ts';
 import type { CitedMembers } from '../rooms/partial/cited-members.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
+import type { RoomReading } from '../rooms/reading.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { Visibility } from '../rooms/visibility.ts';
 import type { Database } from '../store/db.ts';
@@ -17,17 +19,21 @@ import type { Segments } from '../store/segments.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { SyncChanges } from '../store/sync/changes.ts';
+import type { Timeline } from '../store/timeline.ts';
 import type { AccountDataStore } from '../store/users/account-data.ts';
 import type { Notifier } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { People } from '../users/people.ts';
 import type { Clock } from '../util/clock.ts';
+import { AccountDataSection } from './account-data-section.ts';
 import { ChangedRooms } from './changed-rooms.ts';
 import { DeviceSections } from './device-sections.ts';
 import { InvitedRooms } from './invited-room.ts';
 import { JoinedRooms } from './joined-room.ts';
 import { LeftRooms } from './left-room.ts';
 import { MemberMemory } from './member-memory.ts';
+import { EventStream } from './old/event-stream.ts';
+import { Snapshots } from './old/snapshots.ts';
 import { PresenceSection } from './presence-section.ts';
 import { RoomEphemeral } from './room-ephemeral.ts';
 import { RoomStates } from './room-state.ts';
@@ -52,6 +58,9 @@ export interface CreateSyncUses {
   readonly visibility: Visibility;
   readonly clientEvents: ClientEvents;
   readonly bundles: Bundles;
+  readonly reading: RoomReading;
+  readonly messages: RoomMessages;
+  readonly timeline: Timeline;
   readonly pushRules: PushRules;
   readonly people: Pick<People, 'blocksInvites'>;
   readonly typing: Typing;
@@ -62,8 +71,14 @@ export interface CreateSyncUses {
   readonly e2ee: E2ee;
 }
 
-/** Puts /sync together from its sections. */
-export function createSync(uses: CreateSyncUses): Sync {
+export interface Syncing {
+  readonly sync: Sync;
+  readonly eventStream: EventStream;
+  readonly snapshots: Snapshots;
+}
+
+/** Puts /sync, and what was before it, together from their sections. */
+export function createSync(uses: CreateSyncUses): Syncing {
   const memory = new MemberMemory();
   const shared = { ...uses, changes: uses.syncChanges, memory };
   const sections = {
@@ -76,8 +91,10 @@ export function createSync(uses: CreateSyncUses): Sync {
     ephemeral: new RoomEphemeral(uses),
   };
   const joined = new JoinedRooms(sections);
-  return new Sync({
+  const accountData = new AccountDataSection(sections);
+  const sync = new Sync({
     ...uses,
+    accountData,
     sections,
     memory,
     joined,
@@ -87,4 +104,6 @@ export function createSync(uses: CreateSyncUses): Sync {
     left: new LeftRooms({ ...sections, joined }),
     invited: new InvitedRooms(uses),
   });
+  const old = { ...shared, accountData, ephemeral: sections.ephemeral };
+  return { sync, eventStream: new EventStream(old), snapshots: new Snapshots(old) };
 }

@@ -18,7 +18,7 @@ const newestReceipts = 500;
 const maxReceipts = 2000;
 
 /** For clients of before a restart, which forgot who was typing: told with whatever else the room has to tell. */
-const nobodyTypes = '{"type":"m.typing","content":{"user_ids":[]}}';
+const nobodyTypes = '"content":{"user_ids":[]}}';
 
 export interface EphemeralUses {
   readonly interning: Interning;
@@ -34,30 +34,35 @@ export class RoomEphemeral {
     this.#uses = uses;
   }
 
-  /** The events as JSON texts with commas between; '' for none. `full`: the room is new to the client. */
-  text(turn: Turn, room: RoomNid, full: boolean): string {
+  /**
+   * The events as JSON texts with commas between; '' for none. `full`: the room is new to the client. `more`: further
+   * members of each event, with a comma behind.
+   */
+  text(turn: Turn, room: RoomNid, full: boolean, more = ''): string {
     const filter = turn.filter.room.ephemeral;
     if (filter.nothing || !filter.rooms.allows(this.#uses.interning.roomId(room))) return '';
-    const typing = filter.allowsType('m.typing') ? this.#typing(turn, room, full) : '';
-    const receipts = filter.allowsType('m.receipt') ? this.#receipts(turn, room, full) : '';
+    const typing = filter.allowsType('m.typing') ? this.#typing(turn, room, full, `{"type":"m.typing",${more}`) : '';
+    const receipts = filter.allowsType('m.receipt')
+      ? this.#receipts(turn, room, full, `{"type":"m.receipt",${more}`)
+      : '';
     return typing !== '' && receipts !== '' ? `${typing},${receipts}` : typing + receipts;
   }
 
-  #typing(turn: Turn, room: RoomNid, full: boolean): string {
+  #typing(turn: Turn, room: RoomNid, full: boolean, head: string): string {
     const { typing, interning } = this.#uses;
     const pos = typing.changedAt(room);
-    if (pos === undefined) return !full && turn.from < typing.since ? nobodyTypes : '';
+    if (pos === undefined) return !full && turn.from < typing.since ? head + nobodyTypes : '';
     if (pos > turn.now) return '';
     const users = typing.users(room).filter((user) => !turn.ignored.has(user));
     if (full ? users.length === 0 : pos <= turn.from) return '';
     const ids = users.map((user) => interning.userId(user));
-    return `{"type":"m.typing","content":{"user_ids":${JSON.stringify(ids)}}}`;
+    return `${head}"content":{"user_ids":${JSON.stringify(ids)}}}`;
   }
 
-  #receipts(turn: Turn, room: RoomNid, full: boolean): string {
+  #receipts(turn: Turn, room: RoomNid, full: boolean, head: string): string {
     const { receipts } = this.#uses;
     const rows = full ? this.#all(turn, room) : receipts.changed(room, turn.from, turn.now, maxReceipts);
-    return this.#receiptEvent(turn, rows);
+    return this.#receiptEvent(turn, rows, head);
   }
 
   /** The newest of the room, and the reader's own however old they are. */
@@ -69,7 +74,7 @@ export class RoomEphemeral {
   }
 
   /** One event for each thread: a user may have read up to the same event in two of them. */
-  #receiptEvent(turn: Turn, rows: readonly ReceiptRow[]): string {
+  #receiptEvent(turn: Turn, rows: readonly ReceiptRow[], head: string): string {
     const { interning } = this.#uses;
     const contents = new Map<ReceiptRow['thread'], ReceiptContent>();
     for (const { user, kind, thread, event, ts } of rows) {
@@ -81,9 +86,7 @@ export class RoomEphemeral {
       const byUser = (byKind[isPrivate ? 'm.read.private' : 'm.read'] ??= {});
       byUser[interning.userId(user)] = { ts, ...this.#threadId(thread) };
     }
-    return [...contents.values()]
-      .map((content) => `{"type":"m.receipt","content":${JSON.stringify(content)}}`)
-      .join(',');
+    return [...contents.values()].map((content) => `${head}"content":${JSON.stringify(content)}}`).join(',');
   }
 
   #threadId(thread: ReceiptRow['thread']): { thread_id?: string } {

@@ -11,6 +11,7 @@ import { parseToken, syncToken, tokenAge } from '../streams/tokens.ts';
 import type { Requester } from '../users/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
+import type { AccountDataSection } from './account-data-section.ts';
 import type { ChangedRooms, TurnRooms } from './changed-rooms.ts';
 import type { DeviceNews, DeviceSections } from './device-sections.ts';
 import type { InvitedRooms } from './invited-room.ts';
@@ -52,6 +53,7 @@ export interface SyncUses {
   readonly pushRules: PushRules;
   readonly sections: RoomSections;
   readonly rooms: ChangedRooms;
+  readonly accountData: AccountDataSection;
   readonly devices: DeviceSections;
   readonly presence: PresenceSection;
   readonly joined: JoinedRooms;
@@ -197,7 +199,7 @@ export class Sync {
     const { joined, left, invited } = this.#uses;
     yield this.#head(turn, devices.toDeviceUpTo);
     yield* devices.pieces;
-    const accountData = rooms.accountData ? this.#accountData(turn) : '';
+    const accountData = rooms.accountData ? this.#uses.accountData.text(turn) : '';
     const presence = this.#uses.presence.text(turn, rooms.join);
     if (presence !== '') yield presence;
     if (accountData !== '') yield `,"account_data":{"events":[${accountData}]}`;
@@ -210,24 +212,6 @@ export class Sync {
     yield* wrapped(',"rooms":{', chained(sections), '}');
     yield '}';
   }
-
-  /** Global account data that changed; all of it in an initial sync, with the push rules even if nobody changed any. */
-  #accountData(turn: Turn): string {
-    const { accountData } = this.#uses.sections;
-    const filter = turn.filter.accountData;
-    if (filter.nothing) return '';
-    const rows = turn.initial
-      ? accountData.list(turn.user, undefined).filter(({ pos }) => pos <= turn.now)
-      : accountData.changed(turn.user, undefined, turn.from, turn.now);
-    const others = rows.filter(({ type }) => type !== pushRulesType && filter.allowsType(type));
-    const events = others.map(({ type, content }) => `{"type":${JSON.stringify(type)},"content":${content}}`);
-    const hasRules = turn.initial || rows.some(({ type }) => type === pushRulesType);
-    if (hasRules && filter.allowsType(pushRulesType)) {
-      const content = JSON.stringify(this.#uses.pushRules.content(turn.user));
-      events.push(`{"type":"${pushRulesType}","content":${content}}`);
-    }
-    return events.join(',');
-  }
 }
 
 /** Where a client stands. */
@@ -239,8 +223,6 @@ interface Start {
 }
 
 const fromNothing = { pos: streamStart, toDevice: streamStart, initial: true };
-
-const pushRulesType = 'm.push_rules';
 
 /** `"join":{…}` of all entries that are not empty; nothing if all are. */
 function section(

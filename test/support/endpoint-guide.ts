@@ -2,27 +2,14 @@ import type { JudgedRow } from './endpoint-list.ts';
 
 /** What a module of the specification comes with, where it is not served. */
 const comesWith: { readonly [module: string]: string } = {
-  'account-3pid': 'mail addresses',
   appservice: 'application services',
-  'dehydrated-device': 'end-to-end encryption',
-  'delayed-events': 'delayed events',
-  'e2ee-backup': 'end-to-end encryption',
-  'e2ee-cross-signing': 'end-to-end encryption',
-  'e2ee-keys': 'end-to-end encryption',
   matrixrtc: 'MatrixRTC',
   media: 'URL previews',
   oauth: 'OAuth 2.0',
-  presence: 'presence',
-  push: 'pushers',
   'qr-login': 'OAuth 2.0',
-  registration: 'mail addresses',
-  account: 'mail addresses',
-  'room-previews': 'guests',
   'sliding-sync': 'sliding sync',
   sso: 'OAuth 2.0',
-  'sync-old': 'the sync of before r0.2',
   'thread-subscriptions': 'thread subscriptions',
-  'to-device': 'end-to-end encryption',
 };
 
 const pushGateway = '/_matrix/push/v1/notify';
@@ -34,10 +21,7 @@ function line(row: JudgedRow): string {
 }
 
 function verdict({ path, module, served, outcomes }: JudgedRow): string {
-  // The first way to sync, and its page on one room.
-  const old = !served && path.endsWith('/initialSync');
   if (path === pushGateway) return 'called by the pushers, tested against a gateway over HTTP';
-  if (old) return `comes with ${comesWith['sync-old']}`;
   if (!served) return `comes with ${comesWith[module] ?? module.replaceAll('-', ' ')}`;
   return `served and tested by ${outcomes.join(', ')}`;
 }

@@ -63,12 +63,17 @@ export function judge(
     if (row.method === 'OPTIONS')
       return { ...row, served: true, outcomes: [...(seen.get('OPTIONS') ?? [])].toSorted() };
     // A row with a query is a feature of its own on the path of another row.
-    if (endpoint === undefined || (query !== undefined && !(query.includes('msc4140') && delays))) {
-      return { ...row, served: false, outcomes: [] };
-    }
-    return { ...row, served: true, outcomes: [...(seen.get(endpoint) ?? [])].toSorted() };
+    const isServed = query === undefined || query === 'room_id' || (query.includes('msc4140') && delays);
+    if (endpoint === undefined || !isServed) return { ...row, served: false, outcomes: [] };
+    const outcomes =
+      query === 'room_id' ? outcomesOf(endpoints, requests.filter(names(query))).get(endpoint) : seen.get(endpoint);
+    return { ...row, served: true, outcomes: [...(outcomes ?? [])].toSorted() };
   });
 }
+
+/** Whether a request has a query parameter. */
+const names = (parameter: string) => (line: string) =>
+  line.includes(`?${parameter}=`) || line.includes(`&${parameter}=`);
 
 function outcomesOf(
   endpoints: readonly Endpoint[],

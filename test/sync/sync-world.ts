@@ -160,8 +160,10 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
     presence,
     filters: new Filters({ db, store: stores.filters }),
     receipts: new Receipts({ ...base, accountData, visibility: rooms.visibility }),
-    sync: createSync({
+    ...createSync({
       ...base,
+      reading: rooms.reading,
+      messages: rooms.messages,
       accountDataStore: stores.accountData,
       visibility: rooms.visibility,
       clientEvents: rooms.clientEvents,

@@ -16,6 +16,7 @@ import { delayedEventEndpoints } from './rooms/delayed-events.ts';
 import { roomEndpoints } from './rooms/endpoints.ts';
 import { reportEndpoints } from './rooms/report.ts';
 import { searchEvents } from './search/search.ts';
+import { oldSyncEndpoints } from './sync/old-sync.ts';
 import { presenceEndpoints } from './sync/presence.ts';
 import { pushRuleEndpoints } from './sync/push-rules.ts';
 import { receiptEndpoints } from './sync/receipts.ts';
@@ -36,6 +37,7 @@ export function clientEndpoints(services: Services): Endpoint[] {
     ...directoryEndpoints(services),
     ...(services.search === undefined ? [] : [searchEvents(services.search)]),
     ...syncEndpoints(services),
+    ...oldSyncEndpoints(services),
     ...e2eeEndpoints(services),
     ...receiptEndpoints(services),
     ...typingEndpoints(services),
