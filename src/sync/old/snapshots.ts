@@ -114,7 +114,10 @@ export class Snapshots {
     const roomId = interning.roomId(member.room);
     if (member.membership !== memberships.invite) {
       const opened = openable(() => reading.open(requester, roomId, turn.now));
-      if (opened !== undefined) return yield* this.#room(requester, opened, limit);
+      if (opened !== undefined) {
+        yield* this.#room(requester, opened, limit);
+        return;
+      }
     }
     // An invite, or a room that was never ours to read and that is not wanted any more.
     const row = events.row(member.event);
