@@ -63,7 +63,9 @@ function record(method: string, path: string, status: number, bytes: Buffer): vo
   if (file === undefined) return;
   // Found by its form, as most bodies are large and none of our business.
   const errcode = status >= 400 ? (/"errcode":"(\w+)"/.exec(bytes.toString('latin1', 0, 2000))?.[1] ?? '') : '';
-  appendFileSync(file, `${method}\t${path.split('?', 1)[0]}\t${status}\t${errcode}\n`);
+  // The one parameter that makes a row of its own in the inventory.
+  const query = /[?&]room_id=/.test(path) ? '?room_id=' : '';
+  appendFileSync(file, `${method}\t${path.split('?', 1)[0]}${query}\t${status}\t${errcode}\n`);
 }
 
 function toBytes(body: unknown): Buffer | undefined {

@@ -13,3 +13,8 @@ export function justBefore(pos: StreamPos): StreamPos {
 export function positionOfIndex(idx: number, now: StreamPos): StreamPos {
   return Math.max(0, Math.min(idx, now)) as StreamPos;
 }
+
+/** As far as one look goes: `length` positions behind `from`, but not further than `now`. */
+export function spanEnd(from: StreamPos, length: number, now: StreamPos): StreamPos {
+  return Math.min(now, from + length) as StreamPos;
+}

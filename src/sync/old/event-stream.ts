@@ -17,7 +17,7 @@ import type { RoomNid, StreamPos } from '../../store/nids.ts';
 import type { LocalMember } from '../../store/state/local-members.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { noRoom, type SyncChanges } from '../../store/sync/changes.ts';
-import { positionOfIndex } from '../../store/sync/positions.ts';
+import { justBefore, positionOfIndex, spanEnd } from '../../store/sync/positions.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { AccountDataStore } from '../../store/users/account-data.ts';
 import type { Notifier } from '../../streams/notifier.ts';
@@ -154,12 +154,12 @@ export class EventStream {
 
   /** What happened in (from, upTo], where `upTo` is as far as one look goes. */
   #batch(requester: Requester, from: StreamPos, now: StreamPos, only: RoomNid | undefined): Batch {
-    let upTo = Math.min(now, from + span) as StreamPos;
+    let upTo = spanEnd(from, span, now);
     const found: Item[] = [];
     const rooms = new WatchedRooms(this.#uses, requester, only);
     for (const { pos, room, event } of this.#uses.timeline.stream(from, upTo, span)) {
       if (found.length >= maxEvents) {
-        upTo = (pos - 1) as StreamPos;
+        upTo = justBefore(pos);
         break;
       }
       const view = rooms.view(room);
