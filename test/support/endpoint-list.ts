@@ -83,7 +83,7 @@ function outcomesOf(
   const seen = new Map<Endpoint | 'OPTIONS', Set<string>>();
   for (const line of new Set(requests)) {
     const [method = '', url = '', status = '', errcode = ''] = line.split('\t');
-    const endpoint = method === 'OPTIONS' ? 'OPTIONS' : endpointOf(router, method, url);
+    const endpoint = method === 'OPTIONS' ? 'OPTIONS' : endpointOf(router, method, url.split('?', 1)[0] ?? '');
     if (endpoint === undefined) continue;
     const outcomes = seen.get(endpoint) ?? new Set();
     outcomes.add(errcode === '' ? status : `${status} ${errcode}`);
