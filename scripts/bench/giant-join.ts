@@ -1,11 +1,13 @@
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { type GiantOddity, giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { Person } from '../../test/support/person.ts';
 import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { startBeside, startGiant } from './giant-process.ts';
 import { usageOf } from './process-tree.ts';
+import { readSlowly } from './slow-reader.ts';
 
 export interface GiantJoinOptions {
   readonly members: number;
@@ -33,6 +35,30 @@ export interface GiantJoinFigures {
   readonly bytesPerMember: number;
   /** Of a message between two others while the join goes on, milliseconds. */
   readonly sendToSeenP95: number;
+  /** The main thread's turns while the join went on, milliseconds. */
+  readonly turns: TurnFigures;
+  /** The room's whole state in one answer to a client that reads slowly, all members in it: its bytes, and what RSS grew by. */
+  readonly fullSync: { readonly bytes: number; readonly members: number; readonly addedMib: number };
+}
+
+export interface TurnFigures {
+  /** CPU time of the longest one, without garbage collection; the longest of the clock; garbage collected in one. */
+  readonly cpu: number;
+  readonly wall: number;
+  readonly gc: number;
+  /** How many had so much CPU time, without garbage collection. */
+  readonly over20: number;
+  readonly over50: number;
+  /** The longest ones: seconds since the start of the join, then milliseconds. */
+  readonly longest: readonly Turn[];
+}
+
+/** What `turn-meter.mjs` writes down. */
+interface Turn {
+  readonly at: number;
+  readonly cpu: number;
+  readonly wall: number;
+  readonly gc: number;
 }
 
 const longest = 10 * 60_000;
@@ -45,22 +71,30 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
   const port = await freePort();
   const issued = await ca.issue('giant.test', '*.giant.test');
   const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
-  const server = await startBeside({ ...options, port, trusted: ca.cert });
+  const notes = mkdtempSync(join(tmpdir(), 'turns-'));
+  const file = join(notes, 'turns.json');
+  const env = { NODE_OPTIONS: `--require ${resolve(import.meta.dirname, 'turn-meter.mjs')}`, TURN_METER_FILE: file };
+  const server = await startBeside({ ...options, port, trusted: ca.cert, env });
   try {
     const alice = await Person.register(server.port, 'alice');
     const talk = await Talk.begin(server);
     const before = { size: folderSize(server.dataDir), cpu: usageOf(server.pid).cpuSeconds };
     const watch = new Watch(server.pid);
     const start = performance.now();
+    const from = Date.now();
     await alice.call('POST', `/_matrix/client/v3/join/${encodeURIComponent(about.roomId)}?via=giant.test`, {});
     const answered = (performance.now() - start) / 1000;
     await allMembers(alice, about.roomId, about.members + 1);
     const complete = (performance.now() - start) / 1000;
+    const upTo = Date.now();
     const sendToSeenP95 = await talk.end();
     const { rssMib: peakRssMib, anonymousMib: peakAnonymousMib } = watch.end();
     const cpuSeconds = usageOf(server.pid).cpuSeconds - before.cpu;
     await pause(15_000);
     const settled = usageOf(server.pid);
+    const reading = new Watch(server.pid);
+    const read = await readSlowly(server.port, alice.token, `/_matrix/client/v3/sync?filter=${everything}`);
+    const fullSync = { ...read, addedMib: reading.end().rssMib - settled.rssMib };
     alice.close();
     await server.stop();
     options.look?.(server.dataDir);
@@ -74,11 +108,33 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
       settledAnonymousMib: settled.anonymousMib,
       bytesPerMember: (folderSize(server.dataDir) - before.size) / about.members,
       sendToSeenP95,
+      turns: turnsBetween(JSON.parse(readFileSync(file, 'utf8')) as Turn[], from, upTo),
+      fullSync,
     };
   } finally {
+    rmSync(notes, { recursive: true, force: true });
     giant.kill();
     await server.remove();
   }
+}
+
+const everything = encodeURIComponent(JSON.stringify({ room: { state: { lazy_load_members: false } } }));
+
+function turnsBetween(all: readonly Turn[], from: number, upTo: number): TurnFigures {
+  const turns = all.filter(({ at }) => at >= from && at <= upTo);
+  const most = (value: (turn: Turn) => number) => turns.reduce((so, turn) => Math.max(so, value(turn)), 0);
+  const work = ({ cpu, gc }: Turn) => Math.max(0, cpu - gc);
+  return {
+    cpu: most(work),
+    wall: most(({ wall }) => wall),
+    gc: most(({ gc }) => gc),
+    over20: turns.filter((turn) => work(turn) > 20).length,
+    over50: turns.filter((turn) => work(turn) > 50).length,
+    longest: turns
+      .toSorted((a, b) => work(b) - work(a))
+      .slice(0, 12)
+      .map((turn) => ({ ...turn, at: (turn.at - from) / 1000 })),
+  };
 }
 
 /** Asks until the room has so many joined members. */

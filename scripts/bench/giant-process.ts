@@ -28,6 +28,7 @@ export interface BesideOptions {
   readonly prefix: readonly string[];
   /** More TOML. */
   readonly toml?: string;
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** A Hearth that finds the giant's servers. */
@@ -45,6 +46,6 @@ custom_ca_files = [${JSON.stringify(ca)}]
 notaries = ["giant.test"]
 resolve = { ${places.join(', ')} }
 `;
-  const { executable, prefix } = options;
-  return ServerProcess.start({ dir, toml, prefix, ...(executable === undefined ? {} : { executable }) });
+  const { executable, prefix, env = {} } = options;
+  return ServerProcess.start({ dir, toml, prefix, env, ...(executable === undefined ? {} : { executable }) });
 }

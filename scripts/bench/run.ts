@@ -142,12 +142,15 @@ async function giants(): Promise<void> {
   const shape = { servers: 500, version: '10', executable: values.executable, prefix: pinned(0) };
   for (const members of [10_000, 40_000, 80_000]) {
     const figures = await giantJoin({ ...shape, members: Math.ceil(members * scale), canOmitMembers: false });
+    const { turns, fullSync } = figures;
     row(
       `join of ${Math.ceil(members * scale)} members`,
       `answered ${figures.answered.toFixed(1)} s, complete ${figures.complete.toFixed(1)} s, CPU ${figures.cpuSeconds.toFixed(0)} s`,
       `peak RSS ${mib(figures.peakRssMib)} (unreclaimable ${mib(figures.peakAnonymousMib)}), settled ${mib(figures.settledRssMib)} (${mib(figures.settledAnonymousMib)})`,
       `${figures.bytesPerMember.toFixed(0)} bytes a member`,
       `others: send to seen p95 ${figures.sendToSeenP95.toFixed(0)} ms`,
+      `longest turn ${turns.cpu.toFixed(0)} ms of CPU without garbage collection (${turns.over20} over 20, ${turns.over50} over 50), collected ${turns.gc.toFixed(0)} ms, ${turns.wall.toFixed(0)} ms of the clock`,
+      `full sync, slow reader: ${(fullSync.bytes / 1e6).toFixed(1)} MB, ${fullSync.members} members, RSS +${mib(fullSync.addedMib)}`,
     );
   }
 }

@@ -4,6 +4,7 @@ import type { RemoteKeyAnswer } from '../store/federation/remote-keys.ts';
 import type { ServerKeyStore } from '../store/server-keys.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
+import { unhurried } from '../util/slices.ts';
 import type { KeyFetcher, WantedKeys } from './keys/key-fetcher.ts';
 import type { KnownKeys } from './keys/known-keys.ts';
 import type { FederationPolicy } from './policy.ts';
@@ -43,14 +44,14 @@ export class KeyRing {
    * servers together, so many at once. Ends early with the signal. Never rejects.
    */
   async ensure(wanted: Iterable<WantedKey>, signal?: AbortSignal): Promise<void> {
-    const missing = this.#missing(wanted);
+    const missing = await this.#missing(wanted);
     if (missing.size === 0 || signal?.aborted === true) return;
     await orAborted(this.#uses.fetcher.fetch(missing, false), signal);
   }
 
   /** The same for the key of a server that is just calling us: it is asked although it may not have answered lately. */
   async ensureCaller(server: ServerName, keyId: KeyId): Promise<void> {
-    const missing = this.#missing([{ server, keyIds: [keyId], validAt: this.#uses.clock.now() }]);
+    const missing = await this.#missing([{ server, keyIds: [keyId], validAt: this.#uses.clock.now() }]);
     if (missing.size > 0) await this.#uses.fetcher.fetch(missing, true);
   }
 
@@ -93,12 +94,13 @@ export class KeyRing {
     return known.answer(server);
   }
 
-  #missing(wanted: Iterable<WantedKey>): Map<ServerName, WantedKeys> {
+  /** A large room has thousands of servers: the keys of those in the database are prepared on the way. */
+  async #missing(wanted: Iterable<WantedKey>): Promise<Map<ServerName, WantedKeys>> {
     const { serverName, policy, fetcher, clock, known } = this.#uses;
     const soon = clock.now() + refreshAhead;
     const missing = new Map<ServerName, { keyIds: Set<KeyId>; validAt: Millis }>();
-    for (const { server, keyIds, validAt } of wanted) {
-      if (server === serverName) continue;
+    await unhurried(clock, wanted, ({ server, keyIds, validAt }) => {
+      if (server === serverName) return;
       for (const keyId of keyIds) {
         const found = known.get(server, keyId);
         if (found !== undefined && found.validUntil >= validAt) {
@@ -113,7 +115,7 @@ export class KeyRing {
         before.validAt = millis(Math.max(before.validAt, Math.min(validAt, soon)));
         missing.set(server, before);
       }
-    }
+    });
     return missing;
   }
 

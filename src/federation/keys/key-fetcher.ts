@@ -6,6 +6,7 @@ import { type Millis, millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import type { Log } from '../../util/log.ts';
+import { unhurried } from '../../util/slices.ts';
 import type { FederationClient } from '../client.ts';
 import { FetchMemory } from './fetch-memory.ts';
 import type { KnownKeys } from './known-keys.ts';
@@ -66,12 +67,12 @@ export class KeyFetcher {
     const mayAsk = (server: ServerName) => this.#underWay.has(server) || this.#memory.mayAsk(server, isCalling);
     const asked = new Map([...wanted].filter(([server]) => mayAsk(server)));
     for (const notary of this.#uses.notaries) {
-      const left = [...asked].filter(([server, keys]) => server !== notary && !this.isMet(server, keys));
+      const left = (await this.#unmet(asked)).filter(([server]) => server !== notary);
       for (let at = 0; at < left.length; at += perQuestion) {
         await this.#askNotary(notary, new Map(left.slice(at, at + perQuestion)));
       }
     }
-    const left = [...asked].filter(([server, keys]) => !this.isMet(server, keys));
+    const left = await this.#unmet(asked);
     const { clock } = this.#uses;
     const end = left.length < many ? Number.POSITIVE_INFINITY : clock.monotonic() + timeForMany;
     const time = left.length < many ? timeout : timeoutAmongMany;
@@ -98,6 +99,14 @@ export class KeyFetcher {
       if (known === undefined || known.validUntil < validAt) return false;
     }
     return true;
+  }
+
+  async #unmet(asked: ReadonlyMap<ServerName, WantedKeys>): Promise<[ServerName, WantedKeys][]> {
+    const unmet: [ServerName, WantedKeys][] = [];
+    await unhurried(this.#uses.clock, asked, ([server, keys]) => {
+      if (!this.isMet(server, keys)) unmet.push([server, keys]);
+    });
+    return unmet;
   }
 
   /** `isOver`: asked when it is the server's turn. */
@@ -156,7 +165,7 @@ export class KeyFetcher {
   }
 
   async #askNotary(notary: ServerName, wanted: ReadonlyMap<ServerName, WantedKeys>): Promise<void> {
-    const { client, log } = this.#uses;
+    const { client, log, clock } = this.#uses;
     const query: JsonObject = {};
     for (const [server, { keyIds, validAt }] of wanted) {
       query[server] = Object.fromEntries([...keyIds].map((id) => [id, { minimum_valid_until_ts: validAt }]));
@@ -173,15 +182,15 @@ export class KeyFetcher {
     const found = answer.value['server_keys'];
     const answers = Array.isArray(found) ? found.filter(isJsonObject) : [];
     await this.#learnKeysOf(notary, answers);
-    for (const each of answers) {
+    await unhurried(clock, answers, (each) => {
       const server = each['server_name'];
       const name = [...wanted.keys()].find((other) => other === server);
       // A notary may tell more than it was asked for, and the same server several times.
-      if (name === undefined) continue;
+      if (name === undefined) return;
       if (!this.#isSignedBy(notary, each) || !this.#take(each, name, false)) {
         log.warn('federation.bad_notary_answer', { notary, server: name });
       }
-    }
+    });
   }
 
   /** What signs a notary's answers has to be known first; it is asked of the notary itself. */

@@ -11,9 +11,11 @@ import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
 import type { PendingJoins } from '../../store/rooms/pending-joins.ts';
-import type { SettledEvent, SpoolOutcome } from '../../store/spool/spool.ts';
+import type { SettledEvent, SpooledKey, SpoolOutcome } from '../../store/spool/spool.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Streams } from '../../streams/streams.ts';
+import type { Clock } from '../../util/clock.ts';
+import { SliceSize, unhurried } from '../../util/slices.ts';
 import type { HandedEvent } from '../../workers/spool/spool-verifier.ts';
 import type { AuthEvents } from '../auth-events.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
@@ -33,6 +35,7 @@ export interface StateTakeoverUses {
   readonly authEvents: AuthEvents;
   readonly outliers: Outliers;
   readonly keys: KeyList;
+  readonly clock: Clock;
 }
 
 export interface StoringOptions {
@@ -47,12 +50,11 @@ export interface StoringOptions {
   readonly stored?: (events: number) => void;
 }
 
-/** Events authorised and stored in one write: some ten milliseconds. */
-const storedTogether = 25;
-/** Entries of the state written at once. */
-const entriesTogether = 200;
+/** Events authorised and stored in one write, and entries of the state: as many as fit into a turn. */
+const storedTogether = { first: 8, most: 50 };
+const entriesTogether = { first: 50, most: 500 };
 /** Rows of the spool in one step. */
-const rowsTogether = 500;
+const rowsTogether = 250;
 /** Servers whose keys are asked for together. */
 const signersTogether = 1000;
 /** Keys of servers that one answer may have us ask for: the largest rooms have some thousands of servers. */
@@ -67,11 +69,15 @@ export class StateTakeover {
   readonly #uses: StateTakeoverUses;
   /** Rooms that are being taken over; as many as are entered at a time. */
   readonly #running = new Set<RoomNid>();
+  readonly #stored: SliceSize;
+  readonly #written: SliceSize;
   /** What an earlier process has left, and how far it is removed. */
   #leftover: { readonly room: RoomNid; cursor: EventNid | 0 } | undefined;
 
   constructor(uses: StateTakeoverUses) {
     this.#uses = uses;
+    this.#stored = new SliceSize(uses.clock, storedTogether);
+    this.#written = new SliceSize(uses.clock, entriesTogether);
   }
 
   /**
@@ -90,7 +96,7 @@ export class StateTakeover {
 
   /** All keys at once: server by server they would be waited for one after the other. */
   async #fetchKeys(spool: AnswerSpool, onlyUrgent: boolean, signal: AbortSignal): Promise<void> {
-    const { keys } = this.#uses;
+    const { keys, clock } = this.#uses;
     let after = 0;
     for (let asked = 0; ; asked += signersTogether) {
       if (asked > maxSigners) throw new BadAnswer('its events are of too many servers');
@@ -100,9 +106,10 @@ export class StateTakeover {
       const wanted = signers.map(({ server, keyId, ts }) => ({ server, keyIds: [keyId], validAt: ts }));
       await keys.ensure(wanted, signal);
       signal.throwIfAborted();
-      const found = signers.flatMap(({ nid, server, keyId }) => {
+      const found: SpooledKey[] = [];
+      await unhurried(clock, signers, ({ nid, server, keyId }) => {
         const known = keys.keyWithEnd(server, keyId);
-        return known === undefined ? [] : [{ nid, key: known.key.bytes, validUntil: known.validUntil }];
+        if (known !== undefined) found.push({ nid, key: known.key.bytes, validUntil: known.validUntil });
       });
       await spool.setKeys(found);
       after = last.nid;
@@ -190,9 +197,12 @@ export class StateTakeover {
     events: readonly HandedEvent[],
   ): Promise<SettledEvent[]> {
     const settled: SettledEvent[] = [];
-    for (let at = 0; at < events.length; at += storedTogether) {
-      const slice = events.slice(at, at + storedTogether);
-      const { added } = this.#uses.db.write(() => this.#addSlice(room, begun, slice));
+    for (let at = 0; at < events.length; ) {
+      const slice = events.slice(at, at + this.#stored.size);
+      at += slice.length;
+      const { added } = this.#stored.measure(slice.length, () =>
+        this.#uses.db.write(() => this.#addSlice(room, begun, slice)),
+      );
       for (const { nid, eventId } of slice) settled.push(this.#settled(nid, added.get(eventId)));
       await nextTurn();
     }
@@ -243,13 +253,15 @@ export class StateTakeover {
     const counts: ImportCounts = { joined: 0, invited: 0, knocked: 0, banned: 0, servers: 0, states: 0 };
     let after = 0;
     while (true) {
-      const page = await spool.state(after, entriesTogether);
+      const page = await spool.state(after, this.#written.size);
       const last = page.at(-1);
       if (last === undefined) return counts;
       after = last.nid;
-      const rows = events.rows(page.map(({ event }) => event));
-      const entries = rows.flatMap(({ nid, stateKey }) => (stateKey === null ? [] : [[stateKey, nid] as const]));
-      db.write<void>(() => stateImports.add(begun, entries, counts));
+      this.#written.measure(page.length, () => {
+        const rows = events.rows(page.map(({ event }) => event));
+        const entries = rows.flatMap(({ nid, stateKey }) => (stateKey === null ? [] : [[stateKey, nid] as const]));
+        db.write<void>(() => stateImports.add(begun, entries, counts));
+      });
       guard.check({ members: counts.joined, servers: counts.servers, stateEvents: counts.states });
       await nextTurn();
     }
@@ -260,7 +272,7 @@ export class StateTakeover {
     const { db, stateImports } = this.#uses;
     let after = 0;
     while (true) {
-      const page = await spool.servers(after, entriesTogether);
+      const page = await spool.servers(after, rowsTogether);
       const last = page.at(-1);
       if (last === undefined) return;
       after = last.nid;
