@@ -16,7 +16,7 @@ import { giantJoin } from './giant-join.ts';
 import { giantKills } from './giant-kills.ts';
 import { inbound } from './inbound.ts';
 import { initialSync } from './initial-sync.ts';
-import { messageCost } from './message-cost.ts';
+import { messageCosts } from './message-cost.ts';
 import { dropFromCache } from './page-cache.ts';
 import { usageOf } from './process-tree.ts';
 import { searchBench } from './search.ts';
@@ -172,15 +172,19 @@ async function kills(): Promise<void> {
 }
 
 async function costs(): Promise<void> {
-  for (const members of [10, 1000, Math.ceil(40_000 * scale)]) {
-    const messages = Math.ceil(2000 * scale);
-    const figures = await messageCost({ members, messages, executable: values.executable, prefix: pinned(0) });
+  const sizes = [10, 1000, Math.ceil(40_000 * scale)];
+  const messages = Math.ceil(400 * scale);
+  const found = await messageCosts({ sizes, rounds: 5, messages, executable: values.executable, prefix: pinned(0) });
+  const medians = found.map(({ cpuSeconds }) => cpuSeconds[Math.floor(cpuSeconds.length / 2)] ?? Number.NaN);
+  const mean = medians.reduce((sum, each) => sum + each, 0) / medians.length;
+  for (const [index, { members, cpuSeconds, last }] of found.entries()) {
+    const median = medians[index] ?? Number.NaN;
     row(
-      `${messages} messages in a room of ${members} members, 5 of them ours`,
-      `${figures.cpuSecondsPerThousand.toFixed(2)} CPU-s/1,000`,
-      `${figures.messagesPerSecond.toFixed(0)} msg/s`,
-      `p50 ${figures.latencyMs.p50.toFixed(1)} ms, p99 ${figures.latencyMs.p99.toFixed(1)} ms`,
-      `missed ${figures.missed}, doubled ${figures.doubled}`,
+      `5 turns of ${messages} messages in a room of ${members} members, 5 of them ours`,
+      `median ${median.toFixed(2)} CPU-s/1,000 (${cpuSeconds.map((each) => each.toFixed(2)).join(', ')})`,
+      `${((median / mean) * 100).toFixed(0)} % of the mean`,
+      `RSS ${mib(last.rssMib)}`,
+      `missed ${last.missed}, doubled ${last.doubled}`,
     );
   }
 }

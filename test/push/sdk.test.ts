@@ -6,7 +6,7 @@ import { muteSdk, registerWithSdk, startSdk, untilEvent } from '../support/sdk-c
 import { ServerProcess } from '../support/server-process.ts';
 
 describe('matrix-js-sdk', () => {
-  it('sets, lists and removes a pusher, and pages through notifications', async () => {
+  it('sets, lists and removes a pusher, pages through notifications, and mutes a room', async () => {
     const unmute = muteSdk();
     const gateway = await GatewayStub.open();
     const server = await ServerProcess.start({ toml: '[network]\nallow_ip_ranges = ["127.0.0.0/8"]\n' });
@@ -54,6 +54,15 @@ describe('matrix-js-sdk', () => {
           .map((event) => event.getId()),
         [said],
       );
+
+      await bob.getPushRules().then((rules) => bob.setPushRules(rules));
+      await bob.setRoomMutePushRule('global', room, true);
+      await alice.sendTextMessage(room, 'while it is muted');
+      await bob.getPushRules().then((rules) => bob.setPushRules(rules));
+      await bob.setRoomMutePushRule('global', room, false);
+      const { event_id: after } = await alice.sendTextMessage(room, 'heard again');
+      await gateway.until(({ rang }) => rang.length >= 2);
+      assert.deepEqual(gateway.rang, [said, after]);
 
       await bob.removePusher('key', 'org.example.web');
       assert.deepEqual(await bob.getPushers(), { pushers: [] });

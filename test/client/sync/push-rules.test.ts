@@ -32,7 +32,7 @@ describe('push rules over the API', () => {
         rule_id: 'tea',
         default: false,
         enabled: false,
-        actions: ['notify', { set_tweak: 'sound', value: 'x' }],
+        actions: ['notify', 'dont_notify', { set_tweak: 'sound', value: 'x' }],
         pattern: 'tea',
       },
       { rule_id: 'cake', default: false, enabled: true, actions: ['notify'], pattern: 'cake' },

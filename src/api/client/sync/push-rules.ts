@@ -17,14 +17,17 @@ function kindOf(text: string): RuleKind {
   return text;
 }
 
-/** A name, or a tweak with its name: anything else no client could follow. */
+/**
+ * A name, or a tweak with its name: anything else no client could follow. `dont_notify` of older specifications means
+ * nothing here, but is kept: clients know by it which of their rules mute a room.
+ */
 function actionsOf(value: JsonValue): PushAction[] {
   if (!Array.isArray(value)) throw badJson('actions must be a list');
   for (const action of value) {
     const isTweak = isJsonObject(action) && typeof action['set_tweak'] === 'string';
     if (typeof action !== 'string' && !isTweak) throw badJson('each action must be a string or have a set_tweak');
   }
-  return (value as PushAction[]).filter((action) => action !== 'dont_notify' && action !== 'coalesce');
+  return value as PushAction[];
 }
 
 /** Patterns are searched for in every message. */
