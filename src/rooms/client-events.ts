@@ -1,6 +1,7 @@
 import { clientEvent } from '../protocol/events/client-event.ts';
 import type { Pdu } from '../protocol/events/pdu.ts';
 import { redact } from '../protocol/events/redact.ts';
+import type { EventFields } from '../protocol/filters/event-fields.ts';
 import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
@@ -29,6 +30,8 @@ export interface EventAudience {
   readonly format?: 'client' | 'federation';
   /** What is told of the events that relate to an event: its `m.relations` as JSON text. */
   readonly relations?: ReadonlyMap<EventNid, string>;
+  /** Only these fields; all unless given. */
+  readonly fields?: EventFields | undefined;
   /** Users whose events are shown redacted. */
   readonly hidden?: ReadonlySet<UserNid>;
 }
@@ -81,7 +84,9 @@ export class ClientEvents {
     if (row.sender === audience.view.user) text += this.#toldSender(row, audience);
     const relations = audience.relations?.get(row.nid);
     if (relations !== undefined) text += `,"m.relations":${relations}`;
-    return `${text}}}`;
+    text += '}}';
+    const { fields } = audience;
+    return fields === undefined ? text : JSON.stringify(fields.pick(JSON.parse(text) as JsonObject));
   }
 
   /** The same as an object. */

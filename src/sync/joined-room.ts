@@ -1,7 +1,7 @@
 import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
-import type { Visibility } from '../rooms/visibility.ts';
+import type { RoomView, Visibility } from '../rooms/visibility.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid } from '../store/nids.ts';
 import type { PushCountStore, UnreadRow } from '../store/push/push-counts.ts';
@@ -89,7 +89,7 @@ export class JoinedRooms {
     const delta = full ? [] : stateLog.changesBetween(info.line, turn.from, turn.now);
     const draft = {
       info,
-      audience: { view, device: turn.device, withRoomId: false, format: turn.filter.eventFormat },
+      audience: audienceOf(turn, view),
       full,
       batch: timelines.read(turn, { info, view, since: full ? undefined : turn.from, upTo: turn.now }),
       delta,
@@ -134,7 +134,10 @@ export class JoinedRooms {
   timeline(batch: TimelineBatch, audience: EventAudience, broken = false): string {
     const { epoch, bundles, clientEvents } = this.#uses;
     // A client that has everything from here on has also seen what relates to it.
-    const shown = batch.limited || broken ? bundles.with(batch.events, audience) : audience;
+    const { fields } = audience;
+    // What is told of it inside another event is a field of that one.
+    const bundled = () => ({ ...bundles.with(batch.events, { ...audience, fields: undefined }), fields });
+    const shown = batch.limited || broken ? bundled() : audience;
     let events = '';
     for (const row of batch.events) events += `${events === '' ? '' : ','}${clientEvents.text(row, shown)}`;
     const prev = pageToken(epoch, batch.prev.segment, batch.prev.idx);
@@ -175,6 +178,11 @@ export class JoinedRooms {
 
 function counts({ notify, highlight }: { readonly notify: number; readonly highlight: number }): string {
   return `{"notification_count":${notify},"highlight_count":${highlight}}`;
+}
+
+/** How the events of a room are told in a turn. */
+export function audienceOf({ device, filter }: Turn, view: RoomView): EventAudience {
+  return { view, device, withRoomId: false, format: filter.eventFormat, fields: filter.eventFields };
 }
 
 /** Puts commas between texts. */

@@ -3,7 +3,7 @@ import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomInfo } from '../store/state/room-info.ts';
-import { type JoinedRooms, type RoomSections, separated } from './joined-room.ts';
+import { audienceOf, type JoinedRooms, type RoomSections, separated } from './joined-room.ts';
 import type { Turn } from './turn.ts';
 
 export interface LeftRoomUses extends RoomSections {
@@ -31,7 +31,7 @@ export class LeftRooms {
       return;
     }
     const view = visibility.view(room, turn.user);
-    const audience = { view, device: turn.device, withRoomId: false, format: turn.filter.eventFormat };
+    const audience = audienceOf(turn, view);
     const since = turn.initial ? undefined : turn.from;
     const batch = timelines.read(turn, { info, view, since, upTo: member.pos, own: member.event });
     yield `"timeline":${joined.timeline(batch, audience, turn.broken)},"${turn.stateSection}":{"events":[`;

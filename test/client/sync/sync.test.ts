@@ -349,6 +349,32 @@ describe('lazy-loaded members in /sync', () => {
   });
 });
 
+describe('event_fields in /sync', () => {
+  it('leaves of the events of rooms what the filter names', async () => {
+    await using s = await scene();
+    const reaction = 'm.annotation';
+    const target = await s.alice.say(s.room, 'hello', { 'a.b': 1, more: 2 });
+    const relation = { 'm.relates_to': { rel_type: 'm.replace', event_id: target } };
+    await s.alice.say(s.room, 'edited', { ...relation, 'm.new_content': { body: 'edited' } });
+    await s.alice.send(s.room, { 'm.relates_to': { rel_type: reaction, event_id: target, key: 'x' } }, 'm.reaction');
+    const wish = { event_fields: ['event_id', 'content.body', 'content.a\\.b', 'unsigned.m\\.relations'] };
+    const answer = await s.bob.sync(filter(wish));
+    const { timeline, state } = answer.rooms.join[s.room];
+    const shown = timeline.events.find((event: WireEvent) => event.event_id === target);
+    assert.deepEqual(Object.keys(shown).toSorted(), ['content', 'event_id', 'unsigned']);
+    assert.deepEqual(shown.content, { body: 'hello', 'a.b': 1 });
+    assert.deepEqual(Object.keys(shown.unsigned), ['m.relations']);
+    // What stands inside of it is whole.
+    assert.equal(shown.unsigned['m.relations']['m.replace'].type, 'm.room.message');
+    for (const event of [...timeline.events, ...state.events]) assert.equal(event.type, undefined);
+    await s.bob.leave(s.room);
+    const left = await s.bob.sync({ since: answer.next_batch, ...filter(wish) });
+    for (const event of left.rooms.leave[s.room].timeline.events) {
+      assert.ok(Object.keys(event).every((key) => ['content', 'event_id', 'unsigned'].includes(key)));
+    }
+  });
+});
+
 describe('account data in /sync', () => {
   it('global and of rooms, when it changes; push rules by their own events', async () => {
     await using s = await scene();
