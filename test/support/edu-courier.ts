@@ -3,12 +3,16 @@ import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { StreamPos } from '../../src/store/nids.ts';
 import type { World } from './world.ts';
 
+/** What becomes of a transaction: `late` ones come when `arriveLate` says so, after others that were sent later. */
+export type Fate = 'arrives' | 'twice' | 'late' | 'lost';
+
 /** Carries what one server has for another about devices, by hand and position by position, as slowly as a test likes. */
 export class EduCourier {
   readonly #from: World;
   readonly #to: World;
   readonly #names: { readonly from: string; readonly to: string };
   #cursor: StreamPos;
+  #late: Edu[] = [];
 
   constructor(from: World, to: World, names: { readonly from: string; readonly to: string }) {
     this.#from = from;
@@ -17,8 +21,8 @@ export class EduCourier {
     this.#cursor = from.hs.streams.now();
   }
 
-  /** One transaction of at most `limit` units. `lose`: the other server never sees it. Answers what was in it. */
-  carry(limit = 100, lose = false): Edu[] {
+  /** One transaction of at most `limit` units. Answers what was in it. */
+  carry(limit = 100, fate: Fate = 'arrives'): Edu[] {
     const { hs } = this.#from;
     const now = hs.streams.now();
     const server = hs.stores.interning.findServer(this.#names.to);
@@ -37,12 +41,9 @@ export class EduCourier {
     // The first source's units may be later than what the second could give.
     const pages = hs.services.e2ee.remote.sources.map((source) => source.read(server, this.#cursor, upTo, limit));
     const carried = pages.flatMap((page) => page.edus);
-    const origin = asServerName(this.#names.from);
-    if (!lose) {
-      for (const { edu_type: type, content } of carried) {
-        this.#to.hs.services.e2ee.remote.eduHandlers.get(type)?.(origin, JSON.parse(JSON.stringify(content)));
-      }
-    }
+    if (fate === 'late') this.#late.push(...carried);
+    if (fate === 'arrives' || fate === 'twice') this.#bring(carried);
+    if (fate === 'twice') this.#bring(carried);
     hs.db.write<void>(() => {
       for (const source of hs.services.e2ee.remote.sources) source.delivered?.(server, upTo);
     });
@@ -51,11 +52,23 @@ export class EduCourier {
     return carried;
   }
 
+  /** What was held back arrives, the last first. */
+  arriveLate(): void {
+    this.#bring(this.#late.splice(0).reverse());
+  }
+
   /** Carries until there is nothing left. */
   carryAll(limit = 100): Edu[] {
     const all: Edu[] = [];
     while (this.#cursor < this.#from.hs.streams.now()) all.push(...this.carry(limit));
     return all;
+  }
+
+  #bring(edus: readonly Edu[]): void {
+    const origin = asServerName(this.#names.from);
+    for (const { edu_type: type, content } of edus) {
+      this.#to.hs.services.e2ee.remote.eduHandlers.get(type)?.(origin, JSON.parse(JSON.stringify(content)));
+    }
   }
 
   #checkNamed(now: StreamPos): void {

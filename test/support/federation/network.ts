@@ -31,6 +31,8 @@ export class Network {
   turns: ((call: RecordedCall) => number) | undefined;
   /** Calls that arrive a second time, as from a server that has not had the answer. */
   doubles: ((call: RecordedCall) => boolean) | undefined;
+  /** What an answer waits for before it arrives. */
+  holds: ((call: RecordedCall) => Promise<void> | undefined) | undefined;
   readonly #silent = new Set<string>();
 
   join(name: string, node: Node): void {
@@ -80,11 +82,14 @@ export class Network {
     if (this.doubles?.(call) === true) void node(callOf(request, new AbortController().signal), from);
     const reply = await Promise.race([node(callOf(request, controller.signal), from), aborted]);
     if (reply === 'aborted') return failure('aborted', 'it was called off');
+    const hold = this.holds?.(call);
+    const said = hold === undefined ? reply : await whole(reply);
+    await hold;
     // A server that has ended meanwhile says nothing more.
     const hasEnded = this.#nodes.get(to) !== node;
     if (hasEnded || unreachable()) return failure('connection', `${to} was cut off from ${from}`);
     call.status = reply.status;
-    return { ok: true, status: reply.status, headers: headersOf(reply), body: pieces(reply, unreachable) };
+    return { ok: true, status: reply.status, headers: headersOf(reply), body: pieces(said, unreachable) };
   }
 }
 
@@ -103,6 +108,13 @@ function callOf({ method, uri, headers, body }: TransportRequest, signal: AbortS
 
 function headersOf({ headers }: Reply): IncomingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+/** Says all that there is to say now: some answers are made while they are read. */
+async function whole(reply: Reply): Promise<Reply> {
+  const parts: Buffer[] = [];
+  for await (const piece of pieces(reply, () => false)) parts.push(piece);
+  return { ...reply, body: Buffer.concat(parts) };
 }
 
 async function* pieces({ body }: Reply, isCut: () => boolean): AsyncGenerator<Buffer> {
