@@ -121,8 +121,16 @@ export class Uia {
   }
 
   /** The session behind a fallback page; `undefined` if there is none. */
-  sessionForFallback(id: string): { readonly completed: readonly string[] } | undefined {
-    return this.#live(id);
+  sessionForFallback(
+    id: string,
+  ): { readonly completed: readonly string[]; readonly isRegistration: boolean } | undefined {
+    const session = this.#live(id);
+    return session && { completed: session.completed, isRegistration: session.operation.startsWith('POST register') };
+  }
+
+  /** By which a fallback page asks for a mail. */
+  newSecret(): string {
+    return randomToken(this.#uses.random, 18);
   }
 
   /** Completes one stage from its fallback page. Throws what the stage says. */

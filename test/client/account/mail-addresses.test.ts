@@ -190,6 +190,57 @@ describe('m.login.email.identity', () => {
     assert.equal(threepids[0].address, 'a@example.org');
   });
 
+  const fallback = (session: string) => `${v3}/auth/m.login.email.identity/fallback/web?session=${session}`;
+  /** What the form of the second step brings along. */
+  const hidden = (html: string) => {
+    const value = (name: string) => new RegExp(`name="${name}"[^>]*value="([^"]*)"`).exec(html)?.[1] ?? '';
+    return `sid=${value('sid')}&secret=${value('secret')}`;
+  };
+
+  it('is completed on the fallback page: the address, the mail, the way on', async () => {
+    await using s = await open();
+    const wish = { username: 'alice', password: 'long enough' };
+    const { session } = (await s.post('/register', wish)).json;
+    const page = fallback(session as string);
+    assert.match((await s.world.call('GET', page)).text, /name="email"/);
+    const asked = await s.world.call('POST', page, { body: 'email=a%40example.org' });
+    assert.equal(asked.status, 200);
+    assert.match(asked.text, /name="sid"/);
+    assert.equal(s.smtp.mails.length, 1);
+    const early = await s.world.call('POST', page, { body: hidden(asked.text) });
+    assert.equal(early.status, 403);
+    assert.equal(hidden(early.text), hidden(asked.text));
+    assert.equal(s.smtp.mails.length, 1);
+    await s.world.call('POST', s.smtp.link);
+    assert.match((await s.world.call('POST', page, { body: hidden(early.text) })).text, /onAuthDone/);
+    const done = await s.post('/register', { ...wish, auth: { session } });
+    assert.equal(done.status, 200, done.text);
+    const { threepids } = await s.world.ok('GET', `${v3}/account/3pid`, done.json.access_token as string);
+    assert.equal(threepids[0].address, 'a@example.org');
+  });
+
+  it('shows on the fallback page what is wrong with an address', async () => {
+    await using s = await open();
+    const alice = await s.world.register('alice');
+    await s.add(alice, 'alice', 'a@example.org');
+    const registering = (await s.post('/register', { username: 'bob', password: 'long enough' })).json.session;
+    const resetting = (await s.post('/account/password', { new_password: 'quite another' })).json.session;
+    const table: [session: string, body: string, status: number, text: RegExp][] = [
+      [registering, 'email=a%40example.org', 400, /belongs to an account/],
+      [registering, 'email=', 400, /name="email"/],
+      [registering, 'sid=x&secret=y', 403, /name="sid"/],
+      [resetting, 'email=b%40example.org', 400, /No account has this address/],
+      [resetting, 'email=a%40example.org', 200, /name="sid"/],
+    ];
+    for (const [session, body, status, text] of table) {
+      const answer = await s.world.call('POST', fallback(session), { body });
+      assert.equal(answer.status, status, body);
+      assert.match(answer.text, text);
+    }
+    await using plain = await World.open();
+    assert.equal((await plain.call('GET', fallback('x'))).json.errcode, 'M_UNRECOGNIZED');
+  });
+
   it('sets a new password for who has forgotten it', async () => {
     await using s = await open();
     const alice = await s.world.register('alice');

@@ -13,10 +13,7 @@ interface Form {
   readonly fields: string;
 }
 
-/** Whoever confirms a mail address does so in the mail, and the client knows what it has asked for. */
-type FormStage = Exclude<StageName, 'm.login.email.identity'>;
-
-const forms: { readonly [Stage in FormStage]: Form } = {
+const forms: { readonly [Stage in StageName]: Form } = {
   'm.login.dummy': { title: 'Continue', fields: '' },
   'm.login.password': {
     title: 'Confirm with your password',
@@ -29,10 +26,21 @@ const forms: { readonly [Stage in FormStage]: Form } = {
     fields: '<p><label>Token<br><input name="token" autocomplete="off"></label></p>',
   },
   'm.login.terms': { title: 'Accept the terms', fields: '' },
+  'm.login.email.identity': {
+    title: 'Confirm your mail address',
+    fields: '<p><label>Mail address<br><input name="email" type="email" autocomplete="email"></label></p>',
+  },
 };
 
+/** The mail is under way; what it was asked for by comes back with the form, so that nothing has to be kept here. */
+function mailSent(sid: string, secret: string): Form {
+  const hidden = (name: string, value: string) => `<input name="${name}" type="hidden" value="${escapeHtml(value)}">`;
+  const text = '<p>Open the link in the mail that you have been sent, then go on here.</p>';
+  return { title: 'Look into your mail', fields: text + hidden('sid', sid) + hidden('secret', secret) };
+}
+
 /** What a stage asks for; the terms are links to the documents. */
-function formOf(stage: FormStage, { registration }: AccountServices): Form {
+function formOf(stage: StageName, { registration }: AccountServices): Form {
   const form = forms[stage];
   if (stage !== 'm.login.terms') return form;
   const links = registration.terms.map(
@@ -56,10 +64,25 @@ const formPage = (status: number, { title, fields }: Form, problem = ''): Reply 
 const donePage = (): Reply =>
   htmlPage(200, 'Done', `<p>You can close this window and go back to your app.</p><script>${doneScript}</script>`);
 
-function stageOf(type: string): FormStage {
+function stageOf(type: string, { mailAddresses }: AccountServices): StageName {
   const stage = stageNames.find((name) => name === type);
-  if (stage === undefined || stage === 'm.login.email.identity') throw unrecognized();
+  if (stage === undefined || (stage === 'm.login.email.identity' && !mailAddresses.enabled)) throw unrecognized();
   return stage;
+}
+
+/** What a form has filled in. */
+type Filled = Readonly<Record<string, string>>;
+
+/** First the address, to which a mail is sent; then, when its link was opened, what shows that. */
+async function mailStep(
+  { uia, mailAddresses }: AccountServices,
+  session: string,
+  { email = '', sid, secret }: Filled,
+): Promise<{ readonly auth: JsonObject } | { readonly form: Form }> {
+  if (sid !== undefined && secret !== undefined) return { auth: { threepid_creds: { sid, client_secret: secret } } };
+  const wish = { email, clientSecret: uia.newSecret(), sendAttempt: 1, nextLink: undefined };
+  const purpose = uia.sessionForFallback(session)?.isRegistration === true ? 'registration' : 'password';
+  return { form: mailSent(await mailAddresses.request(purpose, wish), wish.clientSecret) };
 }
 
 const path = '/_matrix/client/v3/auth/{authType}/fallback/web';
@@ -77,7 +100,7 @@ const show = (services: AccountServices): Endpoint =>
     auth: 'none',
     body: 'none',
     handler({ params, query }) {
-      const stage = stageOf(params.authType);
+      const stage = stageOf(params.authType, services);
       const session = services.uia.sessionForFallback(query.required('session'));
       if (session === undefined) throw invalidParam('This authentication session is unknown or over');
       return session.completed.includes(stage) ? donePage() : formPage(200, formOf(stage, services));
@@ -86,7 +109,7 @@ const show = (services: AccountServices): Endpoint =>
 
 /**
  * `POST /_matrix/client/v3/auth/{authType}/fallback/web`
- * Takes that page's form. 200 HTML · 400, 401, 403, 404, 429 as HTML with the form again
+ * Takes that page's form. 200 HTML · 400, 401, 403, 404, 429, 500 as HTML with the form again
  * @see https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
 const complete = (services: AccountServices): Endpoint =>
@@ -95,26 +118,35 @@ const complete = (services: AccountServices): Endpoint =>
     path,
     auth: 'none',
     body: 'stream',
+    limit: 'registration',
     async handler({ params, query, headers: given, stream, ip }) {
-      const stage = stageOf(params.authType);
+      const { uia } = services;
+      const stage = stageOf(params.authType, services);
       const session = query.required('session');
-      if (services.uia.sessionForFallback(session) === undefined) {
+      if (uia.sessionForFallback(session) === undefined) {
         throw invalidParam('This authentication session is unknown or over');
       }
-      const form = new Query((await readBody({ headers: given, stream }, maxForm)).toString('utf8'));
-      const fields: JsonObject = {};
-      for (const name of ['user', 'password', 'token']) {
-        const value = form.get(name);
-        if (value !== undefined && value !== '') fields[name] = value;
-      }
+      const filled = filledIn(new Query((await readBody({ headers: given, stream }, maxForm)).toString('utf8')));
+      const { sid, secret } = filled;
+      // Whoever has not opened the link yet is asked again, and gets no second mail.
+      const asked = sid !== undefined && secret !== undefined ? mailSent(sid, secret) : formOf(stage, services);
       try {
-        await services.uia.completeByFallback(session, stage, fields, ip);
+        const isMail = stage === 'm.login.email.identity';
+        const step = isMail ? await mailStep(services, session, filled) : { auth: { ...filled } };
+        if ('form' in step) return formPage(200, step.form);
+        await uia.completeByFallback(session, stage, step.auth, ip);
       } catch (error) {
         if (!(error instanceof MatrixError)) throw error;
-        return formPage(error.status, formOf(stage, services), `<p role="alert">${escapeHtml(error.message)}</p>`);
+        return formPage(error.status, asked, `<p role="alert">${escapeHtml(error.message)}</p>`);
       }
       return donePage();
     },
   });
+
+function filledIn(form: Query): Filled {
+  const names = ['user', 'password', 'token', 'email', 'sid', 'secret'];
+  const filled = names.map((name): [string, string] => [name, form.get(name) ?? '']);
+  return Object.fromEntries(filled.filter(([, value]) => value !== ''));
+}
 
 export const uiaFallbackEndpoints = (services: AccountServices): Endpoint[] => [show(services), complete(services)];
