@@ -7,7 +7,7 @@ import { type Connection, openReader, openWriter } from './database/connection.t
 import type { DurabilityLost } from './database/errors.ts';
 import { hideParameters } from './database/parameters.ts';
 import { RememberedStatement, type Stretch, StretchStatement } from './database/remembered.ts';
-import { type QueryObserver, QueryTiming, Statement } from './database/statement.ts';
+import { type QueryObserver, QueryTiming, Statement, type StatementUses } from './database/statement.ts';
 import { TableVersions } from './database/table-versions.ts';
 import { type NotPromise, Transactions } from './database/transactions.ts';
 import { Checkpoints, type RemoteCheckpoint } from './durability/checkpoints.ts';
@@ -53,6 +53,7 @@ export class Database {
   readonly #group: GroupCommit;
   readonly #checkpoints: Checkpoints;
   readonly #timing: QueryTiming;
+  readonly #shared: StatementUses;
   readonly #versions: TableVersions;
   readonly #sync: WalSync | undefined;
   readonly #statements = new Set<string>();
@@ -73,6 +74,7 @@ export class Database {
       finished: () => this.#finished(),
       rolledBack: () => this.#versions.changeAll(),
     });
+    this.#shared = { connection, transactions: this.#transactions, timing: this.#timing, versions: this.#versions };
     this.#group = new GroupCommit({
       clock,
       write: (fn) => this.write(fn),
@@ -117,15 +119,10 @@ export class Database {
     }
   }
 
-  /** Prepares a statement, once, in a store's constructor. Its text is recorded for the test of query plans. */
+  /** A statement, made once, in a store's constructor. Its text is recorded for the test of query plans. */
   prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
-    const text = hideParameters(sql);
-    this.#statements.add(text);
-    return new Statement<P, R>(this.#connection, text, {
-      transactions: this.#transactions,
-      timing: this.#timing,
-      versions: this.#versions,
-    });
+    this.#statements.add(sql);
+    return new Statement<P, R>(sql, this.#shared);
   }
 
   /**
@@ -133,7 +130,7 @@ export class Database {
    * seldom changes, or by many at once. Its answers are shared: nobody may change them.
    */
   remember<P extends unknown[], R>(sql: string): RememberedStatement<P, R> {
-    return new RememberedStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql));
+    return new RememberedStatement<P, R>(this.prepare<P, R>(sql), () => this.#versions.readBy(sql));
   }
 
   /**
@@ -141,7 +138,7 @@ export class Database {
    * tables a stretch behind their last row costs nothing.
    */
   rememberStretch<P extends unknown[], R>(sql: string, stretch: Stretch): StretchStatement<P, R> {
-    return new StretchStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql), stretch);
+    return new StretchStatement<P, R>(this.prepare<P, R>(sql), () => this.#versions.readBy(sql), stretch);
   }
 
   /**
@@ -280,9 +277,9 @@ export class Database {
     this.#connection.pragma('shrink_memory');
   }
 
-  /** The texts of all statements prepared so far. */
+  /** The texts of all statements made so far, as SQLite gets them. */
   get statements(): ReadonlySet<string> {
-    return this.#statements;
+    return new Set([...this.#statements].map(hideParameters));
   }
 
   /** How SQLite would run a statement. */

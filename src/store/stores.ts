@@ -125,7 +125,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly clockMark: ClockMark;
 }
 
-/** Prepares all statements of all stores. `serverName` is our own: whose users are local. */
+/** Makes all stores. `serverName` is our own: whose users are local. */
 export function openStores(db: Database, serverName: ServerName): Stores {
   const interning = new Interning(db);
   const stateLog = new StateLog(db);

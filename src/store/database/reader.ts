@@ -1,6 +1,5 @@
 import { systemClock } from '../../util/clock.ts';
 import { type Connection, openReader } from './connection.ts';
-import { hideParameters } from './parameters.ts';
 import { RememberedStatement, type Stretch, StretchStatement } from './remembered.ts';
 import { QueryTiming, Statement } from './statement.ts';
 import { TableVersions } from './table-versions.ts';
@@ -30,7 +29,8 @@ export class ReadingDatabase implements Preparing {
   }
 
   prepare<P extends unknown[] | object, R = unknown>(sql: string): Statement<P, R> {
-    return new Statement<P, R>(this.#connection, hideParameters(sql), {
+    return new Statement<P, R>(sql, {
+      connection: this.#connection,
       transactions: never,
       timing: this.#timing,
       versions: this.#versions,
@@ -38,11 +38,11 @@ export class ReadingDatabase implements Preparing {
   }
 
   remember<P extends unknown[], R>(sql: string): RememberedStatement<P, R> {
-    return new RememberedStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql));
+    return new RememberedStatement<P, R>(this.prepare<P, R>(sql), () => this.#versions.readBy(sql));
   }
 
   rememberStretch<P extends unknown[], R>(sql: string, stretch: Stretch): StretchStatement<P, R> {
-    return new StretchStatement<P, R>(this.prepare<P, R>(sql), this.#versions.readBy(sql), stretch);
+    return new StretchStatement<P, R>(this.prepare<P, R>(sql), () => this.#versions.readBy(sql), stretch);
   }
 
   afterRollback(): never {

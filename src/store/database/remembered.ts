@@ -11,16 +11,18 @@ const maxQuiet = 512;
 
 /** Tells whether the tables were written to since it was asked last. */
 class Freshness {
-  readonly #tables: readonly TableVersion[];
+  readonly #find: () => readonly TableVersion[];
+  #tables: readonly TableVersion[] | undefined;
   #seen = -1;
 
-  constructor(tables: readonly TableVersion[]) {
-    this.#tables = tables;
+  /** `find` gives the tables when they are needed. */
+  constructor(find: () => readonly TableVersion[]) {
+    this.#find = find;
   }
 
   hasChanged(): boolean {
     let sum = 0;
-    for (const { count } of this.#tables) sum += count;
+    for (const { count } of (this.#tables ??= this.#find())) sum += count;
     if (sum === this.#seen) return false;
     this.#seen = sum;
     return true;
@@ -36,7 +38,7 @@ export class RememberedStatement<P extends unknown[], R> {
   readonly #freshness: Freshness;
   readonly #rows = new Lru<unknown, readonly R[]>(maxAnswers);
 
-  constructor(statement: Statement<P, R>, tables: readonly TableVersion[]) {
+  constructor(statement: Statement<P, R>, tables: () => readonly TableVersion[]) {
     this.#statement = statement;
     this.#freshness = new Freshness(tables);
   }
@@ -92,7 +94,7 @@ export class StretchStatement<P extends unknown[], R> {
   /** Where `after` stands. */
   readonly #at: number;
 
-  constructor(statement: Statement<P, R>, tables: readonly TableVersion[], { keys, large = false }: Stretch) {
+  constructor(statement: Statement<P, R>, tables: () => readonly TableVersion[], { keys, large = false }: Stretch) {
     this.#statement = statement;
     this.#read = large ? statement : new RememberedStatement(statement, tables);
     this.#freshness = new Freshness(tables);

@@ -1,5 +1,6 @@
 import type Sqlite from 'better-sqlite3';
 import type { Clock } from '../../util/clock.ts';
+import { hideParameters } from './parameters.ts';
 import type { TableVersions, WrittenTable } from './table-versions.ts';
 
 /** What a statement is bound with: a tuple for `?`, an object for `@name`. */
@@ -33,48 +34,51 @@ export class QueryTiming {
   }
 }
 
-interface StatementUses {
+/** What the statements of a connection share. */
+export interface StatementUses {
+  readonly connection: Sqlite.Database;
   readonly transactions: { readonly active: boolean };
   readonly timing: QueryTiming;
   readonly versions: TableVersions;
 }
 
+type Raw<R> = Sqlite.Statement<unknown[], R>;
+
 /**
- * A prepared statement. `P` are its parameters, `R` is a row (after `pluck()`: the first column).
+ * A statement. `P` are its parameters, `R` is a row (after `pluck()`: the first column). It is prepared when it is used
+ * for the first time: each takes some kB, and an idle server uses few of its many hundreds.
  * A statement that writes works inside `Database.write` or `durable` only, else its commit would go unnoticed.
  */
 export class Statement<P extends unknown[] | object, R> {
-  readonly #raw: Sqlite.Statement<unknown[], R>;
+  readonly #uses: StatementUses;
+  readonly #sql: string;
+  #form: 'rows' | 'pluck' | 'raw' = 'rows';
+  #raw: Raw<R> | undefined;
   /** What a statement that writes must be part of. */
-  readonly #within: { readonly active: boolean } | undefined;
-  readonly #timing: QueryTiming;
+  #within: { readonly active: boolean } | undefined;
   /** What a statement that writes changes. */
-  readonly #written: readonly WrittenTable[];
+  #written: readonly WrittenTable[] = [];
 
-  constructor(connection: Sqlite.Database, sql: string, { transactions, timing, versions }: StatementUses) {
-    this.#timing = timing;
-    this.#raw = connection.prepare<unknown[], R>(sql);
-    this.#within = this.#raw.readonly ? undefined : transactions;
-    this.#written = this.#raw.readonly ? [] : versions.writtenBy(sql);
+  constructor(sql: string, uses: StatementUses) {
+    this.#uses = uses;
+    this.#sql = sql;
   }
 
   /** The first row, or `undefined`. */
   get(...parameters: Parameters<P>): R | undefined {
-    this.#check();
-    this.#changing();
-    return this.#timing.observe === undefined ? this.#raw.get(...parameters) : this.#timedGet(parameters);
+    const raw = this.#changing();
+    return this.#uses.timing.observe === undefined ? raw.get(...parameters) : this.#timedGet(raw, parameters);
   }
 
   all(...parameters: Parameters<P>): R[] {
-    this.#check();
-    this.#changing();
-    return this.#timing.observe === undefined ? this.#raw.all(...parameters) : this.#timedAll(parameters);
+    const raw = this.#changing();
+    return this.#uses.timing.observe === undefined ? raw.all(...parameters) : this.#timedAll(raw, parameters);
   }
 
   run(...parameters: Parameters<P>): RunResult {
-    this.#check();
-    const isTimed = this.#timing.observe !== undefined;
-    const result = isTimed ? this.#timedRun(parameters) : (this.#raw.run(...parameters) as RunResult);
+    const raw = this.#ready();
+    const isTimed = this.#uses.timing.observe !== undefined;
+    const result = isTimed ? this.#timedRun(raw, parameters) : (raw.run(...parameters) as RunResult);
     if (result.changes === 0) return result;
     for (const table of this.#written) table.count++;
     return result;
@@ -82,43 +86,58 @@ export class Statement<P extends unknown[] | object, R> {
 
   /** Row by row. Nothing may be written and nothing awaited before the last row is read or the loop left. */
   iterate(...parameters: Parameters<P>): IterableIterator<R> {
-    this.#check();
-    this.#changing();
-    return this.#raw.iterate(...parameters);
+    return this.#changing().iterate(...parameters);
   }
 
   /** Makes rows their first column. Returns the statement itself. */
   pluck(): this {
-    this.#raw.pluck();
+    this.#form = 'pluck';
     return this;
   }
 
   /** Makes rows arrays of columns. Returns the statement itself. */
   raw(): this {
-    this.#raw.raw();
+    this.#form = 'raw';
     return this;
   }
 
   // Closures over the parameters, in methods of their own: in those above each call would pay for them, timed or not.
-  #timedGet(parameters: Parameters<P>): R | undefined {
-    return this.#timing.time('get', () => this.#raw.get(...parameters));
+  #timedGet(raw: Raw<R>, parameters: Parameters<P>): R | undefined {
+    return this.#uses.timing.time('get', () => raw.get(...parameters));
   }
 
-  #timedAll(parameters: Parameters<P>): R[] {
-    return this.#timing.time('all', () => this.#raw.all(...parameters));
+  #timedAll(raw: Raw<R>, parameters: Parameters<P>): R[] {
+    return this.#uses.timing.time('all', () => raw.all(...parameters));
   }
 
-  #timedRun(parameters: Parameters<P>): RunResult {
-    return this.#timing.time('run', () => this.#raw.run(...parameters) as RunResult);
+  #timedRun(raw: Raw<R>, parameters: Parameters<P>): RunResult {
+    return this.#uses.timing.time('run', () => raw.run(...parameters) as RunResult);
   }
 
-  #check(): void {
-    if (this.#within === undefined) return;
-    if (!this.#within.active) throw new Error('a statement that writes was used outside of a transaction');
+  #ready(): Raw<R> {
+    const raw = this.#raw ?? this.#prepare();
+    if (this.#within?.active === false) {
+      throw new Error('a statement that writes was used outside of a transaction');
+    }
+    return raw;
   }
 
-  /** Before a statement that writes is read by its RETURNING: what it changes does not show in the answer. */
-  #changing(): void {
+  /** The same for a statement whose answer does not say what it has changed. */
+  #changing(): Raw<R> {
+    const raw = this.#ready();
     for (const table of this.#written) table.count++;
+    return raw;
+  }
+
+  #prepare(): Raw<R> {
+    const { connection, transactions, versions } = this.#uses;
+    const raw = connection.prepare<unknown[], R>(hideParameters(this.#sql));
+    if (this.#form !== 'rows') raw[this.#form]();
+    if (!raw.readonly) {
+      this.#within = transactions;
+      this.#written = versions.writtenBy(this.#sql);
+    }
+    this.#raw = raw;
+    return raw;
   }
 }
