@@ -36,7 +36,7 @@ const standIns: readonly {
 ];
 
 /**
- * Bundles the program of the executable and those of its thread and its helper process. Answers the files that went in.
+ * Bundles what the executable starts with, its program, and those of its thread and its helper process. Answers the files that went in.
  */
 export async function bundleForExecutable({ root, outdir, native, form }: Settings): Promise<string[]> {
   const used = new Set<string>();
@@ -59,7 +59,7 @@ export async function bundleForExecutable({ root, outdir, native, form }: Settin
   };
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ['main', 'worker', 'thumbnail'].map((name) => ({
+    entryPoints: ['main', 'program', 'worker', 'thumbnail'].map((name) => ({
       in: join(root, 'build/executable', `${name}.ts`),
       out: name,
     })),

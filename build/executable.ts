@@ -32,6 +32,7 @@ const assets = [
   'better_sqlite3.node',
   'sharp.node',
   'libvips.so',
+  'program.cjs',
   'worker.cjs',
   'thumbnail.cjs',
   'licences.txt',
