@@ -11,18 +11,18 @@ const maxQuiet = 512;
 
 /** Tells whether the tables were written to since it was asked last. */
 class Freshness {
-  readonly #find: () => readonly TableVersion[];
-  #tables: readonly TableVersion[] | undefined;
+  #tables: readonly TableVersion[] | (() => readonly TableVersion[]);
   #seen = -1;
 
   /** `find` gives the tables when they are needed. */
   constructor(find: () => readonly TableVersion[]) {
-    this.#find = find;
+    this.#tables = find;
   }
 
   hasChanged(): boolean {
     let sum = 0;
-    for (const { count } of (this.#tables ??= this.#find())) sum += count;
+    if (typeof this.#tables === 'function') this.#tables = this.#tables();
+    for (const { count } of this.#tables) sum += count;
     if (sum === this.#seen) return false;
     this.#seen = sum;
     return true;
