@@ -52,6 +52,10 @@ export const neverHere: readonly Exception[] = [
     why: 'whoever has an account may give it any address',
   },
   { which: /DELETE \/_matrix\/client\/v3\/profile\/.* 400 M_BAD_JSON$/, why: 'there is no body that could be wrong' },
+  {
+    which: /GET \/_matrix\/client\/v3\/initialSync 404 $/,
+    why: 'it names an avatar, which this has nothing to do with',
+  },
   { which: /M_APPSERVICE_LOGIN_UNSUPPORTED$/, why: 'only of servers without the legacy way to log in' },
   { which: /GET \/_matrix\/client\/v3\/login 404 M_UNRECOGNIZED$/, why: 'there is always the legacy way to log in' },
   { which: /M_EXCLUSIVE$/, why: 'there are no application services yet' },

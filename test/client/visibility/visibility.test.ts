@@ -56,6 +56,12 @@ class Sight {
       .map(({ event_id }) => event_id);
   }
 
+  /** What may be told of as it happens: own member events too, which may be why the room is told of at all. */
+  get seen(): ClientEvent[] {
+    const isOwn = ({ type, state_key }: ClientEvent) => type === 'm.room.member' && state_key === this.#user;
+    return this.events.filter((event, index) => this.may(index) || isOwn(event));
+  }
+
   get(path: string) {
     return this.room.call(this.reader, 'GET', path);
   }
@@ -94,6 +100,35 @@ const paths: Readonly<Record<string, Check>> = {
       const { status } = await s.get(s.room.path(`/event/${enc(event_id)}`));
       assert.equal(status, s.may(index) ? 200 : 404, `${s.reader} at ${index}`);
     }
+  },
+
+  async '/events/{eventId}'(s) {
+    for (const [index, { event_id }] of s.events.entries()) {
+      const { status } = await s.get(`/events/${enc(event_id)}`);
+      assert.equal(status, s.may(index) ? 200 : 404, `${s.reader} at ${index}`);
+    }
+  },
+
+  async '/events'(s) {
+    const seen = idsOf(s.seen);
+    const from = s.room.told.get(s.reader)?.tokens[0]?.token;
+    if (from === undefined) return;
+    const inRoom = await s.get(`/events?timeout=0&from=${from}&room_id=${enc(s.room.roomId)}`);
+    assert.equal(inRoom.status, s.mayOpen ? 200 : 403, `${s.reader}: ${inRoom.text}`);
+    const everywhere = await s.get(`/events?timeout=0&from=${from}`);
+    for (const { status, json } of [inRoom, everywhere]) {
+      if (status !== 200) continue;
+      const told = json.chunk.filter((event: ClientEvent) => event.event_id !== undefined);
+      assertAmong(idsOf(told), seen, s.reader);
+      for (const event of told) assert.ok(!s.isIgnored(event), `${s.reader}: of an ignored user`);
+    }
+  },
+
+  async '/initialSync of the room'(s) {
+    const snapshot = await s.open(s.room.path('/initialSync?limit=100'));
+    if (snapshot === undefined) return;
+    assertAmong(idsOf(snapshot.messages.chunk), s.visible(), `${s.reader}: messages`);
+    assertAmong(idsOf(snapshot.state), idsOf(s.events.slice(0, s.until)), `${s.reader}: state of later`);
   },
 
   async '/messages'(s) {
@@ -234,17 +269,14 @@ const paths: Readonly<Record<string, Check>> = {
   },
 
   async '/sync'(s) {
-    // An own member event that ends an invite or begins a ban is why the room is told of at all.
-    const isOwn = ({ type, state_key }: ClientEvent) => type === 'm.room.member' && state_key === userId(s.reader);
-    const seen = s.events.filter((event, index) => s.may(index) || isOwn(event));
-    assertAmong(idsOf(s.room.told.get(s.reader)?.events ?? []), idsOf(seen), `${s.reader}: bit by bit`);
+    assertAmong(idsOf(s.room.told.get(s.reader)?.events ?? []), idsOf(s.seen), `${s.reader}: bit by bit`);
     const filter = enc(JSON.stringify({ room: { timeline: { limit: 100 }, include_leave: true } }));
     const { rooms } = await s.room.ok(s.reader, 'GET', `/sync?filter=${filter}`);
     const section = rooms?.join?.[s.room.roomId] ?? rooms?.leave?.[s.room.roomId];
     assert.equal(rooms?.join?.[s.room.roomId] !== undefined, s.isIn);
     if (section === undefined) return;
     const { events } = section.timeline;
-    assertAmong(idsOf(events), idsOf(seen), `${s.reader}: all at once`);
+    assertAmong(idsOf(events), idsOf(s.seen), `${s.reader}: all at once`);
     for (const event of events) assert.ok(!s.isIgnored(event), `${s.reader}: of an ignored user`);
     const until = s.isIn ? s.events.length : (s.model.leftAt(userId(s.reader)) ?? -1) + 1;
     assertAmong(idsOf(section.state?.events ?? []), idsOf(s.events.slice(0, until)), `${s.reader}: state of later`);
