@@ -6,11 +6,15 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { LargeState } from '../../test/support/large-state.ts';
 import { Person } from '../../test/support/person.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
+import { openTestStore } from '../../test/support/store.ts';
 import { chat } from './chat.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { backup, type Figure, ownClaim, queued, tracked } from './e2ee.ts';
+import { estimate, estimatedRooms } from './estimates.ts';
+import { extreme, extremes, verdict } from './extremes.ts';
 import { fanOut } from './fan-out.ts';
 import { giantJoin } from './giant-join.ts';
 import { giantKills } from './giant-kills.ts';
@@ -155,6 +159,55 @@ async function giants(): Promise<void> {
   }
 }
 
+/** In a control group of 256 MB: the kernel ends whatever takes more. */
+async function hardRooms(): Promise<void> {
+  for (const [what, room, limits] of extremes) {
+    const options = { executable: values.executable, prefix: pinned(0) };
+    const outcome = await extreme(room, limits, options).catch((problem: unknown) => problem as Error);
+    if (outcome instanceof Error) {
+      row(what, `FAILED: ${outcome.message.slice(0, 500)}`);
+      continue;
+    }
+    row(
+      what,
+      verdict(outcome),
+      `${outcome.answered.toFixed(1)} s, CPU ${outcome.cpuSeconds.toFixed(1)} s`,
+      `peak RSS ${mib(outcome.peakRssMib)}`,
+      outcome.status === 200
+        ? `${outcome.members} members; a message each way: ${outcome.seen ? 'seen' : 'NOT SEEN'}, ${outcome.serversTold} servers told, CPU ${outcome.talkCpuSeconds.toFixed(1)} s, ${outcome.prevEvents} prev_events${room.forks === undefined ? '' : `; CPU ${outcome.forksCpuSeconds.toFixed(1)} s for the forks`}`
+        : '',
+    );
+  }
+}
+
+async function largeStates(): Promise<void> {
+  await using store = openTestStore({ cacheKib: 16_384 });
+  const state = new LargeState(store, '10', Math.ceil(40_000 * scale));
+  const points = state.forks();
+  const start = performance.now();
+  const { changes, cost } = state.resolve(points);
+  const milliseconds = performance.now() - start;
+  const naive = state.resolveNaively(points);
+  const isSame = naive.size === changes.size && [...naive].every(([key, id]) => changes.get(key) === id);
+  row(
+    `two states of ${Math.ceil(40_000 * scale)} members that differ in ${cost.conflicts} keys`,
+    `${milliseconds.toFixed(1)} ms, ${cost.loaded} events loaded`,
+    isSame ? 'as the reference has it' : 'NOT WHAT THE REFERENCE HAS',
+  );
+}
+
+async function estimates(): Promise<void> {
+  const far = (told: number, real: number): string => (told / real).toFixed(2);
+  for (const shape of estimatedRooms.filter(({ members }) => members <= 80_000 * scale)) {
+    const figures = await estimate(shape, { executable: values.executable, prefix: pinned(0) });
+    row(
+      `${shape.members} members${shape.odd === undefined ? '' : `, ${shape.odd.count} ${shape.odd.kind}`}, version ${shape.version}`,
+      `${figures.estimatedMb} MB for ${figures.grownMb.toFixed(3)}: ${far(figures.estimatedMb, figures.grownMb)}`,
+      `${figures.estimatedSeconds.toFixed(1)} s for ${figures.seconds.toFixed(1)}: ${far(figures.estimatedSeconds, figures.seconds)}`,
+    );
+  }
+}
+
 async function kills(): Promise<void> {
   const { executable } = values;
   const figures = await giantKills({
@@ -256,6 +309,9 @@ const parts: Record<string, () => Promise<void>> = {
   inbound: incoming,
   giant: giants,
   'giant-kills': kills,
+  extremes: hardRooms,
+  resolution: largeStates,
+  estimates,
   'fan-out': fanOuts,
   cost: costs,
   e2ee: encryption,

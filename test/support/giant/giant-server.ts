@@ -17,6 +17,8 @@ export interface GiantServerOptions {
   readonly key: string;
   /** Whether `omit_members` is understood. */
   readonly canOmitMembers: boolean;
+  /** Whether anybody is told how large the room is before it is joined, as most servers do. */
+  readonly tellsSize?: boolean;
   /** Servers that never answer, not even for their keys: those with a number from here on. */
   readonly silentFrom?: number;
 }
@@ -82,6 +84,8 @@ export class GiantServer {
       this.asked['servers told'] = this.#told.size;
       return void request.resume().on('end', () => say({ pdus: {} }));
     }
+    if (this.#options.tellsSize === true && what === 'rooms') return say({ v1: this.#about.stateEvents / 500 });
+    if (this.#options.tellsSize === true && what === 'hierarchy') return say(this.#summary());
     if (what === 'make_join') return say(this.#template(parts[6] ?? ''));
     if (what === 'send_join') return this.#sendJoin(request, response, url.searchParams.get('omit_members') === 'true');
     if (what === 'state') return this.#state(response);
@@ -98,6 +102,12 @@ export class GiantServer {
     const { silentFrom } = this.#options;
     const number = Number(/^s(\d+)\./.exec(name)?.[1] ?? 0);
     return silentFrom !== undefined && number >= silentFrom;
+  }
+
+  #summary(): JsonObject {
+    const { roomId, members } = this.#about;
+    const room = { room_id: roomId, num_joined_members: members, world_readable: false, guest_can_join: false };
+    return { room: { ...room, children_state: [] }, children: [], inaccessible_children: [] };
   }
 
   #template(user: string): JsonObject {
