@@ -264,7 +264,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     rooms,
     ledger,
   });
-  const background = new Background(tasks, { clock, log });
+  const background = new Background(tasks, { clock, log, mayWork: () => base.gates.mayWork });
   const backups = new ServerBackups({
     ...base,
     workers,

@@ -6,10 +6,10 @@ const comeBack = 15_000;
 
 /** What is refused while memory or disk is short. */
 export class Gates {
-  readonly #governor: Pick<Governor, 'memory' | 'disk'>;
+  readonly #governor: Pick<Governor, 'memory' | 'disk' | 'roomier'>;
   readonly #adminContact: string;
 
-  constructor(governor: Pick<Governor, 'memory' | 'disk'>, adminContact: string) {
+  constructor(governor: Pick<Governor, 'memory' | 'disk' | 'roomier'>, adminContact: string) {
     this.#governor = governor;
     this.#adminContact = adminContact;
   }
@@ -30,6 +30,25 @@ export class Gates {
     if (this.#governor.memory === 'critical') {
       throw limitExceeded(comeBack, 'This server has next to no memory left for another room: try again in a moment');
     }
+  }
+
+  /** Before something large is answered. 429 M_LIMIT_EXCEEDED */
+  requireMemory(): void {
+    if (this.#governor.memory !== 'critical') return;
+    throw limitExceeded(
+      comeBack,
+      'This server has next to no memory left for so large an answer: try again in a moment',
+    );
+  }
+
+  /** Whether work that nobody waits for may go on. */
+  get mayWork(): boolean {
+    return this.#governor.memory !== 'critical';
+  }
+
+  /** Between the steps of a long job: resolves at once, or when there is more than next to no memory again, or at the signal. */
+  roomier(signal: AbortSignal): Promise<void> {
+    return this.mayWork || signal.aborted ? Promise.resolve() : this.#governor.roomier(signal);
   }
 
   /** Before what another server sends is taken in: it keeps it, and comes back. 429 M_LIMIT_EXCEEDED */

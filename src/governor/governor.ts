@@ -54,6 +54,8 @@ export class Governor {
   #budget: number;
   #now: Condition;
   #cancel: Cancel = () => {};
+  /** Jobs that are parked: as many as there are long jobs. */
+  readonly #parked = new Set<() => void>();
   #shrunk = -Infinity;
   /** Since when memory is critical without growing much, and how much it was then. */
   #plateau: { since: number; rss: number } | undefined;
@@ -78,6 +80,24 @@ export class Governor {
 
   stop(): void {
     this.#cancel();
+    this.#letOn();
+  }
+
+  /** Resolves once memory is not critical any more, at the signal, or when the governor stops. */
+  roomier(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const goOn = () => {
+        signal.removeEventListener('abort', goOn);
+        this.#parked.delete(goOn);
+        resolve();
+      };
+      signal.addEventListener('abort', goOn);
+      this.#parked.add(goOn);
+    });
+  }
+
+  #letOn(): void {
+    for (const goOn of [...this.#parked]) goOn();
   }
 
   get condition(): Condition {
@@ -121,6 +141,7 @@ export class Governor {
       diskFree: disk?.free,
     };
     this.#now = now;
+    if (memory !== 'critical') this.#letOn();
     const isShrinkDue = now.memory !== 'easy' && clock.monotonic() - this.#shrunk >= shrinkEvery;
     if (isShrinkDue || now.memory !== before.memory) {
       this.#shrunk = clock.monotonic();

@@ -9,7 +9,7 @@ import type { Clock } from '../util/clock.ts';
 
 interface GateUses {
   readonly rateLimits: RateLimits;
-  readonly gates: Pick<Gates, 'requireWrite'>;
+  readonly gates: Pick<Gates, 'requireWrite' | 'requireMemory'>;
   readonly clock: Clock;
   readonly users: Pick<Users, 'tokens'>;
   readonly federation: Pick<Federation, 'requestAuth'>;
@@ -22,6 +22,7 @@ export function createGate({ rateLimits, gates, clock, users, federation }: Gate
     authenticate: (token, sighting) => users.tokens.authenticate(token, sighting),
     admit: (action, ip, requester) => rateLimits.admit(action, ip, requester),
     requireSpace: () => gates.requireWrite(),
+    requireMemory: () => gates.requireMemory(),
     servers: {
       bodies: new BodyBudget(clock),
       begin: (header, admit) => {

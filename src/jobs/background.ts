@@ -7,6 +7,8 @@ export interface BackgroundTask {
   readonly name: string;
   /** Time from the end of one round to the start of the next. */
   readonly every: Millis;
+  /** Whether it takes memory: then it waits while there is next to none. */
+  readonly isHeavy?: boolean;
   /** Does a slice; true: there is more to do in this round. */
   slice(): boolean | Promise<boolean>;
 }
@@ -14,6 +16,8 @@ export interface BackgroundTask {
 /** A slice is followed by a rest this many times as long: background work takes a sixth of the main thread at most. */
 const restFactor = 5;
 const shortestRest = 5;
+/** For want of memory. */
+const parked = millis(15_000);
 
 /**
  * Runs the tasks, one slice at a time over all of them. A task that throws is told in the log and tried
@@ -22,11 +26,16 @@ const shortestRest = 5;
 export class Background {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #mayWork: () => boolean;
   readonly #timers = new Map<string, Cancel>();
   #last: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(tasks: readonly BackgroundTask[], options: { clock: Clock; log: Log }) {
+  constructor(
+    tasks: readonly BackgroundTask[],
+    options: { readonly clock: Clock; readonly log: Log; readonly mayWork?: () => boolean },
+  ) {
+    this.#mayWork = options.mayWork ?? (() => true);
     this.#clock = options.clock;
     this.#log = options.log.child('jobs');
     for (const task of tasks) this.#schedule(task, task.every);
@@ -52,6 +61,10 @@ export class Background {
     if (this.#stopped) return;
     if (!this.#clock.isRight) {
       this.#schedule(task, task.every);
+      return;
+    }
+    if (task.isHeavy === true && !this.#mayWork()) {
+      this.#schedule(task, parked);
       return;
     }
     const start = this.#clock.monotonic();

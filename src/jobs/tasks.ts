@@ -129,6 +129,7 @@ function roomTasks({ rooms, ledger }: TaskUses): BackgroundTask[] {
     {
       name: 'measure what rooms take',
       every: millis(day),
+      isHeavy: true,
       slice: async () => {
         await ledger.report();
         return false;

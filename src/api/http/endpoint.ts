@@ -4,6 +4,7 @@ import { checkStrictNumbers, decodeUtf8, parseExactJson, parseJson } from '../..
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { readBody } from './body.ts';
 import { checkGuest } from './guest-access.ts';
+import { isHeavy } from './is-heavy.ts';
 import { needsSpace } from './needs-space.ts';
 import type { LimitedAction } from './rate-limits.ts';
 import type {
@@ -50,7 +51,6 @@ const defaultMaxBody = 256 * 1024;
 export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path extends string>(
   definition: EndpointDefinition<Auth, Body, Path>,
 ): Endpoint {
-  const writes = needsSpace(definition.method, definition.path);
   return {
     method: definition.method,
     paths: [definition.path, ...(definition.alsoAt ?? [])],
@@ -63,7 +63,7 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
       const requester = authenticate(definition, call, target, gate);
       if (requester?.guest === true) checkGuest(definition.method, definition.path);
       if (definition.limit !== undefined) gate.admit?.(definition.limit, call.ip, requester);
-      if (writes) gate.requireSpace?.();
+      requireMeans(definition, target, gate);
       const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
       const body = wantsJson ? await readJson(definition, call) : undefined;
       const streams = definition.body === 'stream';
@@ -71,6 +71,12 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
       return definition.handler(request as ApiRequest<Auth, Body, Path>);
     },
   };
+}
+
+/** Throws where there is too little disk or memory for it. */
+function requireMeans({ method, path }: { method: string; path: string }, { query }: Target, gate: Gate): void {
+  if (needsSpace(method, path)) gate.requireSpace?.();
+  if (isHeavy(method, path, query)) gate.requireMemory?.();
 }
 
 type AnyDefinition = Pick<
@@ -101,7 +107,7 @@ async function runForServer<Auth extends AuthKind, Body extends BodyKind, Path e
     const uri = call.url.slice(call.url.indexOf(target.path));
     const origin = servers.verify(header, { method: call.method, uri, content });
     if (definition.limit !== undefined) servers.admit(definition.limit, origin);
-    if (needsSpace(definition.method, definition.path)) gate.requireSpace?.();
+    requireMeans(definition, target, gate);
     const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
     const value = content ?? (definition.body === 'optional-json' ? {} : undefined);
     if (wantsJson && !isJsonObject(value)) throw badJson('The request body must be a JSON object');

@@ -110,6 +110,8 @@ export interface Gate {
   admit?(action: LimitedAction, ip: string, requester: Requester | undefined): void;
   /** Asked before anything is written for somebody. 507 M_RESOURCE_LIMIT_EXCEEDED */
   requireSpace?(): void;
+  /** Asked before something large is answered. 429 M_LIMIT_EXCEEDED */
+  requireMemory?(): void;
   /** Without it no request of another server is let in. */
   readonly servers?: ServerGate;
 }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Gates } from '../../governor/gates.ts';
 import { authTypesFor, type SelectableEvent } from '../../protocol/event-auth/selection.ts';
 import type { StateLookup } from '../../protocol/event-auth/types.ts';
 import type { Pdu } from '../../protocol/events/pdu.ts';
@@ -36,6 +37,8 @@ export interface StateTakeoverUses {
   readonly outliers: Outliers;
   readonly keys: KeyList;
   readonly clock: Clock;
+  /** Where a takeover is parked while there is next to no memory. */
+  readonly gates?: Pick<Gates, 'roomier'>;
 }
 
 export interface StoringOptions {
@@ -174,6 +177,7 @@ export class StateTakeover {
     let isMore = false;
     while (true) {
       const events = await ahead;
+      await this.#uses.gates?.roomier(signal);
       signal.throwIfAborted();
       if (events === undefined && !isMore) return;
       ahead = spool.verified(onlyUrgent);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -44,6 +44,7 @@ describe('with next to no memory', () => {
     await using stood = await stage();
     const { universe, set, alice, room } = stood;
     const own = await alice.createRoom();
+    const { next_batch: since } = await alice.ok('GET', '/sync?timeout=0');
     set({ rss: 210 });
     const send = (id: string) =>
       room.server.request('a.test', 'PUT', `/_matrix/federation/v1/send/${id}`, transaction(universe.clock));
@@ -53,10 +54,50 @@ describe('with next to no memory', () => {
     assert.deepEqual([join.status, join.json.errcode], [429, 'M_LIMIT_EXCEEDED']);
     assert.ok(join.json.retry_after_ms > 0);
     await alice.say(own, 'still here');
-    await alice.sync();
+    await alice.ok('GET', `/sync?timeout=0&since=${since}`);
     set({ rss: 100 });
     assert.equal((await send('one')).status, 200);
     assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+  });
+
+  it('large answers are put off with a time to come back; small ones are given', async () => {
+    await using stood = await stage();
+    const { set, alice, room } = stood;
+    const own = await alice.createRoom();
+    const here = `/rooms/${encodeURIComponent(own)}`;
+    const { next_batch: since } = await alice.ok('GET', '/sync?timeout=0');
+    set({ rss: 210 });
+    for (const path of ['/sync?timeout=0', `${here}/members`, `${here}/state`]) {
+      const { status, json } = await alice.call('GET', path);
+      assert.deepEqual([path, status, json.errcode], [path, 429, 'M_LIMIT_EXCEEDED']);
+      assert.ok(json.retry_after_ms > 0);
+    }
+    const state = `/_matrix/federation/v1/state_ids/${encodeURIComponent(own)}?event_id=%24x`;
+    assert.equal((await room.server.request('a.test', 'GET', state)).status, 429);
+    await alice.ok('GET', `/sync?timeout=0&since=${since}`);
+    await alice.ok('GET', `${here}/state/m.room.create/`);
+    set({ rss: 100 });
+    await alice.ok('GET', `${here}/members`);
+  });
+
+  it('a join that is under way is parked, and goes on when there is more', async () => {
+    await using stood = await stage();
+    const { universe, set, alice, room } = stood;
+    let asked = false;
+    // When its keys are needed, its events are in the spool.
+    room.server.on('GET', '/_matrix/key/v2/server', () => {
+      asked = true;
+      set({ rss: 210 });
+      return room.server.publishedKeys();
+    });
+    const answers: number[] = [];
+    const joined = alice.join(room.roomId, ['b.test']).then(({ status }) => answers.push(status));
+    await universe.until(() => asked);
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.deepEqual(answers, []);
+    set({ rss: 100 });
+    await joined;
+    assert.deepEqual(answers, [200]);
   });
 
   it('shows itself in hearth db stats', async () => {
@@ -164,20 +205,43 @@ describe('with next to no space on the disk', () => {
   });
 });
 
-/** A file system of its own; `undefined` where that is not allowed. */
+/** A file system of its own, in a file or else in memory; `undefined` where neither is allowed. */
 function smallDisk(megabytes: number): (Disposable & { readonly path: string }) | undefined {
-  const path = mkdtempSync(join(tmpdir(), 'hearth-disk-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'hearth', path], { stdio: 'ignore' });
-  } catch {
-    rmSync(path, { recursive: true });
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-disk-'));
+  const path = join(folder, 'mounted');
+  mkdirSync(path);
+  if (
+    !mountFile(join(folder, 'image'), path, megabytes) &&
+    !mounts('-t', 'tmpfs', '-o', `size=${megabytes}m`, 'hearth', path)
+  ) {
+    rmSync(folder, { recursive: true });
     return undefined;
   }
   return {
     path,
     [Symbol.dispose]() {
       execFileSync('umount', [path], { stdio: 'ignore' });
-      rmSync(path, { recursive: true });
+      rmSync(folder, { recursive: true });
     },
   };
+}
+
+function mountFile(image: string, path: string, megabytes: number): boolean {
+  try {
+    writeFileSync(image, '');
+    truncateSync(image, megabytes * mib);
+    execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image], { stdio: 'ignore' });
+  } catch {
+    return false;
+  }
+  return mounts('-o', 'loop', image, path);
+}
+
+function mounts(...words: string[]): boolean {
+  try {
+    execFileSync('mount', words, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }
