@@ -40,13 +40,15 @@ export interface RoomEstimate {
   readonly messagesPerDay: Figure;
 }
 
-/** Of a state event with its rows, indexes and share of the auth events, once packed; measured with long names. */
-const bytesPerStateEvent = 730;
+/** Of a member's event with its rows, indexes and share of the auth events, once packed; measured with long names. */
+const bytesPerMember = 760;
+/** Of any other state event, bans and memberships of those who have left included: they say less. */
+const bytesPerOtherState = 530;
 /** Of Base64, the least that can be packed of what servers send. */
 const packedShare = 0.75;
-/** The first few find room in pages that are there. */
-const freeStates = 20;
-const leastBytes = 4096;
+/** The first few find room in pages that are there; but some tables begin with this room. */
+const freeStates = 10;
+const leastBytes = 6144;
 /** Rooms hold settings, and memberships of those who have left: so many more than there are members. */
 const statesPerMember = 1.25;
 const fewestStates = 8;
@@ -64,15 +66,18 @@ export function estimateRoom(facts: RoomFacts, pace: BoardPace): RoomEstimate | 
     members,
     servers: facts.servers ?? guess(usualServers(members.value)),
     stateEvents,
-    diskMb: guess(rounded(megabytesOf(stateEvents.value))),
+    diskMb: guess(rounded(megabytesOf(stateEvents.value, members.value))),
     joinMinutes: guess(rounded(joinMs / 60_000)),
     messagesPerDay: facts.messagesPerDay ?? guess(Math.round(members.value ** 0.7)),
   };
 }
 
-/** Megabytes that a room with so many events in state and auth chains takes. */
-export function megabytesOf(stateEvents: number): number {
-  return (leastBytes + Math.max(0, stateEvents - freeStates) * bytesPerStateEvent) / 1e6;
+/** Megabytes that a room takes which has so many events in its state, those of so many joined members among them. */
+export function megabytesOf(stateEvents: number, members: number): number {
+  const joined = Math.min(members, stateEvents);
+  const paid = Math.max(0, stateEvents - freeStates);
+  const bytes = joined * bytesPerMember + (stateEvents - joined) * bytesPerOtherState;
+  return (leastBytes + (bytes * paid) / Math.max(1, stateEvents)) / 1e6;
 }
 
 /** What so many bytes of JSON take once they are packed, if most of them are text that nobody has seen before. */

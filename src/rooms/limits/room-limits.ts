@@ -160,7 +160,7 @@ export class RoomLimits {
       ...(members === undefined ? {} : { members }),
       ...(servers === undefined ? {} : { servers }),
       ...(stateEvents === undefined ? {} : { stateEvents }),
-      diskMb: rounded(Math.max(megabytesOf(weight), packedMegabytes(bytes ?? 0))),
+      diskMb: rounded(Math.max(megabytesOf(weight, members ?? 0), packedMegabytes(bytes ?? 0))),
       joinMinutes: rounded(ms / 60_000),
     };
   }

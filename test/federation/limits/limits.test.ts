@@ -43,7 +43,7 @@ describe('limits before a join', () => {
     assert.equal(json.errcode, 'M_RESOURCE_LIMIT_EXCEEDED');
     assert.match(
       json.error,
-      /^This room is too large for this server: it has 82,000 members, and at most 50,000 are allowed here\. It would cost 82,000 members on 900 servers, 82,000 state events, about 60 MB on disk, .* The admin of the server can make an exception\.$/,
+      /^This room is too large for this server: it has 82,000 members, and at most 50,000 are allowed here\. It would cost 82,000 members on 900 servers, 82,000 state events, about 62 MB on disk, .* The admin of the server can make an exception\.$/,
     );
     assert.equal(json.admin_contact, 'https://a.test/help');
     assert.deepEqual([json.limit, json.allowed, json.value], ['max_members', 50_000, 82_000]);
@@ -198,7 +198,7 @@ describe('hearth room estimate', () => {
   it('tells what a room would cost, and what speaks against it', async () => {
     await using stood = await stage({ max_servers: 100, max_members: 100_000, max_state_events: 100_000 }, large);
     const told = (await stood.ask('room/estimate', { room: stood.room.roomId, via: ['b.test'] })) as EstimateAnswer;
-    assert.match(told.words, /^82,000 members on 900 servers, 82,000 state events, about 60 MB on disk/);
+    assert.match(told.words, /^82,000 members on 900 servers, 82,000 state events, about 62 MB on disk/);
     assert.deepEqual(told.above, [
       { limit: 'max_servers', allowed: 100, value: 900, words: '900 servers, and at most 100 are allowed here' },
     ]);
