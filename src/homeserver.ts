@@ -300,6 +300,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     settings,
     admin: {
       serverName,
+      synced: () => db.synced(),
       accounts: lifecycle.accountAdministration,
       registrationTokens: users.registrationTokens,
       reports,

@@ -156,7 +156,7 @@ export function isOperation(name: string): name is OperationName {
   return Object.hasOwn(operations, name);
 }
 
-/** Checks the input and runs the operation. Throws `AdminError` with a sentence for the admin. */
+/** Checks the input and runs the operation: what is answered survives a power cut. Throws `AdminError` with a sentence for the admin. */
 export async function runOperation(services: AdminServices, name: OperationName, input: unknown): Promise<unknown> {
   const chosen = operations[name] as Operation<unknown, unknown>;
   const parsed = v.safeParse(chosen.input, input);
@@ -166,7 +166,9 @@ export async function runOperation(services: AdminServices, name: OperationName,
     throw new AdminError('bad_input', path === null ? issue.message : `${path}: ${issue.message}`);
   }
   try {
-    return await chosen.run(services, parsed.output);
+    const result = await chosen.run(services, parsed.output);
+    await services.synced();
+    return result;
   } catch (error) {
     // What the domains refuse a client for, they refuse the admin for.
     if (error instanceof MatrixError && error.status < 500) throw new AdminError('refused', error.message);

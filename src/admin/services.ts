@@ -54,5 +54,7 @@ export interface AdminServices {
   readonly governor: Pick<Governor, 'condition'>;
   readonly clock: Pick<WatchedClock, 'isRight' | 'trust'>;
   readonly backups: Pick<ServerBackups, 'make'>;
+  /** Resolves when what was done survives a power cut. */
+  readonly synced: () => Promise<void>;
   readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger'>;
 }

@@ -30,8 +30,8 @@ export class ProfileChanges {
   }
 
   async #follow(requester: Requester, field: string, changed: boolean): Promise<void> {
-    if (!changed) return;
-    if (isMemberField(field)) await this.#rooms.copyProfile(requester.user);
+    if (changed && isMemberField(field)) await this.#rooms.copyProfile(requester.user);
+    // Also where nothing changed: an equal change may have been made a moment ago.
     await this.#db.synced();
   }
 }
