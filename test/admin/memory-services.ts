@@ -22,6 +22,7 @@ export function memoryServices() {
       .slice(0, limit);
   const services: AdminServices = {
     serverName: asServerName('example.org'),
+    synced: () => Promise.resolve(),
     accounts: {
       create({ userId, isAdmin }) {
         if (accounts.has(userId)) return Promise.resolve('taken');
