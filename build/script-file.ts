@@ -36,10 +36,12 @@ export function writeScriptFile(
 /** The oldest Node that has all that the program uses. */
 const oldestNode = 24;
 
+/** A block of its own: the program is a script, whose names are global. */
 const script = (nodeFlags: readonly string[], places: string): string => `#!/bin/sh
 # Hearth for 32-bit ARM. It needs Node.js ${oldestNode} of the system; all else is in this file.
 command -v node >/dev/null || { echo "Hearth for 32-bit ARM needs Node.js ${oldestNode} or later (the command node), which is not here." >&2; exit 1; }
 exec node ${nodeFlags.join(' ')} -e '
+{
 const { argv, versions, arch } = process;
 if (parseInt(versions.node) < ${oldestNode} || arch !== "arm") {
   console.error("This is Hearth for 32-bit ARM. It needs Node.js ${oldestNode} or later for arm; here is " + versions.node + " for " + arch + ".");
@@ -53,10 +55,10 @@ const text = Buffer.alloc(length);
 const fd = fs.openSync(file);
 fs.readSync(fd, text, 0, length, at);
 fs.closeSync(fd);
-process.title = "hearth";
 process.execPath = file;
 require("worker_threads").setEnvironmentData("hearth", { file, places });
 const module_ = { exports: {} };
 require("vm").compileFunction(text.toString(), ["require", "module", "exports"], { filename: file })(require, module_, module_.exports);
+}
 ' -- "$0" "$@"
 `;

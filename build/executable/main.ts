@@ -8,6 +8,9 @@ import { thumbnailRole } from './roles.ts';
 /** The bundler writes ASCII: so it becomes a string outside of V8's heap, which is never moved or copied. */
 const textOf = (asset: string): string => Buffer.from(getRawAsset(asset)).toString('latin1');
 
+// What `top` and `ps` show; else it would be the name of a thread.
+process.title = 'hearth';
+
 // The executable appears twice in front of the arguments, where Node has itself and the script.
 if (process.argv[2] === thumbnailRole) {
   // A program of its own, so that the server carries none of its text.

@@ -76,6 +76,11 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
     return placeOf({ address, port: listener.port ?? port });
   });
   log.info('server.ready', { version, serverName: config.serverName, listen: addresses });
+  if (config.federation.enabled && config.federation.notaries.length === 0) {
+    log.info('federation.no_notary', {
+      effect: 'Keys of servers that are gone cannot be had; see federation.notaries',
+    });
+  }
   if (greet) process.stdout.write(greeting(config, addresses[0] ?? ''));
   manager.ready(`${config.serverName} at ${addresses.join(', ')}`);
   await stopped;

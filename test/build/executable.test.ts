@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../architecture/source-files.ts';
+import { LiveSystemd } from '../support/live-systemd.ts';
 import { machineFor } from '../support/machine.ts';
 import { smoke } from '../support/smoke.ts';
+import { liveAsService } from './systemd.ts';
 
 const run = promisify(execFile);
 const build = (script: string, out: string, ...more: string[]) =>
@@ -46,6 +48,14 @@ describe('npm run build', () => {
 
   it('gives the same bytes for the same sources', () => {
     assert.equal(hashOf(executable), hashOf(forMachine(process.arch)));
+  });
+
+  it('lives as a service of a systemd of its own', {
+    skip: LiveSystemd.missing ?? false,
+    timeout: 120_000,
+  }, async () => {
+    await using systemd = await LiveSystemd.start(executable);
+    await liveAsService(systemd);
   });
 
   // Each is restored by the next: a ring, so that each kind lives and restores once.

@@ -9,14 +9,16 @@ import { loadConfig } from '../../config/load.ts';
 import { CommandFailed, WrongUsage } from '../arguments.ts';
 import { problemText } from '../configuration.ts';
 import { install, type Step, type Target, uninstall } from '../install/installation.ts';
-import { configPath, executablePath, firstConfig } from '../install/layout.ts';
-import { readIfThere } from '../install/own-files.ts';
+import { configPath, executablePath, firstConfig, unitPath } from '../install/layout.ts';
+import { askForNotaries, namedNotaries, undecided } from '../install/notaries.ts';
+import { readIfThere, stateOf } from '../install/own-files.ts';
 import { outputOf } from '../session.ts';
 
 interface Options {
   readonly dryRun?: boolean;
   readonly root?: string;
   readonly serverName?: string;
+  readonly notary?: readonly string[] | false;
 }
 
 export function addInstallCommands(program: Command): void {
@@ -24,15 +26,28 @@ export function addInstallCommands(program: Command): void {
     .command('install')
     .description('put the program, a configuration and a systemd service in place; what you have changed stays')
     .option('--server-name <name>', 'the server name, if there is no configuration yet')
+    .option(
+      '--notary <names...>',
+      'servers that are asked for the keys of servers that are gone, if there is no configuration yet',
+    )
+    .option('--no-notary', 'none are asked')
     .option('--dry-run', 'only say what would be done')
     .option('--root <folder>', 'install into a system whose root is this folder')
-    .action((options: Options, command: Command) => {
+    .action(async (options: Options, command: Command) => {
       const target = targetOf(options);
-      const { serverName } = options;
-      const { memory } = configOf(target, serverName);
-      const steps = install({ target, budgetMb: memory.budgetMb, executable: ownBytes(target), serverName });
-      const start = target.root === '' ? '\n\nStart it with:  systemctl enable --now hearth' : '';
-      outputOf(command).result({ dry_run: target.dryRun, steps }, describe(steps, target) + start);
+      const first = await firstConfigOf(target, options);
+      const { memory, federation } = configOf(target, first);
+      const isUpgrade = stateOf(join(target.root, unitPath)) !== 'missing';
+      const executable = ownBytes(target);
+      const steps = written(() => install({ target, budgetMb: memory.budgetMb, executable, config: first?.text }));
+      const notes = [
+        ...(target.dryRun || target.root !== '' ? [] : [isUpgrade ? restart : start]),
+        ...(federation.notaries.length > 0 || first?.isDecided !== false ? [] : [undecided]),
+      ];
+      outputOf(command).result(
+        { dry_run: target.dryRun, steps, notes },
+        [describe(steps, target), ...notes].join('\n\n'),
+      );
     });
 
   program
@@ -42,7 +57,7 @@ export function addInstallCommands(program: Command): void {
     .option('--root <folder>', 'uninstall from a system whose root is this folder')
     .action((options: Options, command: Command) => {
       const target = targetOf(options);
-      const steps = uninstall(target);
+      const steps = written(() => uninstall(target));
       outputOf(command).result({ dry_run: target.dryRun, steps }, describe(steps, target));
     });
 }
@@ -56,13 +71,31 @@ function targetOf({ dryRun = false, root }: Options): Target {
   return { root: root === undefined ? '' : resolve(root), dryRun, run };
 }
 
-/** The configuration that is there or will be. Throws `CommandFailed` if it has mistakes. */
-function configOf({ root }: Target, serverName: string | undefined): Config {
-  const present = readIfThere(join(root, configPath));
-  if (present === undefined && serverName === undefined) {
+const start = 'Start it with:  systemctl enable --now hearth';
+const restart = 'What runs is still what was there before:  systemctl restart hearth';
+
+interface FirstConfig {
+  readonly text: string;
+  /** Whether the admin has said which notaries are asked. */
+  readonly isDecided: boolean;
+}
+
+/** The configuration to begin with; undefined if there is one. Asks for what has no good default. */
+async function firstConfigOf(
+  { root, dryRun }: Target,
+  { serverName, notary }: Options,
+): Promise<FirstConfig | undefined> {
+  if (readIfThere(join(root, configPath)) !== undefined) return undefined;
+  if (serverName === undefined) {
     throw new WrongUsage(`there is no ${configPath} yet: --server-name has to be given`);
   }
-  const text = present ?? firstConfig(serverName ?? '');
+  const notaries = namedNotaries(notary) ?? (dryRun ? undefined : await askForNotaries());
+  return { text: firstConfig(serverName, notaries), isDecided: notaries !== undefined };
+}
+
+/** The configuration that is there or will be. Throws `CommandFailed` if it has mistakes. */
+function configOf({ root }: Target, first: FirstConfig | undefined): Config {
+  const text = first?.text ?? readIfThere(join(root, configPath)) ?? '';
   const result = loadConfig({
     file: configPath,
     env: {},
@@ -81,6 +114,16 @@ function ownBytes({ root }: Target): Buffer | undefined {
     throw new CommandFailed('Only the built executable can be installed: "npm run build" makes it.', 'not_built');
   const own = realpathSync(process.execPath);
   return own === join(root, executablePath) ? undefined : readFileSync(own);
+}
+
+/** Does what writes files of the system; a file that cannot be written is no fault of ours. */
+function written(act: () => Step[]): Step[] {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && 'path' in error)) throw error;
+    throw new CommandFailed(`${String(error.path)} cannot be written (${String(error.code)})`, 'cannot_write');
+  }
 }
 
 function run(program: string, args: readonly string[]): void {

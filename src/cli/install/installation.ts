@@ -1,6 +1,6 @@
 import { rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { configPath, executablePath, firstConfig, serviceName, systemFiles } from './layout.ts';
+import { configPath, executablePath, serviceName, systemFiles } from './layout.ts';
 import { put, readIfThere, signed, stateOf } from './own-files.ts';
 
 /** One thing that is done, or would be. */
@@ -23,20 +23,20 @@ interface Installation {
   readonly budgetMb: number;
   /** The bytes of the executable; undefined if it lies in its place already. */
   readonly executable: Buffer | undefined;
-  /** Needed if there is no configuration yet. */
-  readonly serverName: string | undefined;
+  /** The first configuration; needed if there is none yet. */
+  readonly config: string | undefined;
 }
 
 /** Puts everything in place that a service needs, but for what an admin has changed. Answers what was done. */
-export function install({ target, budgetMb, executable, serverName }: Installation): Step[] {
+export function install({ target, budgetMb, executable, config: fresh }: Installation): Step[] {
   const steps = new Steps(target);
   if (executable === undefined) steps.keep(executablePath, 'it is what runs now');
   else steps.write(executablePath, executable, 0o755, 'the program');
   const config = readIfThere(join(target.root, configPath));
   if (config !== undefined) steps.keep(configPath, 'the configuration is yours');
-  else if (serverName !== undefined) {
+  else if (fresh !== undefined) {
     // Secrets will stand in it: nobody else may read it, not even before its owner is set.
-    steps.write(configPath, firstConfig(serverName), 0o600, 'the configuration, yours from now on');
+    steps.write(configPath, fresh, 0o600, 'the configuration, yours from now on');
   }
   for (const { path, text, purpose } of systemFiles(budgetMb)) steps.writeOwn(path, signed(text), purpose);
   steps.run('systemd-sysusers', ['/etc/sysusers.d/hearth.conf'], 'makes the user');

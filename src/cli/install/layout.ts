@@ -2,11 +2,13 @@ import unit from '../../../systemd/hearth.service' with { type: 'text' };
 import sysusers from '../../../systemd/hearth.sysusers.conf' with { type: 'text' };
 import tmpfiles from '../../../systemd/hearth.tmpfiles.conf' with { type: 'text' };
 
+import { type Notaries, notaryLines } from './notaries.ts';
+
 export const executablePath = '/usr/local/bin/hearth';
 export const configPath = '/etc/hearth/hearth.toml';
 export const serviceName = 'hearth.service';
 
-const unitPath = '/etc/systemd/system/hearth.service';
+export const unitPath = '/etc/systemd/system/hearth.service';
 
 interface InstalledFile {
   readonly path: string;
@@ -31,11 +33,12 @@ function memoryLimits(budgetMb: number): string {
 }
 
 /** The first configuration of a server. */
-export function firstConfig(serverName: string): string {
+export function firstConfig(serverName: string, notaries: Notaries): string {
   return [
     '# The settings of Hearth. "hearth config show" prints all that are in force, "hearth config check" finds mistakes.',
     '# The server name can never be changed once the server has started.',
     `server_name = ${JSON.stringify(serverName)}`,
+    ...notaryLines(notaries),
     '',
   ].join('\n');
 }
