@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { TestDevice } from '../../support/e2ee.ts';
 import { Universe } from '../../support/universe.ts';
 
@@ -48,6 +49,77 @@ describe('messages to devices of another server', () => {
       assert.deepEqual(own(got), own(expected));
     }
     assert.equal(got.length, expected.length);
+  });
+
+  it('arrive once and in order for each sender, over doubled and late transactions, lost answers, cuts and crashes', async () => {
+    const step = fc.constantFrom('alice', 'alice', 'carol', 'carol', 'sync', 'lost', 'cut', 'heal', 'crash', 'restart');
+    let doubled = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 10, maxLength: 30, size: 'max' }),
+        fc.infiniteStream(fc.nat(5)),
+        async (steps, fates) => {
+          await using universe = await Universe.open(['a.test', 'b.test']);
+          const { network, clock } = universe;
+          const fate = () => fates.next().value as number;
+          const isTransaction = ({ uri }: { uri: string }) => uri.includes('/v1/send/');
+          // The second of two comes while the first is being worked on, or when others have come meanwhile.
+          network.doubles = (call) => (isTransaction(call) && fate() < 2 ? (doubled++, fate() ** 3) : false);
+          network.swallows = (call) => isTransaction(call) && fate() === 0;
+          const senders = [
+            await TestDevice.register(universe.world('a.test'), 'alice'),
+            await TestDevice.register(universe.world('a.test'), 'carol'),
+          ];
+          const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+          const sent = new Map(senders.map(({ userId }) => [userId, 0]));
+          const seen = new Map(senders.map(({ userId }) => [userId, [] as number[]]));
+          const send = async (who: TestDevice) => {
+            const n = sent.get(who.userId) ?? 0;
+            const { status } = await who.send('m.test', `t${n}`, { [bob.userId]: { [bob.deviceId]: { n } } });
+            assert.equal(status, 200);
+            sent.set(who.userId, n + 1);
+          };
+          const receive = async () => {
+            for (const { sender, content } of (await bob.sync()).to_device?.events ?? []) {
+              seen.get(sender)?.push(content.n);
+            }
+          };
+          for (const what of steps) {
+            if (what === 'alice' || what === 'carol') await send(senders[what === 'alice' ? 0 : 1] as TestDevice);
+            else if (what === 'sync') await receive();
+            else if (what === 'lost') {
+              const { since } = bob;
+              await bob.sync();
+              bob.since = since;
+            } else if (what === 'cut') universe.cut('a.test', 'b.test');
+            else if (what === 'heal') universe.heal('a.test', 'b.test');
+            else if (what === 'crash') await universe.crash(fate() < 3 ? 'a.test' : 'b.test');
+            else await universe.restart(fate() < 3 ? 'a.test' : 'b.test');
+            clock.advance(60_000);
+          }
+          universe.heal('a.test', 'b.test');
+          network.swallows = undefined;
+          const count = (of: Iterable<number>) => [...of].reduce((sum, each) => sum + each, 0);
+          const total = count(sent.values());
+          await universe.until(async () => {
+            clock.advance(60_000);
+            await receive();
+            return count([...seen.values()].map(({ length }) => length)) >= total;
+          }, `${total} messages`);
+          // What is still on its way for the second time comes, too.
+          for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+          await receive();
+          for (const [userId, numbers] of seen) {
+            assert.deepEqual(
+              numbers,
+              Array.from({ length: sent.get(userId) ?? 0 }, (_, n) => n),
+            );
+          }
+        },
+      ),
+      { seed: 9, numRuns: 5, endOnFailure: true },
+    );
+    assert.ok(doubled > 5, `${doubled}`);
   });
 
   it('go to all devices of a user under *, and a repeated txnId sends nothing again', async () => {

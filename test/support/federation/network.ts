@@ -29,8 +29,8 @@ export class Network {
   swallows: ((call: RecordedCall) => boolean) | undefined;
   /** Turns of the event loop for which a call is on its way: a later one may overtake it. */
   turns: ((call: RecordedCall) => number) | undefined;
-  /** Calls that arrive a second time, as from a server that has not had the answer. */
-  doubles: ((call: RecordedCall) => boolean) | undefined;
+  /** Calls that arrive a second time, as from a server that has not had the answer; a number: so many turns later. */
+  doubles: ((call: RecordedCall) => boolean | number) | undefined;
   /** What an answer waits for before it arrives. */
   holds: ((call: RecordedCall) => Promise<void> | undefined) | undefined;
   readonly #silent = new Set<string>();
@@ -79,7 +79,8 @@ export class Network {
     const aborted = new Promise<'aborted'>((resolve) =>
       controller.signal.addEventListener('abort', () => resolve('aborted'), { once: true }),
     );
-    if (this.doubles?.(call) === true) void node(callOf(request, new AbortController().signal), from);
+    const again = this.doubles?.(call) ?? false;
+    if (again !== false) void this.#again(request, from, Number(again));
     const reply = await Promise.race([node(callOf(request, controller.signal), from), aborted]);
     if (reply === 'aborted') return failure('aborted', 'it was called off');
     const hold = this.holds?.(call);
@@ -90,6 +91,12 @@ export class Network {
     if (hasEnded || unreachable()) return failure('connection', `${to} was cut off from ${from}`);
     call.status = reply.status;
     return { ok: true, status: reply.status, headers: headersOf(reply), body: pieces(said, unreachable) };
+  }
+
+  /** Nobody hears the answer. */
+  async #again(request: TransportRequest, from: string, turns: number): Promise<void> {
+    for (let left = turns; left > 1; left--) await new Promise(setImmediate);
+    await this.#nodes.get(request.server)?.(callOf(request, new AbortController().signal), from);
   }
 }
 
