@@ -50,6 +50,7 @@ export class Timeline {
   readonly #stream;
   readonly #at;
   readonly #remove;
+  readonly #removeArrival;
 
   constructor(db: Database) {
     this.#segments = new Segments(db);
@@ -82,6 +83,7 @@ export class Timeline {
     this.#at = db.prepare<[number, number], { event: EventNid }>(
       'SELECT event FROM timeline WHERE segment = ? AND idx = ?',
     );
+    this.#removeArrival = db.prepare<[number], never>('DELETE FROM stream_event WHERE pos = ?');
     this.#remove = db.prepare<[number, number], never>('DELETE FROM timeline WHERE segment = ? AND idx = ?');
   }
 
@@ -114,9 +116,14 @@ export class Timeline {
     this.#segments.link(newer, older);
   }
 
-  /** Takes an event out of the room order: a late rejection. The stream keeps its row. */
+  /** Takes an event out of the room order: a late rejection. */
   remove(segment: number, idx: number): void {
     this.#remove.run(segment, idx);
+  }
+
+  /** Takes an event that is nobody's news any more out of the stream. */
+  forgetArrival(pos: StreamPos): void {
+    this.#removeArrival.run(pos);
   }
 
   /** The end of the room: the boundary after its newest event. */

@@ -3,7 +3,7 @@ import type { Database } from '../../store/db.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
-import { eventFlags } from '../../store/events/flags.ts';
+import { eventFlags, isAccepted } from '../../store/events/flags.ts';
 import type { EventNid, StatePoint } from '../../store/nids.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { Timeline } from '../../store/timeline.ts';
@@ -118,26 +118,28 @@ export class Revisiting {
     events.setBefore(nid, before);
     events.setAfter(nid, undefined);
     if (segment !== null && idx !== null) timeline.remove(segment, idx);
-    events.setPlace(nid, { pos, segment: null, idx: null });
+    if (pos !== null) timeline.forgetArrival(pos);
+    events.setPlace(nid, { pos: null, segment: null, idx: null });
     this.#unlink(row);
     authEvents.forget(nid);
     log.info('rooms.rejected_late', { room: room.roomId, event: interning.eventId(nid), reason });
   }
 
-  /** The room does not end in what is rejected, but in what that cites if nothing else does. */
+  /** What is rejected ends no room, and what it cites does if nothing else that is accepted cites it. */
   #unlink({ nid, room }: EventRow): void {
     const { extremities, events } = this.#uses;
-    const ends = extremities.forward(room);
-    if (!ends.includes(nid)) return;
-    const queue = ends.filter((end) => end !== nid);
+    const queue = extremities.forward(room);
     const seen = new Set(queue);
+    const cited = new Set<EventNid>();
     for (const child of queue) {
+      const counts = isAccepted(events.row(child)?.flags ?? eventFlags.OUTLIER);
       for (const parent of events.parents(child)) {
+        if (counts) cited.add(parent);
         if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
         seen.add(parent);
       }
     }
-    const free = events.parents(nid).filter((parent) => !seen.has(parent) && this.#hasPlace(parent));
+    const free = events.parents(nid).filter((parent) => !cited.has(parent) && this.#hasPlace(parent));
     extremities.replace(room, [nid], free);
   }
 

@@ -100,7 +100,7 @@ export class PartialRooms {
       'INSERT INTO room_partial (room, line, base, event, user, servers, since) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
     this.#find = db.prepare<[number], Row>(`SELECT ${columns} FROM room_partial WHERE room = ?`);
-    this.#has = db.prepare<[number], 1>('SELECT 1 FROM room_partial WHERE room = ?').pluck();
+    this.#has = db.remember<[number], 1>('SELECT 1 FROM room_partial WHERE room = ?').pluck();
     this.#list = db.prepare<[number, number], Row>(
       `SELECT ${columns} FROM room_partial WHERE room > ? ORDER BY room LIMIT ?`,
     );
