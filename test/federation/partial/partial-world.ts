@@ -5,7 +5,7 @@ import type { Universe } from '../../support/universe.ts';
 import type { World } from '../../support/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
-const statePath = '/_matrix/federation/v1/state/{}';
+export const statePath = '/_matrix/federation/v1/state/{}';
 
 /** A room on two scripted servers that leaves its members out of the answer to a join, and who joins it. */
 export class PartialStage {
