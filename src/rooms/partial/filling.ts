@@ -240,7 +240,8 @@ export class Filling implements EventObserver {
     }: { abort: AbortController; server: ServerName | undefined; rest: RestOfRoom | undefined; isStrict: boolean },
   ): Promise<void> {
     const { purges, limits, interning, clock, log, stateFilling, completion, db, partialRooms } = this.#uses;
-    await using _rest = rest;
+    await using opened = new AsyncDisposableStack();
+    opened.use(rest);
     using _held = purges.hold(room.roomId, room.nid);
     using watchdog = new Watchdog(clock, () => abort.abort(new Error('it takes too long')));
     const guard = rest?.guard ?? limits.guard(interning.userId(partial.user), room.nid, room.roomId);
@@ -256,6 +257,7 @@ export class Filling implements EventObserver {
       else if (server === undefined) throw new Error('no server is known that could be asked');
       else await stateFilling.fetch(server, filling, isStrict);
       db.write<void>(() => partialRooms.fill(room.nid));
+      await opened.disposeAsync();
     }
     const { joined, states } = await completion.complete(room, abort.signal);
     if (!partial.filled) guard.complete(states);

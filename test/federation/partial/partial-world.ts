@@ -70,7 +70,7 @@ export class PartialStage {
   members(): string[] {
     const { roomState, interning } = this.world.hs.stores;
     return roomState
-      .joinedMembers(this.known.nid, { limit: 1000 })
+      .joinedMembers(this.known.nid, { limit: 5000 })
       .map(({ user }) => interning.userId(user))
       .sort();
   }
