@@ -4,11 +4,12 @@ import { parseRoomAlias, parseRoomId, serverOfAlias } from '../protocol/ids/room
 import { parseServerName } from '../protocol/ids/server-name.ts';
 import type { RoomId, UserId } from '../protocol/ids/types.ts';
 import type { Ledger, LedgerReport } from '../rooms/ledger/ledger.ts';
+import type { FillingReport } from '../rooms/partial/filling.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import { AdminError } from './admin-error.ts';
 
 export interface RoomCostUses {
-  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges'>;
+  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges' | 'filling'>;
   /** Has all users of this server leave a room. */
   readonly leave: (roomId: RoomId) => Promise<void>;
   readonly ledger: Pick<Ledger, 'report'>;
@@ -71,6 +72,20 @@ export class RoomCosts {
         'refused',
         `somebody of this server is in ${roomId}, or invited to it: --leave has them leave`,
       );
+    }
+    return roomId;
+  }
+
+  /** Rooms whose members are not all here yet. */
+  filling(): FillingReport[] {
+    return [...this.#uses.rooms.filling.report()];
+  }
+
+  /** Asks for the members of such a room again at once. Throws `AdminError`. */
+  async fill(room: string): Promise<RoomId> {
+    const { roomId } = await this.#named(room);
+    if (!this.#uses.rooms.filling.retry(roomId)) {
+      throw new AdminError('not_found', `no members of ${roomId} are missing`);
     }
     return roomId;
   }

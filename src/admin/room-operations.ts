@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { estimateWords, excessWords } from '../governor/room-limits.ts';
 import { type LedgerEntry, shareWords } from '../rooms/ledger/ledger.ts';
 import { showEstimate } from '../rooms/limits/room-limits.ts';
+import type { FillingReport } from '../rooms/partial/filling.ts';
 import { AdminError } from './admin-error.ts';
 import { operation } from './operation.ts';
 import { checkVia } from './room-costs.ts';
@@ -67,6 +68,12 @@ export const roomOperations = {
     async ({ roomCosts }, { room, leave }) => ({ room_id: await roomCosts.purge(room, leave) }),
   ),
 
+  'room/filling': operation(v.strictObject({}), ({ roomCosts }) => ({ rooms: roomCosts.filling().map(showFilling) })),
+
+  'room/fill': operation(v.strictObject({ room: roomName }), async ({ roomCosts }, { room }) => ({
+    room_id: await roomCosts.fill(room),
+  })),
+
   'room/exemptions': operation(v.strictObject({}), ({ roomCosts }) => roomCosts.exemptions()),
 };
 
@@ -83,5 +90,19 @@ function showEntry(entry: LedgerEntry) {
     deliveries_per_day: entry.deliveriesPerDay,
     resolutions_per_day: entry.resolutionsPerDay,
     above: entry.above.map((excess) => ({ ...excess, words: excessWords(excess) })),
+  };
+}
+
+function showFilling(room: FillingReport) {
+  const { roomId, since, events, members, tries, nextTry, isRunning, givesUp, problem } = room;
+  return {
+    room_id: roomId,
+    since: new Date(since).toISOString(),
+    events,
+    members,
+    tries,
+    state: isRunning ? ('running' as const) : givesUp ? ('given up' as const) : ('waiting' as const),
+    next_try: isRunning ? null : new Date(nextTry).toISOString(),
+    problem: problem ?? null,
   };
 }

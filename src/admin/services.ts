@@ -56,5 +56,8 @@ export interface AdminServices {
   readonly backups: Pick<ServerBackups, 'make'>;
   /** Resolves when what was done survives a power cut. */
   readonly synced: () => Promise<void>;
-  readonly roomCosts: Pick<RoomCosts, 'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger'>;
+  readonly roomCosts: Pick<
+    RoomCosts,
+    'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger' | 'filling' | 'fill'
+  >;
 }

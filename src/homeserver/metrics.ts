@@ -118,6 +118,7 @@ export class Metrics implements Disposable, RequestMeter {
         samples: [
           { labels: { queue: 'deferred_events' }, value: counts.deferredEvents },
           { labels: { queue: 'rooms_being_joined' }, value: counts.roomsBeingJoined },
+          { labels: { queue: 'rooms_given_up' }, value: counts.roomsGivenUp },
           { labels: { queue: 'waiting_servers' }, value: counts.waitingServers },
           { labels: { queue: 'device_messages' }, value: counts.waitingDeviceMessages },
           { labels: { queue: 'checkpoint_frames' }, value: db.uncheckpointed },

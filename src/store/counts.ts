@@ -12,6 +12,8 @@ export interface Counts {
   readonly deferredEvents: number;
   /** Rooms whose members are still being fetched. */
   readonly roomsBeingJoined: number;
+  /** Of those, the ones whose members could not be had for hours. */
+  readonly roomsGivenUp: number;
   /** Other servers that do not answer and for which something waits. */
   readonly waitingServers: number;
   readonly waitingDeviceMessages: number;
@@ -22,7 +24,8 @@ const questions: Readonly<Record<keyof Counts, string>> = {
   rooms: 'SELECT count(*) FROM room',
   events: 'SELECT coalesce(max(nid), 0) FROM event',
   deferredEvents: 'SELECT count(*) FROM deferred_pdu',
-  roomsBeingJoined: 'SELECT count(*) FROM room_import',
+  roomsBeingJoined: 'SELECT (SELECT count(*) FROM room_import) + (SELECT count(*) FROM room_partial)',
+  roomsGivenUp: 'SELECT count(*) FROM room_partial WHERE gives_up = 1',
   waitingServers: 'SELECT count(*) FROM destination WHERE failures > 0',
   waitingDeviceMessages: 'SELECT count(*) FROM to_device_out',
 };

@@ -83,6 +83,8 @@ export function memoryServices() {
       exemptions: () => ({ rooms: [], users: [] }),
       ledger: () => Promise.resolve({ file: 0, free: 0, rooms: [], others: { rooms: 0, bytes: 0 }, shared: {} }),
       purge: (room) => Promise.resolve(asRoomId(room)),
+      filling: () => [],
+      fill: (room) => Promise.resolve(asRoomId(room)),
     },
     signingKeys: {
       list: () => [{ keyId: 'ed25519:a', publicKey: 'abc', created: millis(5), expired: undefined }],

@@ -37,6 +37,8 @@ export function addRoomCommands(program: Command): void {
       outputOf(command).result(done, `${done.room_id} will be gone in a few minutes.`);
     });
 
+  addFillingCommands(room);
+
   const exempt = room.command('exempt').description('rooms and users that the limits on rooms do not hold for');
 
   exempt
@@ -57,6 +59,40 @@ export function addRoomCommands(program: Command): void {
       const all = [...rooms, ...users];
       outputOf(command).result({ rooms, users }, all.length === 0 ? 'There are no exceptions.' : all.join('\n'));
     });
+}
+
+function addFillingCommands(room: Command): void {
+  room
+    .command('filling')
+    .description('list the rooms whose members are not all here yet, and how far they are')
+    .action(async (_options: unknown, command: Command) => {
+      const { rooms } = await run(command, 'room/filling', {});
+      outputOf(command).result(
+        { rooms },
+        rooms.length === 0 ? 'All rooms have all of their members.' : fillingWords(rooms),
+      );
+    });
+
+  room
+    .command('fill <room>')
+    .description('ask for the members of such a room again at once (ID or alias)')
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const done = await run(command, 'room/fill', { room: name });
+      outputOf(command).result(done, `The members of ${done.room_id} are asked for.`);
+    });
+}
+
+function fillingWords(rooms: OutputOf<'room/filling'>['rooms']): string {
+  const rows = rooms.map((room) => [
+    room.room_id,
+    room.state,
+    String(room.events),
+    String(room.members),
+    String(room.tries),
+    room.next_try ?? '',
+    room.problem ?? '',
+  ]);
+  return columns(['ROOM', 'STATE', 'EVENTS', 'FILLED IN', 'FAILED', 'NEXT TRY', 'PROBLEM'], rows);
 }
 
 function ledgerWords(ledger: OutputOf<'room/ledger'>): string {

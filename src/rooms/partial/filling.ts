@@ -109,9 +109,10 @@ export class Filling implements EventObserver {
   }
 
   /** Tries again at once, whatever has failed so far. False for a room that is not partial. */
-  retry(room: RoomNid): boolean {
-    const { db, partialRooms } = this.#uses;
-    if (!partialRooms.has(room)) return false;
+  retry(roomId: RoomId): boolean {
+    const { db, partialRooms, interning } = this.#uses;
+    const room = interning.findRoom(roomId);
+    if (room === undefined || !partialRooms.has(room)) return false;
     if (!this.#running.has(room)) db.write<void>(() => partialRooms.retry(room));
     this.#look();
     return true;

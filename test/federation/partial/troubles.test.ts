@@ -72,7 +72,7 @@ describe('the members of a room', () => {
           if (pieces++ === 0) this.push('{"pdus":[');
         },
       });
-      return { status: 200, headers: {}, body } as never;
+      return { status: 200, headers: {}, body };
     });
     await stage.join();
     await universe.until(() => pieces > 0, 'that it is asked');
@@ -148,7 +148,7 @@ describe('the members of a room', () => {
     await using universe = await Universe.open(['a.test']);
     const stage = await PartialStage.open(universe);
     for (const server of [stage.x, stage.y])
-      server.on('GET', statePath, () => ({ status: 500, headers: {}, body: '{}' }) as never);
+      server.on('GET', statePath, () => ({ status: 500, headers: {}, body: '{}' }));
     await stage.join();
     const { partialRooms } = stage.world.hs.stores;
     const record = () => partialRooms.find(stage.known.nid);
@@ -162,7 +162,7 @@ describe('the members of a room', () => {
     const tries = record()?.tries;
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(record()?.tries, tries);
-    assert.equal(stage.world.hs.services.rooms.filling.retry(stage.known.nid), true);
+    assert.equal(stage.world.hs.services.rooms.filling.retry(stage.room.roomId), true);
     await stage.complete();
     assert.equal(stage.members().length, 21);
   });
