@@ -3,6 +3,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../../store/db.ts';
 import type { CrossSigningKey } from '../../store/e2ee/cross-signing.ts';
+import type { DeviceListStore } from '../../store/e2ee/device-lists.ts';
 import type { RemoteDevice } from '../../store/e2ee/remote-devices.ts';
 import type { RemoteListRow, RemoteListStore } from '../../store/e2ee/remote-lists.ts';
 import type { Interning } from '../../store/interning/interning.ts';
@@ -20,7 +21,9 @@ export interface RemoteListsUses {
   readonly log: Log;
   readonly interning: Interning;
   readonly remoteLists: RemoteListStore;
+  readonly deviceLists: DeviceListStore;
   readonly lists: DeviceLists;
+  readonly serverName: ServerName;
 }
 
 /** A list is fetched again no sooner: what changed while it was fetched changes on, mostly. */
@@ -110,11 +113,16 @@ export class RemoteLists {
     return value === undefined ? undefined : { public: value, key: text };
   }
 
-  /** Drops lists of users who share no room any more; answers where to go on, `undefined` at the end. */
+  /**
+   * Drops lists, and news, of other servers' users who share no room any more; answers where to go on, `undefined` at the
+   * end.
+   */
   sweep(after: UserNid | 0, limit: number): UserNid | undefined {
-    const { db, remoteLists, lists } = this.#uses;
-    const page = remoteLists.page(after, limit);
-    const gone = page.filter((user) => !lists.isShared(user));
+    const { db, interning, remoteLists, deviceLists, lists, serverName } = this.#uses;
+    const own = interning.findServer(serverName);
+    const users = new Set([...remoteLists.page(after, limit), ...deviceLists.page(after, limit)]);
+    const page = [...users].sort((a, b) => a - b).slice(0, limit);
+    const gone = page.filter((user) => interning.userServer(user) !== own && !lists.isShared(user));
     if (gone.length > 0) db.write<void>(() => gone.forEach((user) => remoteLists.remove(user)));
     return page.length < limit ? undefined : page.at(-1);
   }

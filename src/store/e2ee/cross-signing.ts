@@ -30,6 +30,8 @@ export class CrossSigningStore {
   readonly #putSignature;
   readonly #removeSignatures;
   readonly #removeSignaturesOf;
+  readonly #removeMadeWith;
+  readonly #removeMade;
   readonly #signedBy;
 
   constructor(db: Database) {
@@ -54,6 +56,10 @@ export class CrossSigningStore {
       'DELETE FROM key_signature WHERE user = ? AND target = ?',
     );
     this.#removeSignaturesOf = db.prepare<[number], never>('DELETE FROM key_signature WHERE user = ?');
+    this.#removeMadeWith = db.prepare<[signer: number, keyId: string], never>(
+      'DELETE FROM key_signature WHERE signer = ? AND key_id = ?',
+    );
+    this.#removeMade = db.prepare<[signer: number], never>('DELETE FROM key_signature WHERE signer = ?');
     this.#signedBy = db
       .rememberStretch<[signer: number, after: number, upTo: number], UserNid>(
         'SELECT user FROM key_signature WHERE signer = ? AND pos > ? AND pos <= ?',
@@ -70,18 +76,20 @@ export class CrossSigningStore {
     this.#put.run(user, keyUsages[usage], key.public, key.key);
   }
 
-  /** The key goes, with what was signed on it. */
+  /** The key goes, with what was signed on it and with it. */
   remove(user: UserNid, usage: KeyUsage): void {
     const key = this.find(user, usage);
     if (key === undefined) return;
     this.#removeSignatures.run(user, key.public);
+    this.#removeMadeWith.run(user, `ed25519:${key.public}`);
     this.#remove.run(user, keyUsages[usage]);
   }
 
-  /** All keys of a user, and the signatures on the user's keys and devices. */
+  /** All keys of a user, the signatures on the user's keys and devices, and those that the user has made. */
   removeAll(user: UserNid): void {
     this.#removeAll.run(user);
     this.#removeSignaturesOf.run(user);
+    this.#removeMade.run(user);
   }
 
   /** What its owner and the one who looks have signed. */

@@ -13,6 +13,7 @@ export interface MemberChange {
 export class DeviceListStore {
   readonly #put;
   readonly #changed;
+  readonly #page;
   readonly #shares;
   readonly #memberChanges;
   readonly #joined;
@@ -26,6 +27,11 @@ export class DeviceListStore {
       .rememberStretch<[after: number, upTo: number], UserNid>(
         'SELECT user FROM device_list WHERE pos > ? AND pos <= ?',
         { keys: 0 },
+      )
+      .pluck();
+    this.#page = db
+      .prepare<[after: number, limit: number], UserNid>(
+        'SELECT user FROM device_list WHERE user > ? ORDER BY user LIMIT ?',
       )
       .pluck();
     this.#shares = db
@@ -56,6 +62,11 @@ export class DeviceListStore {
   /** Users whose newest change is in (after, upTo]. */
   changed(after: StreamPos, upTo: StreamPos): readonly UserNid[] {
     return this.#changed.all(after, upTo);
+  }
+
+  /** One page of the users who have had news, by NID. */
+  page(after: UserNid | 0, limit: number): UserNid[] {
+    return this.#page.all(after, limit);
   }
 
   /** Whether a local user and another are joined to the same room. */

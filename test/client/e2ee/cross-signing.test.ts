@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { signJson } from '../../../src/protocol/signing/json.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { crossSigningBody, crossSigningKey, TestDevice } from '../../support/e2ee.ts';
+import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
 import { World } from '../../support/world.ts';
 
 /** The three keys of a user; another `generation` gives others. */
@@ -30,6 +30,9 @@ async function scene() {
 
 const upload = '/keys/device_signing/upload';
 
+const count = ({ hs }: World, table: string) =>
+  hs.db.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get();
+
 describe('POST /keys/device_signing/upload', () => {
   it('needs no confirmation for the first keys, nor for the same again, under either path', async () => {
     const { world, alice, bob, query } = await scene();
@@ -54,6 +57,11 @@ describe('POST /keys/device_signing/upload', () => {
     await sign(alice, {
       [alice.userId]: { [alice.deviceId]: signJson(alice.deviceKeys(), alice.userId, old.selfSigning) },
     });
+    const theirs = keysOf(bob);
+    await bob.ok('POST', upload, theirs.body);
+    const signed = signJson(theirs.body.master_key, alice.userId, old.userSigning);
+    await sign(alice, { [bob.userId]: { [theirs.master.publicKeyBase64]: signed } });
+    assert.equal(count(world, 'key_signature'), 2);
     const { body } = keysOf(alice, 2);
     const challenge = await alice.call('POST', upload, body);
     assert.equal(challenge.status, 401);
@@ -64,6 +72,9 @@ describe('POST /keys/device_signing/upload', () => {
       session: challenge.json.session as string,
     };
     await alice.ok('POST', upload, { ...body, auth });
+    assert.equal(count(world, 'key_signature'), 0, 'what the old keys have signed is signed no more');
+    assert.deepEqual((await query(alice, alice)).device_keys[alice.userId][alice.deviceId], alice.deviceKeys());
+    assert.deepEqual((await query(alice, bob)).master_keys[bob.userId], theirs.body.master_key);
     assert.deepEqual((await query(bob, alice)).master_keys, { [alice.userId]: body.master_key });
     const only = keysOf(alice, 3);
     const next = await alice.call('POST', upload, { master_key: only.body.master_key });
@@ -189,11 +200,40 @@ describe('POST /keys/signatures/upload', () => {
 });
 
 describe('deactivation', () => {
-  it('takes cross-signing keys, backups and devices away', async () => {
-    const { world, alice, bob, query } = await scene();
+  it('takes all keys and what was made with them away, backups, queues, pushers and devices, asleep too', async () => {
+    const { world, alice, bob, query, sign } = await scene();
     await using _ = world;
-    await alice.ok('POST', upload, keysOf(alice).body);
+    const [mine, theirs] = [keysOf(alice), keysOf(bob)];
+    await alice.ok('POST', upload, mine.body);
+    await bob.ok('POST', upload, theirs.body);
+    await sign(alice, {
+      [alice.userId]: { [alice.deviceId]: signJson(alice.deviceKeys(), alice.userId, mine.selfSigning) },
+      [bob.userId]: {
+        [theirs.master.publicKeyBase64]: signJson(theirs.body.master_key, alice.userId, mine.userSigning),
+      },
+    });
     await alice.ok('POST', '/room_keys/version', { algorithm: 'm.megolm_backup.v1', auth_data: {} });
+    const asleep = new TestDevice(world, alice.token, alice.userId, 'DRY');
+    const dehydrated = '/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device';
+    const body = {
+      device_id: 'DRY',
+      device_data: {},
+      device_keys: asleep.deviceKeys(),
+      one_time_keys: oneTimeKeys(1, 2),
+    };
+    assert.equal((await alice.call('PUT', dehydrated, body)).status, 200);
+    await alice.ok('POST', '/pushers/set', {
+      ...{ kind: 'http', app_id: 'app', pushkey: 'key', app_display_name: 'App', device_display_name: 'phone' },
+      ...{ lang: 'en', data: { url: 'https://push.test/_matrix/push/v1/notify' } },
+    });
+    await bob.join(await alice.createRoom());
+    await bob.send('m.test', '1', { [alice.userId]: { '*': { n: 1 } } });
+    await bob.sync();
+    const emptied = ['to_device', 'pusher', 'dehydrated_device', 'device_keys', 'one_time_key', 'key_count', 'device'];
+    assert.deepEqual(
+      emptied.map((table) => count(world, table)),
+      [2, 1, 1, 3, 2, 3, 3],
+    );
     const auth = {
       type: 'm.login.password',
       identifier: { type: 'm.id.user', user: 'alice' },
@@ -201,8 +241,13 @@ describe('deactivation', () => {
     };
     await alice.ok('POST', '/account/deactivate', { auth });
     const seen = await query(bob, alice);
-    assert.deepEqual([seen.device_keys[alice.userId], seen.master_keys], [{}, {}]);
-    const backups = world.hs.db.prepare<[], number>('SELECT count(*) FROM key_backup WHERE auth_data IS NOT NULL');
-    assert.equal(backups.pluck().get(), 0);
+    assert.deepEqual([seen.device_keys[alice.userId], Object.keys(seen.master_keys)], [{}, []]);
+    // Bob's own device is left.
+    assert.deepEqual(
+      emptied.map((table) => count(world, table)),
+      [0, 0, 0, 1, 0, 1, 1],
+    );
+    assert.equal(count(world, 'key_signature'), 0);
+    assert.equal(count(world, 'key_backup WHERE auth_data IS NOT NULL'), 0);
   });
 });

@@ -173,7 +173,22 @@ describe('a server that lies about devices', () => {
     assert.ok(a.hs.stores.remoteLists.find(user));
     room.member(eve, 'leave');
     assert.deepEqual((await alice.sync()).device_lists, { changed: [], left: [eve] });
-    while (a.hs.services.e2ee.remote.lists.sweep(0, 10) !== undefined);
+    // News of somebody whom nobody has asked about.
+    const other = evil.user('other');
+    room.member(other, 'join');
+    await update(evil, { user_id: other, device_id: 'X', stream_id: 9, prev_id: [8], deleted: true });
+    room.member(other, 'leave');
+    await alice.uploadKeys();
+    const { deviceLists, interning } = a.hs.stores;
+    const news = () =>
+      deviceLists
+        .page(0, 10)
+        .map((each) => interning.userId(each))
+        .sort();
+    assert.ok(news().includes(other));
+    let next = a.hs.services.e2ee.remote.lists.sweep(0, 1);
+    while (next !== undefined) next = a.hs.services.e2ee.remote.lists.sweep(next, 1);
     assert.equal(a.hs.stores.remoteLists.find(user), undefined);
+    assert.deepEqual(news(), [alice.userId]);
   });
 });
