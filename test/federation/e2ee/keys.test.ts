@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { json } from '../../../src/api/http/reply.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
 import { SharedRoom } from '../../support/shared-room.ts';
@@ -60,6 +61,59 @@ describe('keys of another server’s user', () => {
     const claimed = await alice.ok('POST', '/keys/claim', { one_time_keys: wanted });
     assert.deepEqual(claimed.one_time_keys, { [bob.userId]: { [bob.deviceId]: oneTimeKeys(1, 1) } });
     assert.deepEqual(Object.keys(claimed.failures), ['c.test']);
+  });
+
+  it('are told in the time that the client gives, whoever is dead or slow, to ask or to claim', async () => {
+    await using universe = await Universe.open(['a.test', 'b.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const bob = await TestDevice.register(universe.world('b.test'), 'bob');
+    for (const device of [alice, bob]) await device.uploadKeys({ one_time_keys: oneTimeKeys(1, 5) });
+    const slow = universe.script('slow.test');
+    const late = Promise.withResolvers<void>();
+    const answerLate = async () => {
+      await late.promise;
+      return {};
+    };
+    slow.on('POST', '/_matrix/federation/v1/user/keys/query', answerLate);
+    slow.on('POST', '/_matrix/federation/v1/user/keys/claim', answerLate);
+    universe
+      .script('half.test')
+      .on('POST', '/_matrix/federation/v1/user/keys/query', () => json(500, { errcode: 'M_UNKNOWN' }));
+    const users = [alice.userId, bob.userId, '@carol:dead.test', slow.user('dan'), '@eve:half.test'];
+    const inTime = async (path: string, body: object) => {
+      let isOver = false;
+      const began = universe.clock.monotonic();
+      const answer = alice.ok('POST', path, { ...body, timeout: 3000 }).finally(() => (isOver = true));
+      const asked = () => universe.calls.some(({ to, uri }) => to === 'slow.test' && uri.endsWith(path));
+      await universe.until(() => {
+        if (asked()) universe.clock.advance(100);
+        return isOver;
+      }, `the answer to ${path}`);
+      assert.ok(universe.clock.monotonic() - began <= 4000, `${universe.clock.monotonic() - began}`);
+      return answer;
+    };
+    const { device_keys: keys, failures } = await inTime('/keys/query', {
+      device_keys: Object.fromEntries(users.map((userId) => [userId, []])),
+    });
+    assert.deepEqual(Object.keys(keys).sort(), [alice.userId, bob.userId]);
+    assert.deepEqual(keys[bob.userId], { [bob.deviceId]: bob.deviceKeys() });
+    assert.deepEqual(
+      Object.fromEntries(Object.entries<{ status: number }>(failures).map(([server, { status }]) => [server, status])),
+      { 'dead.test': 503, 'half.test': 500, 'slow.test': 504 },
+    );
+    const claimed = await inTime('/keys/claim', {
+      one_time_keys: Object.fromEntries(
+        users.slice(0, 4).map((userId) => {
+          return [userId, { [userId === bob.userId ? bob.deviceId : alice.deviceId]: 'signed_curve25519' }];
+        }),
+      ),
+    });
+    assert.deepEqual(claimed.one_time_keys, {
+      [alice.userId]: { [alice.deviceId]: oneTimeKeys(1, 1) },
+      [bob.userId]: { [bob.deviceId]: oneTimeKeys(1, 1) },
+    });
+    assert.deepEqual(Object.keys(claimed.failures).sort(), ['dead.test', 'slow.test']);
+    late.resolve();
   });
 
   it('are had again as soon as their server is back, not when it is next tried; one that is long gone is left alone', async () => {
