@@ -17,9 +17,14 @@ export const extremes: readonly (readonly [what: string, room: Extreme, toml?: s
     'max_state_events = 50000',
   ],
   ['3,000 state events of 64 KB', { ...few, odd: { kind: 'large', count: 3000 } }],
-  ['3,000 servers, of which 1,500 never answer', { ...few, members: 6000, servers: 3000, silentFrom: 1500 }],
+  [
+    '3,000 servers, of which 1,500 never answer',
+    { ...few, members: 6000, servers: 3000, silentFrom: 1500 },
+    'max_servers = 5000',
+  ],
+  ['so many servers, with the limits of such a board', { ...few, members: 6000, servers: 3000, silentFrom: 1500 }],
   ['40,000 members on 500 servers', { members: 40_000, servers: 500, version: '10' }, 'max_members = 100000'],
-  ['the same, with the limits of such a board', { members: 40_000, servers: 500, version: '10' }],
+  ['so many members, with the limits of such a board', { members: 40_000, servers: 500, version: '10' }],
 ];
 
 /** One of them, in a control group of 256 MB. */

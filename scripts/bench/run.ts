@@ -30,9 +30,12 @@ const { values } = parseArgs({
     executable: { type: 'string', default: new URL('../../build/out/hearth', import.meta.url).pathname },
     only: { type: 'string', multiple: true, default: ['idle', 'chat', 'sync', 'disk', 'inbound', 'fan-out'] },
     quick: { type: 'boolean', default: false },
+    /** Of the parts with many rooms, only those whose description matches. */
+    rows: { type: 'string', default: '' },
   },
 });
 const scale = values.quick ? 0.1 : 1;
+const wanted = new RegExp(values.rows);
 
 function pinned(core: number): string[] {
   try {
@@ -162,6 +165,7 @@ async function giants(): Promise<void> {
 /** In a control group of 256 MB: the kernel ends whatever takes more. */
 async function hardRooms(): Promise<void> {
   for (const [what, room, limits] of extremes) {
+    if (!wanted.test(what)) continue;
     const options = { executable: values.executable, prefix: pinned(0) };
     const outcome = await extreme(room, limits, options).catch((problem: unknown) => problem as Error);
     if (outcome instanceof Error) {
@@ -171,7 +175,7 @@ async function hardRooms(): Promise<void> {
     row(
       what,
       verdict(outcome),
-      `${outcome.answered.toFixed(1)} s, CPU ${outcome.cpuSeconds.toFixed(1)} s`,
+      `answered ${outcome.answered.toFixed(1)} s, complete ${outcome.completed.toFixed(1)} s, CPU ${outcome.completeCpuSeconds.toFixed(1)} s`,
       `peak RSS ${mib(outcome.peakRssMib)}`,
       outcome.status === 200
         ? `${outcome.members} members; a message each way: ${outcome.seen ? 'seen' : 'NOT SEEN'}, ${outcome.serversTold} servers told, CPU ${outcome.talkCpuSeconds.toFixed(1)} s, ${outcome.prevEvents} prev_events${room.forks === undefined ? '' : `; CPU ${outcome.forksCpuSeconds.toFixed(1)} s for the forks`}`
@@ -199,9 +203,12 @@ async function largeStates(): Promise<void> {
 async function estimates(): Promise<void> {
   const far = (told: number, real: number): string => (told / real).toFixed(2);
   for (const shape of estimatedRooms.filter(({ members }) => members <= 80_000 * scale)) {
+    const odd = shape.odd === undefined ? '' : `, ${shape.odd.count} ${shape.odd.kind}`;
+    const what = `${shape.members} members${odd}, version ${shape.version}`;
+    if (!wanted.test(what)) continue;
     const figures = await estimate(shape, { executable: values.executable, prefix: pinned(0) });
     row(
-      `${shape.members} members${shape.odd === undefined ? '' : `, ${shape.odd.count} ${shape.odd.kind}`}, version ${shape.version}`,
+      what,
       `${figures.estimatedMb} MB for ${figures.grownMb.toFixed(3)}: ${far(figures.estimatedMb, figures.grownMb)}`,
       `${figures.estimatedSeconds.toFixed(1)} s for ${figures.seconds.toFixed(1)}: ${far(figures.estimatedSeconds, figures.seconds)}`,
     );

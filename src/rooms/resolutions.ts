@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Gates } from '../governor/gates.ts';
 import { Slots } from '../outbound/slots.ts';
-import { limitExceeded } from '../protocol/errors.ts';
+import { limitExceeded, MatrixError } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { Extremities } from '../store/events/extremities.ts';
@@ -34,6 +35,8 @@ export interface ResolutionsUses {
   readonly input: Pick<RoomInput, 'correct'>;
   /** Resolves beside the main thread. */
   readonly resolve: (request: Omit<ResolutionRequest, 'file'>) => Promise<ResolutionAnswer>;
+  /** Where resolutions wait while there is next to no memory. */
+  readonly gates?: Pick<Gates, 'roomier'>;
 }
 
 /** There is one worker thread. */
@@ -70,6 +73,7 @@ export class Resolutions {
   #settling: Promise<void> | undefined;
   #cancel: Cancel = () => {};
   #stopped = true;
+  readonly #stopping = new AbortController();
 
   constructor(uses: ResolutionsUses) {
     this.#uses = uses;
@@ -85,6 +89,7 @@ export class Resolutions {
   /** Resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#stopping.abort();
     this.#cancel();
     await this.#settling;
   }
@@ -110,8 +115,9 @@ export class Resolutions {
 
   /** `undefined` if it is too large. */
   async #resolve(room: ResolvedRoom, points: readonly StatePoint[], from?: StatePoint): Promise<Resolved | undefined> {
-    const { clock, stateEngine, log, resolve } = this.#uses;
+    const { clock, stateEngine, log, resolve, gates } = this.#uses;
     if (!(await this.#slots.take())) throw limitExceeded(comeBack);
+    await gates?.roomier(this.#stopping.signal);
     const start = clock.monotonic();
     const { corrections } = stateEngine;
     try {
@@ -168,7 +174,9 @@ export class Resolutions {
       try {
         if (await this.#settle(room)) rest = Math.max(shortestRest, restFactor * (clock.monotonic() - start));
       } catch (error) {
-        log.error('state.settling_failed', { room, error });
+        // What is busy now is not for long.
+        if (error instanceof MatrixError) rest = shortestRest;
+        else log.error('state.settling_failed', { room, error });
       }
       this.#rests.set(room, clock.monotonic() + rest);
     }

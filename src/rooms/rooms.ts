@@ -226,12 +226,16 @@ function createReading(uses: SeenUses, people: LocalPeople) {
   };
 }
 
-type EndsUses = Omit<RoomEndsUses & LocalInputUses & ResolutionsUses, 'ends' | 'resolve'>;
+type EndsUses = Omit<RoomEndsUses & LocalInputUses & ResolutionsUses, 'ends' | 'resolve' | 'gates'>;
 
 /** What concerns the ends of rooms: our events go there, and their states make the current one. */
-function createEnds({ workers, databaseFile }: RoomsUses, base: EndsUses) {
+function createEnds({ workers, databaseFile, gates }: RoomsUses, base: EndsUses) {
   const ends = new RoomEnds(base);
   const resolve = (request: Omit<ResolutionRequest, 'file'>) =>
     workers.run('resolution', { ...request, file: databaseFile });
-  return { ends, localInput: new LocalInput({ ...base, ends }), resolutions: new Resolutions({ ...base, resolve }) };
+  return {
+    ends,
+    localInput: new LocalInput({ ...base, ends }),
+    resolutions: new Resolutions({ ...base, ...(gates === undefined ? {} : { gates }), resolve }),
+  };
 }

@@ -14,10 +14,10 @@ export interface ConflictBounds {
 export const smallConflict: ConflictBounds = { sets: 50, changes: 2000, conflicts: 100, reads: 2500 };
 
 /**
- * What is resolved at all: some tens of seconds of a worker thread and some 30 MB. The largest rooms there are change
+ * What is resolved at all: some twenty seconds of a worker thread and some 40 MB. The largest rooms there are change
  * less within months; more than that is only told by somebody who wants it to be resolved.
  */
-export const largestConflict: ConflictBounds = { sets: 5000, changes: 200_000, conflicts: 30_000, reads: 2_000_000 };
+export const largestConflict: ConflictBounds = { sets: 5000, changes: 200_000, conflicts: 20_000, reads: 2_000_000 };
 
 /** There is more to a conflict than the bounds allow. */
 export class ConflictTooLarge extends Error {

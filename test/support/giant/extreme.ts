@@ -38,9 +38,11 @@ export interface ExtremeOutcome {
   /** What the join was answered. */
   readonly status: number;
   readonly answer: JsonObject;
-  /** Seconds until then. */
+  /** Seconds until then, and until all members were there. */
   readonly answered: number;
-  readonly cpuSeconds: number;
+  readonly completed: number;
+  /** Until all members were there. */
+  readonly completeCpuSeconds: number;
   /** Joined members that the server knows of. */
   readonly members: number;
   /** CPU seconds for taking in the forks. */
@@ -108,7 +110,16 @@ export async function goToExtremes(extreme: Extreme, options: ExtremeOptions): P
   }
 }
 
-const noStay = { members: 0, forksCpuSeconds: 0, seen: false, serversTold: 0, talkCpuSeconds: 0, prevEvents: 0 };
+const noStay = {
+  members: 0,
+  completed: 0,
+  completeCpuSeconds: 0,
+  forksCpuSeconds: 0,
+  seen: false,
+  serversTold: 0,
+  talkCpuSeconds: 0,
+  prevEvents: 0,
+};
 
 interface VisitUses {
   readonly server: ServerProcess;
@@ -123,6 +134,8 @@ class Visit {
   readonly #uses: VisitUses;
   readonly #room: string;
   #transactions = 0;
+  #start = 0;
+  #cpuBefore = 0;
 
   constructor(about: GiantAbout, uses: VisitUses) {
     this.#about = about;
@@ -130,18 +143,18 @@ class Visit {
     this.#room = encodeURIComponent(about.roomId);
   }
 
-  async join(): Promise<{ status: number; answer: JsonObject; answered: number; cpuSeconds: number }> {
+  async join(): Promise<{ status: number; answer: JsonObject; answered: number }> {
     const { server, alice } = this.#uses;
-    const start = performance.now();
-    const cpu = this.#cpu();
+    this.#start = performance.now();
+    this.#cpuBefore = this.#cpu();
     const response = await fetch(`${server.url}/_matrix/client/v3/join/${this.#room}?via=giant.test`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${alice.token}` },
       body: '{}',
     });
     const answer = (await response.json()) as JsonObject;
-    const answered = (performance.now() - start) / 1000;
-    return { status: response.status, answer, answered, cpuSeconds: this.#cpu() - cpu };
+    const answered = (performance.now() - this.#start) / 1000;
+    return { status: response.status, answer, answered };
   }
 
   async stay(
@@ -151,6 +164,8 @@ class Visit {
   > {
     const { alice } = this.#uses;
     const members = await this.#settledMembers();
+    const completed = (performance.now() - this.#start) / 1000;
+    const completeCpuSeconds = this.#cpu() - this.#cpuBefore;
     const { since } = await this.#news();
     let cpu = this.#cpu();
     await this.#fork(forks);
@@ -161,30 +176,38 @@ class Visit {
     const seen = await this.#isSeen(theirs, since);
     const serversTold = await this.#told();
     const talkCpuSeconds = this.#cpu() - cpu;
-    return { members, forksCpuSeconds, seen, serversTold, talkCpuSeconds, prevEvents: await this.#cited(mine) };
+    return {
+      members,
+      completed,
+      completeCpuSeconds,
+      forksCpuSeconds,
+      seen,
+      serversTold,
+      talkCpuSeconds,
+      prevEvents: await this.#cited(mine),
+    };
   }
 
-  /** All of them; where some cannot be known, once their number has stopped growing. */
+  /** All of them: they may come in while the room is used already. Those of silent servers cannot be known. */
   async #settledMembers(): Promise<number> {
-    const { alice, silentFrom } = this.#uses;
-    const all = silentFrom === undefined ? this.#about.members + 1 : Number.POSITIVE_INFINITY;
-    return this.#grown(all, 10, async () => {
+    const { alice, silentFrom = Number.POSITIVE_INFINITY } = this.#uses;
+    const { members, servers } = this.#about;
+    let expected = 2;
+    for (let index = 1; index < members; index++) if (index % servers < silentFrom) expected++;
+    return this.#grown(expected, async () => {
       const { num_joined_members: now } = await alice.call('GET', `/_matrix/client/v1/room_summary/${this.#room}`);
       return Number(now);
     });
   }
 
-  /** Asks until a number is what is expected, or has not grown for so many tries. */
-  async #grown(expected: number, patience: number, ask: () => Promise<number>): Promise<number> {
+  /** Asks until a number is what is expected, or for minutes. */
+  async #grown(expected: number, ask: () => Promise<number>): Promise<number> {
     const end = performance.now() + longest;
-    let before = 0;
-    for (let same = 0; same < patience && before < expected && performance.now() < end; ) {
+    while (true) {
       const now = await ask();
-      same = now === before && now > 0 ? same + 1 : 0;
-      before = now;
-      if (now < expected) await pause(250);
+      if (now >= expected || performance.now() > end) return now;
+      await pause(250);
     }
-    return before;
   }
 
   async #news(since?: string): Promise<{ since: string; body: string }> {
@@ -208,7 +231,7 @@ class Visit {
   /** How many servers were told something: all that answer, within the time. */
   async #told(): Promise<number> {
     const { asked, silentFrom } = this.#uses;
-    return this.#grown(silentFrom ?? this.#about.servers, 40, async () => (await asked())['servers told'] ?? 0);
+    return this.#grown(silentFrom ?? this.#about.servers, async () => (await asked())['servers told'] ?? 0);
   }
 
   async #fork(count: number): Promise<void> {
