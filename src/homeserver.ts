@@ -95,8 +95,10 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const { passwordCost } = externals;
   const mailer = new Mailer(config.smtp, clock);
   const mailAddressObservers: MailAddressObserver[] = [];
+  const identityServers = new IdentityServers({ ...base, http: outbound });
   const users = createUsers({
     ...base,
+    identityServers,
     mailer,
     publicUrl: config.publicUrl,
     mailAddressObservers,
@@ -112,7 +114,6 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
 
   // Rooms, and what other servers send about them. Observers are told of each event inside its transaction.
   const observers: EventObserver[] = [];
-  const identityServers = new IdentityServers(outbound);
   const rooms = createRooms({
     ...base,
     identityServers,

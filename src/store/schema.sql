@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 23;
+PRAGMA user_version = 24;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -96,6 +96,14 @@ CREATE TABLE backward_extremity (
   parent INTEGER NOT NULL,
   child  INTEGER NOT NULL,
   PRIMARY KEY (room, parent, child)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bound_address (
+  user    INTEGER NOT NULL,
+  medium  TEXT NOT NULL,       -- email, msisdn
+  address TEXT NOT NULL,
+  server  TEXT NOT NULL,       -- the identity server's name
+  PRIMARY KEY (user, medium, address, server)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cross_signing_key (

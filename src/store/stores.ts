@@ -53,6 +53,7 @@ import { SyncChanges } from './sync/changes.ts';
 import { Timeline } from './timeline.ts';
 import { AccountDataStore } from './users/account-data.ts';
 import { AccountStore } from './users/accounts.ts';
+import { BoundAddressStore } from './users/bound-addresses.ts';
 import { DeviceStore } from './users/devices.ts';
 import { FilterStore } from './users/filters.ts';
 import { MailAddressStore } from './users/mail-addresses.ts';
@@ -103,6 +104,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly openIdTokens: OpenIdTokenStore;
   readonly reports: ReportStore;
   readonly delayedEvents: DelayedEventStore;
+  readonly boundAddresses: BoundAddressStore;
   readonly accountData: AccountDataStore;
   readonly filters: FilterStore;
   readonly roomDirectory: RoomDirectoryStore;
@@ -160,6 +162,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     syncChanges: new SyncChanges(db),
     reports: new ReportStore(db),
     delayedEvents: new DelayedEventStore(db),
+    boundAddresses: new BoundAddressStore(db),
     messageText: new MessageTextStore(db),
     deviceLists: new DeviceListStore(db),
     dehydratedDevices: new DehydratedDeviceStore(db),

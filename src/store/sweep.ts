@@ -32,6 +32,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'login_token.user',
     'uia_session.user',
     'mail_address.user',
+    'bound_address.user',
     'notice_room.user',
     'profile.user',
     'openid_token.user',

@@ -11,6 +11,8 @@ import { Accounts } from './accounts.ts';
 import { type DeviceObserver, Devices } from './devices.ts';
 import { Filters } from './filters.ts';
 import { Guessing } from './guessing.ts';
+import { Bindings } from './identity/bindings.ts';
+import type { IdentityServers } from './identity/identity-servers.ts';
 import { Logins } from './logins.ts';
 import { MailAddresses, type MailAddressObserver } from './mail-addresses.ts';
 import { Moderation } from './moderation.ts';
@@ -40,6 +42,7 @@ export interface UsersUses {
     | 'uiaSessions'
     | 'profiles'
     | 'mailAddresses'
+    | 'boundAddresses'
     | 'openIdTokens'
     | 'accountData'
     | 'filters'
@@ -57,6 +60,7 @@ export interface UsersUses {
   readonly deviceObservers?: readonly DeviceObserver[];
   readonly peopleObservers?: readonly PeopleObserver[];
   readonly mailer: Mailer;
+  readonly identityServers: Pick<IdentityServers, 'bind' | 'unbind'>;
   /** What links in mails begin with. */
   readonly publicUrl: string | undefined;
   readonly mailAddressObservers?: readonly MailAddressObserver[];
@@ -83,6 +87,8 @@ export interface Users {
   readonly moderation: Moderation;
   readonly openId: OpenId;
   readonly mailAddresses: MailAddresses;
+  /** What identity servers tell of users. */
+  readonly bindings: Bindings;
 }
 
 /** Builds them bottom-up. */
@@ -133,6 +139,7 @@ export function createUsers(uses: UsersUses): Users {
     people: new People({ accounts, profiles, accountData, interning }),
     openId: new OpenId({ ...shared, store: stores.openIdTokens, accounts }),
     mailAddresses,
+    bindings: new Bindings({ ...uses, store: stores.boundAddresses }),
     moderation: new Moderation({ accounts, devices, serverName }),
   };
 }

@@ -64,6 +64,7 @@ export class AccountServer implements AsyncDisposable {
       federation: noFederation,
     });
     const users = createUsers({
+      identityServers: { bind: () => Promise.reject(new Error('there is none')), unbind: () => Promise.resolve(false) },
       db,
       stores,
       streams,

@@ -75,7 +75,10 @@ export function alone(uses: {
   const outbound = new OutboundHttp({ ranges: new AddressRanges([]), resolveDns, clock: uses.clock });
   return {
     federation,
-    identityServers: new IdentityServers(outbound),
+    identityServers: new IdentityServers({
+      http: outbound,
+      signer: { serverName: asServerName('localhost'), key: uses.key },
+    }),
     spools: new SpoolFolder(uses.folder),
     databaseFile: join(uses.folder, 'hearth.db'),
     workers: new WorkerPool({ clock: uses.clock, log: silentLog }),

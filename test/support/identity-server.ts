@@ -41,6 +41,10 @@ export class IdentityServer implements AsyncDisposable {
   /** By path, as `lookup`: status and body, once each. */
   readonly answers = new Map<string, { status: number; body: JsonObject }[]>();
   readonly kept = new Map<string, Kept>();
+  /** What was shown to it, by `sid`: medium and address. */
+  readonly proven = new Map<string, { medium: string; address: string }>();
+  /** Whether it takes back what it was told. */
+  unbinds = true;
   pepper = 'matrixrocks';
   isRevoked = false;
   readonly key = new SigningKey(asKeyId('ed25519:0'), Buffer.alloc(32, 5));
@@ -120,6 +124,7 @@ export class IdentityServer implements AsyncDisposable {
     const { path, query, body } = request;
     const given = this.answers.get(path)?.shift();
     if (given !== undefined) return given;
+    if (path === '3pid/unbind') return this.#unbind(request);
     const isAllowed = path.startsWith('pubkey/') || request.authorization === `Bearer ${identityToken}`;
     if (!isAllowed) return { status: 401, body: { errcode: 'M_UNAUTHORIZED', error: 'Who are you?' } };
     const url = `https://${this.name}${prefix}`;
@@ -128,6 +133,15 @@ export class IdentityServer implements AsyncDisposable {
         return { status: 200, body: { lookup_pepper: this.pepper, algorithms: ['none', 'sha256'] } };
       case 'lookup':
         return { status: 200, body: { mappings: this.#mappings(body.addresses) } };
+      case '3pid/bind': {
+        const proven = this.proven.get(body.sid as string);
+        if (proven === undefined) return { status: 404, body: { errcode: 'M_NO_VALID_SESSION', error: 'No session' } };
+        this.bound.set(`${proven.medium} ${proven.address}`, body.mxid as string);
+        return {
+          status: 200,
+          body: { ...proven, mxid: body.mxid, not_before: 0, not_after: 1, ts: 0, signatures: {} },
+        };
+      }
       case 'store-invite':
         return { status: 200, body: this.#keep(body, url) };
       case 'pubkey/isvalid':
@@ -141,6 +155,13 @@ export class IdentityServer implements AsyncDisposable {
       default:
         return { status: 404, body: { errcode: 'M_UNRECOGNIZED', error: path } };
     }
+  }
+
+  /** The caller's signature is looked at by who has its key. */
+  #unbind({ body }: IdentityRequest): { status: number; body: unknown } {
+    if (!this.unbinds) return { status: 501, body: { errcode: 'M_UNRECOGNIZED', error: 'Not here' } };
+    this.bound.delete(`${body.threepid.medium} ${body.threepid.address}`);
+    return { status: 200, body: {} };
   }
 
   #mappings(asked: readonly string[]): JsonObject {

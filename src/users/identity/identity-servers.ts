@@ -2,9 +2,11 @@ import { type OutboundHttp, usualTimeout } from '../../outbound/outbound-http.ts
 import type { OutboundRequest } from '../../outbound/types.ts';
 import { encodeBase64Url } from '../../protocol/base64.ts';
 import { forbidden, invalidParam, MatrixError } from '../../protocol/errors.ts';
+import type { EventSigner } from '../../protocol/events/build.ts';
 import { parseServerName } from '../../protocol/ids/server-name.ts';
 import type { ServerName, UserId } from '../../protocol/ids/types.ts';
 import { parseUserId } from '../../protocol/ids/user-id.ts';
+import { signRequest } from '../../protocol/signing/request.ts';
 import { sha256 } from '../../util/hash.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 
@@ -48,9 +50,11 @@ const tokenForm = /^[0-9a-zA-Z.=_-]{1,255}$/;
  */
 export class IdentityServers {
   readonly #http: OutboundHttp;
+  readonly #signer: EventSigner;
 
-  constructor(http: OutboundHttp) {
-    this.#http = http;
+  constructor(uses: { readonly http: OutboundHttp; readonly signer: EventSigner }) {
+    this.#http = uses.http;
+    this.#signer = uses.signer;
   }
 
   /**
@@ -80,6 +84,39 @@ export class IdentityServers {
     const invite = storedInvite(contentOf(answer, access.server));
     if (invite === undefined) throw senseless(access.server);
     return invite;
+  }
+
+  /**
+   * Tells everybody who asks there whose an address is: it has been shown to the identity server by what `sid` stands for.
+   * Answers the address. Errors as above, and 400 M_SESSION_NOT_VALIDATED, M_SESSION_EXPIRED · 404 M_NO_VALID_SESSION
+   * @see https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidbind
+   */
+  async bind(access: IdentityAccess, proof: { readonly sid: string; readonly clientSecret: string }, mxid: UserId) {
+    const body = { sid: proof.sid, client_secret: proof.clientSecret, mxid };
+    const { medium, address } = contentOf(await this.#call(access, 'POST', '3pid/bind', body), access.server);
+    if (typeof medium !== 'string' || typeof address !== 'string') throw senseless(access.server);
+    return thirdPartyAddress(medium, address);
+  }
+
+  /**
+   * Takes that back, in the name of the user's server. False where the identity server does not do it.
+   * @see https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind
+   */
+  async unbind(server: ServerName, address: ThirdPartyAddress, mxid: UserId): Promise<boolean> {
+    const { serverName: origin, key } = this.#signer;
+    const uri = '/_matrix/identity/v2/3pid/unbind';
+    const content = { mxid, threepid: { medium: address.medium, address: address.address } };
+    const signature = signRequest({ method: 'POST', uri, origin, destination: server, content }, key);
+    const result = await this.#http.request({
+      method: 'POST',
+      url: `https://${server}${uri}`,
+      headers: { Authorization: signature, 'Content-Type': 'application/json' },
+      body: JSON.stringify(content),
+      timeout: usualTimeout,
+      maxBytes: maxAnswer,
+      plainHttp: 'nowhere',
+    });
+    return result.ok && result.status >= 200 && result.status <= 299;
   }
 
   /**
@@ -152,11 +189,17 @@ interface Asked extends Answer {
  * 400 M_INVALID_PARAM
  */
 export function identityAccess(server: string, token: string): IdentityAccess {
-  const name = parseServerName(server);
-  if (name === undefined) throw invalidParam('id_server is not the name of a server');
+  const name = identityServer(server);
   // It becomes a header.
   if (!/^[\x21-\x7e]{1,2048}$/.test(token)) throw invalidParam('id_access_token has characters that no token has');
   return { server: name, token };
+}
+
+/** 400 M_INVALID_PARAM */
+export function identityServer(text: string): ServerName {
+  const name = parseServerName(text);
+  if (name === undefined) throw invalidParam('id_server is not the name of a server');
+  return name;
 }
 
 /**
@@ -171,6 +214,9 @@ export function thirdPartyAddress(medium: string, address: string): ThirdPartyAd
   if (medium === 'email' || medium === 'msisdn') throw invalidParam(`address is no ${medium}`);
   throw invalidParam('medium must be email or msisdn');
 }
+
+/** What a client can do something about. */
+const passedOn = ['M_SESSION_NOT_VALIDATED', 'M_SESSION_EXPIRED', 'M_NO_VALID_SESSION'] as const;
 
 function objectIn(body: Buffer): JsonObject | undefined {
   try {
@@ -192,6 +238,10 @@ function contentOf(answer: Answer, name: string): JsonObject {
   if (status >= 200 && status <= 299 && value !== undefined) return value;
   const errcode = errcodeOf(answer);
   const cause = `${name} answered ${status} ${errcode ?? ''}`;
+  const passed = passedOn.find((code) => code === errcode);
+  if (passed !== undefined) {
+    throw new MatrixError(status, passed, `The identity server ${name} knows of no such proof`, { cause });
+  }
   if (errcode === 'M_TERMS_NOT_SIGNED') {
     throw new MatrixError(403, errcode, `The terms of the identity server ${name} are not accepted`, { cause });
   }

@@ -275,7 +275,6 @@ describe('m.login.email.identity', () => {
 describe('what this server does not do with third-party identifiers', () => {
   const creds = { client_secret: secret, id_server: 'id.test', id_access_token: 'x', sid: 'y' };
   const rows: [path: string, body: unknown, status: number, errcode: string][] = [
-    ['/account/3pid/bind', creds, 400, 'M_SERVER_NOT_TRUSTED'],
     ['/account/3pid/bind', {}, 400, 'M_MISSING_PARAM'],
     ['/account/3pid', { three_pid_creds: creds }, 403, 'M_THREEPID_AUTH_FAILED'],
     ['/account/3pid', {}, 400, 'M_MISSING_PARAM'],

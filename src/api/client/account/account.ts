@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { forbidden } from '../../../protocol/errors.ts';
+import { identityServer } from '../../../users/identity/identity-servers.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
@@ -56,12 +57,13 @@ const password = (services: AccountServices): Endpoint =>
     },
   });
 
-const deactivateBody = v.looseObject({ erase: v.optional(v.boolean(), false) });
+const deactivateBody = v.looseObject({ erase: v.optional(v.boolean(), false), id_server: v.nullish(v.string()) });
 
 /**
  * `POST /_matrix/client/v3/account/deactivate`
  * Closes the account for good: sessions end, rooms are left; the user name is never given to somebody else.
- * 200 `{ id_server_unbind_result }` · 401 user-interactive authentication
+ * Identity servers are told to forget whose addresses were.
+ * 200 `{ id_server_unbind_result }` · 400 M_INVALID_PARAM · 401 user-interactive authentication
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
  */
 const deactivate = (services: AccountServices): Endpoint =>
@@ -72,13 +74,14 @@ const deactivate = (services: AccountServices): Endpoint =>
     body: 'optional-json',
     limit: 'other',
     async handler(request) {
-      const { deactivation, uia } = services;
-      const { erase } = parse(deactivateBody, request.body);
+      const { accounts, bindings, deactivation, uia } = services;
+      const { erase, id_server: named } = parse(deactivateBody, request.body);
+      const server = typeof named === 'string' ? identityServer(named) : undefined;
       const passed = await confirmByPassword(services, 'POST account/deactivate', request);
       if (passed.user === undefined) throw forbidden('It is not known whose account this is');
+      const bound = { user: passed.user, userId: accounts.userId(passed.user) };
       await deactivation.deactivate(passed.user, erase, () => uia.finish(passed));
-      // No identity server was ever told of an address.
-      return json({ id_server_unbind_result: 'success' });
+      return json({ id_server_unbind_result: await bindings.unbindAll(bound, server) });
     },
   });
 

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { MatrixError } from '../../../protocol/errors.ts';
+import { identityAccess, identityServer, thirdPartyAddress } from '../../../users/identity/identity-servers.ts';
 import type { MailWish } from '../../../users/mail-addresses.ts';
+import type { Requester } from '../../../users/requester.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
@@ -158,25 +160,30 @@ const bindBody = v.looseObject({
 
 /**
  * `POST /_matrix/client/v3/account/3pid/bind`
- * This server talks to no identity server. 400 M_SERVER_NOT_TRUSTED, M_MISSING_PARAM
+ * Has the identity server that the client names tell others whose an address is, which was shown there to be the user's.
+ * 200 `{}` · 400 M_MISSING_PARAM, M_INVALID_PARAM, M_SERVER_NOT_TRUSTED an identity server that this server does not ask,
+ * M_SESSION_NOT_VALIDATED, M_SESSION_EXPIRED · 403 M_FORBIDDEN, M_TERMS_NOT_SIGNED the identity server refuses
+ * · 404 M_NO_VALID_SESSION · 502, 504 M_UNKNOWN it does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind
  */
-const bind = (): Endpoint =>
+const bind = ({ bindings }: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/account/3pid/bind',
     auth: 'user',
     body: 'json',
     limit: 'other',
-    handler({ body }) {
-      parse(bindBody, body);
-      throw new MatrixError(400, 'M_SERVER_NOT_TRUSTED', 'This server works with no identity server');
+    async handler({ requester, body }) {
+      const { sid, client_secret: clientSecret, id_server: server, id_access_token: token } = parse(bindBody, body);
+      await bindings.bind(requester, identityAccess(server, token), { sid, clientSecret });
+      return empty();
     },
   });
 
 /**
  * `POST /_matrix/client/v3/account/3pid`
- * The older form of the same. 403 M_THREEPID_AUTH_FAILED · 400 M_MISSING_PARAM
+ * Would add to the account what an identity server of the client's choice says is the user's. Addresses of accounts log in
+ * and set new passwords here, so that nobody else's word is taken for them. 403 M_THREEPID_AUTH_FAILED · 400 M_MISSING_PARAM
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid
  */
 const oldBind = (): Endpoint =>
@@ -188,19 +195,34 @@ const oldBind = (): Endpoint =>
     limit: 'other',
     handler({ body }) {
       parse(v.looseObject({ three_pid_creds: bindBody }), body);
-      throw new MatrixError(403, 'M_THREEPID_AUTH_FAILED', 'This server works with no identity server');
+      throw new MatrixError(
+        403,
+        'M_THREEPID_AUTH_FAILED',
+        'This server believes only the mails that it has sent itself',
+      );
     },
   });
 
-const deleteBody = v.looseObject({ medium: v.picklist(['email', 'msisdn']), address: v.string() });
+const deleteBody = v.looseObject({
+  medium: v.picklist(['email', 'msisdn']),
+  address: v.string(),
+  id_server: v.nullish(v.string()),
+});
+
+/** Takes back what identity servers were told. 400 M_INVALID_PARAM */
+async function unbound({ bindings }: AccountServices, requester: Requester, body: v.InferOutput<typeof deleteBody>) {
+  const server = typeof body.id_server === 'string' ? identityServer(body.id_server) : undefined;
+  const address = thirdPartyAddress(body.medium, body.address);
+  return { id_server_unbind_result: await bindings.unbind(requester, address, server) };
+}
 
 /**
  * `POST /_matrix/client/v3/account/3pid/delete`
- * Removes an address from the account, and its pusher. 200 `{ id_server_unbind_result: 'no-support' }`
- * · 400 M_MISSING_PARAM, M_INVALID_PARAM
+ * Removes an address from the account, and its pusher; and has identity servers forget whose it is.
+ * 200 `{ id_server_unbind_result }` · 400 M_MISSING_PARAM, M_INVALID_PARAM
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete
  */
-const remove = ({ mailAddresses }: AccountServices): Endpoint =>
+const remove = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/account/3pid/delete',
@@ -208,28 +230,27 @@ const remove = ({ mailAddresses }: AccountServices): Endpoint =>
     body: 'json',
     limit: 'other',
     async handler({ requester, body }) {
-      const { medium, address } = parse(deleteBody, body);
-      if (medium === 'email') await mailAddresses.delete(requester.user, address);
-      return json({ id_server_unbind_result: 'no-support' });
+      const wish = parse(deleteBody, body);
+      thirdPartyAddress(wish.medium, wish.address);
+      if (wish.medium === 'email') await services.mailAddresses.delete(requester.user, wish.address);
+      return json(await unbound(services, requester, wish));
     },
   });
 
 /**
  * `POST /_matrix/client/v3/account/3pid/unbind`
- * No identity server was told of anything. 200 `{ id_server_unbind_result: 'no-support' }` · 400 M_MISSING_PARAM
+ * Has identity servers forget whose an address is: the one named, else those that were told of it by this server.
+ * 200 `{ id_server_unbind_result }` · 400 M_MISSING_PARAM, M_INVALID_PARAM
  * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind
  */
-const unbind = (): Endpoint =>
+const unbind = (services: AccountServices): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/client/v3/account/3pid/unbind',
     auth: 'user',
     body: 'json',
     limit: 'other',
-    handler({ body }) {
-      parse(deleteBody, body);
-      return json({ id_server_unbind_result: 'no-support' });
-    },
+    handler: async ({ requester, body }) => json(await unbound(services, requester, parse(deleteBody, body))),
   });
 
 export const threepidEndpoints = (services: AccountServices): Endpoint[] => [
@@ -239,8 +260,8 @@ export const threepidEndpoints = (services: AccountServices): Endpoint[] => [
   requestForPassword(services),
   ...phoneRequests(),
   add(services),
-  bind(),
+  bind(services),
   oldBind(),
   remove(services),
-  unbind(),
+  unbind(services),
 ];
