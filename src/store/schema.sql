@@ -99,11 +99,11 @@ CREATE TABLE backward_extremity (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bound_address (
-  user    INTEGER NOT NULL,
-  medium  TEXT NOT NULL,       -- email, msisdn
-  address TEXT NOT NULL,
-  server  TEXT NOT NULL,       -- the identity server's name
-  PRIMARY KEY (user, medium, address, server)
+  user            INTEGER NOT NULL,
+  medium          TEXT NOT NULL,  -- email, msisdn
+  address         TEXT NOT NULL,
+  identity_server TEXT NOT NULL,
+  PRIMARY KEY (user, medium, address, identity_server)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cross_signing_key (

@@ -17,13 +17,13 @@ export class BoundAddressStore {
 
   constructor(db: Database) {
     this.#ofUser = db.prepare<[user: number], BoundAddress>(
-      'SELECT medium, address, server FROM bound_address WHERE user = ?',
+      'SELECT medium, address, identity_server AS server FROM bound_address WHERE user = ?',
     );
     this.#insert = db.prepare<[number, string, string, string], never>(
-      'INSERT INTO bound_address (user, medium, address, server) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      'INSERT INTO bound_address (user, medium, address, identity_server) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#remove = db.prepare<[number, string, string, string], never>(
-      'DELETE FROM bound_address WHERE user = ? AND medium = ? AND address = ? AND server = ?',
+      'DELETE FROM bound_address WHERE user = ? AND medium = ? AND address = ? AND identity_server = ?',
     );
   }
 
