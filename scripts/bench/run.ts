@@ -262,10 +262,10 @@ async function fanOuts(): Promise<void> {
 }
 
 async function encryption(): Promise<void> {
-  const tell = ({ what, milliseconds, bytes, peakRssMib, after }: Figure): void =>
+  const tell = ({ what, milliseconds, cpuSeconds, bytes, peakRssMib, after }: Figure): void =>
     row(
       what,
-      `${milliseconds.toFixed(0)} ms`,
+      `${milliseconds.toFixed(0)} ms, CPU ${cpuSeconds.toFixed(2)} s`,
       bytes === undefined ? '' : `${(bytes / 1024).toFixed(0)} KiB`,
       `peak RSS ${mib(peakRssMib)}, then ${mib(after.rssMib)}, unreclaimable ${mib(after.anonymousMib)}`,
     );
