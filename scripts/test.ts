@@ -1,11 +1,13 @@
 /**
  * Runs everything that CI runs: format, types, lint, dead code, generated documents, tests. All stages run even if one
- * fails; the failed ones are named at the end, and the exit code is 1. `npm test -- test/rooms` runs only the tests of
- * these files or folders.
+ * fails; the failed ones are named at the end, and the exit code is 1. The tests run in one process, and the other stages
+ * beside them, one after the other: what they say is printed when they are through. `npm test -- test/rooms` runs only the
+ * tests of these files or folders.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 interface Stage {
@@ -25,7 +27,9 @@ function testFiles(): string[] {
     statSync(join(root, place)).isDirectory() ? globSync(`${place}/**/*.test.ts`, { cwd: root }) : [place],
   );
   if (files.length === 0) throw new Error('no test files found');
-  return files.toSorted();
+  // What is built is made and tried by other processes, beside all other tests: it is looked at last.
+  const isLast = (file: string): boolean => file.startsWith('test/build/');
+  return files.toSorted((a, b) => Number(isLast(a)) - Number(isLast(b)) || (a < b ? -1 : 1));
 }
 
 const nodeTest: Stage = {
@@ -76,14 +80,38 @@ const env = {
   NODE_COMPILE_CACHE: join(root, 'build/out/compile-cache'),
 };
 
-function passes(stage: Stage): boolean {
-  console.log(`\n── ${stage.name}`);
-  const { status, error } = spawnSync(stage.command, stage.args, { cwd: root, env, stdio: 'inherit' });
-  if (error) console.error(error.message);
+/** Runs a stage; what it says is shown as it comes, or once it has ended. Resolves to whether it passes. */
+async function passes(stage: Stage, shown: 'at once' | 'at its end'): Promise<boolean> {
+  const { command, args } = stage;
+  if (shown === 'at once') console.log(`\n── ${stage.name}`);
+  const child =
+    shown === 'at once'
+      ? spawn(command, args, { cwd: root, env, stdio: 'inherit' })
+      : spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', (error) => {
+      console.error(error.message);
+      resolve(null);
+    });
+    child.once('close', resolve);
+  });
+  const said = [child.stdout, child.stderr].flatMap((stream) => (stream === null ? [] : [text(stream)]));
+  const status = await ended;
+  if (shown === 'at its end') console.log(`\n── ${stage.name}\n${(await Promise.all(said)).join('').trimEnd()}`);
   return status === 0;
 }
 
-const failed = [...(chosen.length > 0 ? [] : [...checks, makeBundle]), nodeTest].filter((stage) => !passes(stage));
+/** Runs stages one after the other. Resolves to those that fail. */
+async function failuresOf(stages: readonly Stage[], shown: 'at once' | 'at its end'): Promise<Stage[]> {
+  const failed: Stage[] = [];
+  for (const stage of stages) if (!(await passes(stage, shown))) failed.push(stage);
+  return failed;
+}
+
+const isAll = chosen.length === 0;
+const beside = failuresOf(isAll ? checks : [], 'at its end');
+const inFront = failuresOf(isAll ? [makeBundle, nodeTest] : [nodeTest], 'at once');
+const failed = [...(await beside), ...(await inFront)];
 if (failed.length > 0) {
   console.error(`\nfailed: ${failed.map((stage) => stage.name).join(', ')}`);
   process.exitCode = 1;
