@@ -6,6 +6,7 @@ import { Person } from '../../test/support/person.ts';
 import { freePort } from '../../test/support/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { startBeside, startGiant } from './giant-process.ts';
+import { usageOf } from './process-tree.ts';
 
 /** Twenty rooms of 10 to 80,000 members, some of them with a state that is not made of members. */
 export const estimatedRooms: readonly GiantShape[] = [
@@ -36,6 +37,8 @@ export interface EstimateFigures {
   readonly grownMb: number;
   readonly estimatedSeconds: number;
   readonly seconds: number;
+  /** Of the server while it joined: what it would have taken on one core that nobody else uses. */
+  readonly cpuSeconds: number;
 }
 
 const longest = 10 * 60_000;
@@ -65,9 +68,11 @@ export async function estimate(
     const told = askCli(server.dir, options.executable, ['room', 'estimate', roomId, '--via', 'giant.test']);
     const alice = registered.at(server.port);
     const start = performance.now();
+    const cpu = usageOf(server.pid).cpuSeconds;
     await alice.call('POST', `/_matrix/client/v3/join/${encodeURIComponent(roomId)}?via=giant.test`, {});
     await allMembers(alice, roomId, members + 1);
     const seconds = (performance.now() - start) / 1000;
+    const cpuSeconds = usageOf(server.pid).cpuSeconds - cpu;
     alice.close();
     // Packs what is left, and folds the write-ahead log in.
     await pause(5000);
@@ -78,6 +83,7 @@ export async function estimate(
       grownMb: (statSync(file).size - before) / 1e6,
       estimatedSeconds: (minutes?.value ?? Number.NaN) * 60,
       seconds,
+      cpuSeconds,
     };
   } finally {
     giant.kill();

@@ -211,6 +211,7 @@ async function estimates(): Promise<void> {
       what,
       `${figures.estimatedMb} MB for ${figures.grownMb.toFixed(3)}: ${far(figures.estimatedMb, figures.grownMb)}`,
       `${figures.estimatedSeconds.toFixed(1)} s for ${figures.seconds.toFixed(1)}: ${far(figures.estimatedSeconds, figures.seconds)}`,
+      `CPU ${figures.cpuSeconds.toFixed(1)} s: ${far(figures.estimatedSeconds, figures.cpuSeconds)}`,
     );
   }
 }

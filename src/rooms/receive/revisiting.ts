@@ -77,10 +77,20 @@ export class Revisiting {
 
   /** It may have been for want of a member who is here by now. */
   #rejected(room: KnownRoom, nid: EventNid, row: EventRow): void {
-    const { judging, log } = this.#uses;
+    const { log } = this.#uses;
     const event = this.#read(nid, row);
-    const { outcome } = judging.decide(room, event, { isFinal: true });
+    const outcome = this.#decide(room, event);
     if (outcome === 'accepted') log.info('rooms.accepted_late', { room: room.roomId, event: event.eventId });
+  }
+
+  #decide(room: KnownRoom, event: VerifiedEvent): string {
+    try {
+      return this.#uses.judging.decide(room, event, { isFinal: true }).outcome;
+    } catch (error) {
+      // Too much to be resolved for its sake: it stays what it is.
+      if (error instanceof LargeConflict) return 'rejected';
+      throw error;
+    }
   }
 
   #accepted(room: KnownRoom, row: EventRow): void {
