@@ -95,14 +95,14 @@ export class RoomCreation {
     }
   }
 
-  /** One after the other: each may take two questions to an identity server. */
+  /** At the same time: each takes two or three questions to an identity server, and the client waits. */
   async #inviteAddresses(requester: Requester, room: KnownRoom, options: CreateRoomOptions): Promise<void> {
     const { addressInvites, log } = this.#uses;
-    for (const wish of options.inviteAddresses ?? []) {
-      try {
-        await addressInvites.invite(requester, room, { ...wish, isDirect: options.isDirect });
-      } catch (error) {
-        log.warn('rooms.invite_failed', { roomId: room.roomId, cause: error });
+    const { isDirect, inviteAddresses = [] } = options;
+    const invites = inviteAddresses.map((wish) => addressInvites.invite(requester, room, { ...wish, isDirect }));
+    for (const result of await Promise.allSettled(invites)) {
+      if (result.status === 'rejected') {
+        log.warn('rooms.invite_failed', { roomId: room.roomId, cause: result.reason });
       }
     }
   }

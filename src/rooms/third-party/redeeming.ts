@@ -7,6 +7,7 @@ import { serverOf } from '../../protocol/ids/user-id.ts';
 import { isSignedBy } from '../../protocol/signing/signed-by.ts';
 import type { Database } from '../../store/db.ts';
 import { eventFlags } from '../../store/events/flags.ts';
+import { memberships } from '../../store/events/membership.ts';
 import type { IdentityServers } from '../../users/identity/identity-servers.ts';
 import { currentState, type StateSources } from '../current-state.ts';
 import type { StateDraft } from '../draft.ts';
@@ -62,10 +63,12 @@ export class Redeeming {
     if (!answer.ok) throw remoteError(answer);
   }
 
-  /** For anybody, where this server is in the room. Errors as above. */
+  /** For anybody, where this server is in the room. Who is invited or in it already stays what they are. Errors as above. */
   async inviteInto(room: KnownRoom, claim: Claim): Promise<void> {
     const { inviting, identityServers, serverName } = this.#uses;
     const { sender, target, signed } = claim;
+    // The auth rules would let the same proof put a member back to being invited, again and again.
+    if (this.#isThere(room, target)) return;
     if (signed['mxid'] !== target) throw forbidden('What the identity server has signed is about another user');
     const token = ownString(signed, 'token') ?? '';
     const invitation = currentState(this.#uses, room.nid)('m.room.third_party_invite', token);
@@ -78,6 +81,13 @@ export class Redeeming {
     const draft = draftOf({ ...claim, displayName });
     if (serverOf(target) !== serverName) await inviting.invite(room, sender, draft);
     else await this.#append(room, sender, draft);
+  }
+
+  #isThere(room: KnownRoom, userId: UserId): boolean {
+    const { interning, roomState } = this.#uses;
+    const user = interning.findUser(userId);
+    const membership = user && roomState.member(room.nid, user)?.membership;
+    return membership === memberships.join || membership === memberships.invite;
   }
 
   /** It needs no signature of the sender's server, which may be another; that one, too, hears of it from us. */

@@ -280,6 +280,22 @@ describe('POST /refresh', () => {
     assert.equal(me.json.device_id, first.device_id);
   });
 
+  it('keeps the tokens of two generations at most, however often they are traded', async () => {
+    await using server = new AccountServer();
+    let tokens = await start(server);
+    const count = (table: string) =>
+      server.store.db.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+    for (let i = 0; i < 12; i++) {
+      const { refresh_token: old } = tokens;
+      // Some answers get lost, some tokens are never used, and the old ones expire in between.
+      for (let again = 0; again <= i % 3; again++) tokens = (await trade(server, old)).json;
+      if (i % 2 === 0) assert.equal(await use(server, tokens.access_token), 200);
+      if (i % 4 === 0) server.store.clock.advance(3_600_000);
+      assert.ok(count('refresh_token') <= 2, `${count('refresh_token')} refresh tokens`);
+      assert.ok(count('access_token') <= 3, `${count('access_token')} access tokens`);
+    }
+  });
+
   it('keeps the old refresh token good until the new access token is used', async () => {
     await using server = new AccountServer();
     const first = await start(server);

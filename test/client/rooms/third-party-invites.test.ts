@@ -148,6 +148,17 @@ describe('invites of addresses', () => {
       assert.equal(member.membership, 'invite');
       assert.equal(member.third_party_invite.display_name, 'b…@e…');
       await world.ok('POST', `${v3}/rooms/${enc(room)}/join`, bob, {});
+      // The same proof again does not put a member back to being invited.
+      assert.equal((await world.call('PUT', '/_matrix/federation/v1/3pid/onbind', bound)).status, 200);
+      assert.equal(await membership('@bob:localhost'), 'join');
+    });
+
+    it('none where an invite was taken back', async () => {
+      await invite(alice);
+      await world.ok('PUT', `${v3}/rooms/${enc(room)}/state/m.room.third_party_invite/token0`, alice, {});
+      const body = { third_party_signed: identity.proof('token0', '@bob:localhost') };
+      const answer = await world.call('POST', `${v3}/rooms/${enc(room)}/join`, { token: bob, body });
+      assert.deepEqual([answer.status, answer.json.errcode], [403, 'M_FORBIDDEN']);
     });
 
     it('none where the key was revoked meanwhile', async () => {
