@@ -66,6 +66,14 @@ export const neverHere: readonly Exception[] = [
   },
 ];
 
+/** What is served and never succeeds. */
+export const neverGood: readonly Exception[] = [
+  { which: /msisdn\/requestToken$/, why: 'there are no phone numbers' },
+  { which: /^POST .*\/account\/3pid$/, why: 'no identity server is believed whose an address is' },
+  { which: /\/media\/v3\/(download|thumbnail)/, why: 'files are given to users only' },
+  { which: /\/thirdparty\/(protocol\/|location|user)/, why: 'there are no third-party networks yet' },
+];
+
 const nameOf = ({ method, path, status, errcode }: NamedError): string => `${method} ${path} ${status} ${errcode}`;
 
 export interface Judgement {

@@ -15,6 +15,8 @@ describe('push rules over the API', () => {
     assert.deepEqual(one.json.actions, ['notify']);
     const part = await alice.request({ path: `${base}/global/underride/.m.rule.message/enabled` });
     assert.deepEqual(part.json, { enabled: true });
+    const actions = await alice.request({ path: `${base}/global/underride/.m.rule.message/actions` });
+    assert.deepEqual(actions.json, { actions: ['notify'] });
   });
 
   it('are added, placed, changed, turned off and deleted', async () => {
