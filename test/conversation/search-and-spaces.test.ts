@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { EventType, type ISearchResults, type MatrixClient, Preset, RoomType, SearchOrderBy } from 'matrix-js-sdk';
 import { RoomHierarchy } from 'matrix-js-sdk/lib/room-hierarchy.js';
-import { muteSdk, registerWithSdk, startSdk, untilRoom } from '../support/sdk-client.ts';
+import { eventually, muteSdk, registerWithSdk, startSdk, untilRoom } from '../support/sdk-client.ts';
 import { ServerProcess } from '../support/server-process.ts';
 
 /** The steps build on each other. */
@@ -90,5 +90,26 @@ describe('people find each other, rooms and messages with matrix-js-sdk', () => 
     const last = await bob.backPaginateRoomEventsSearch(second);
     assert.equal(last.results.length, 12);
     assert.equal(last.next_batch, undefined);
+  });
+
+  it('bob looks into a room that anybody may read, and sees what is said there', async () => {
+    const visibility = { type: 'm.room.history_visibility', content: { history_visibility: 'world_readable' } };
+    const options = { name: 'Square', preset: Preset.PublicChat, initial_state: [{ ...visibility, state_key: '' }] };
+    const square = (await alice.createRoom(options)).room_id;
+    const { event_id: before } = await alice.sendTextMessage(square, 'before');
+    const peeked = await bob.peekInRoom(square);
+    assert.equal(peeked.name, 'Square');
+    assert.ok(peeked.findEventById(before));
+    let last = '';
+    // Whoever looks in asks for what comes next only after what was there.
+    await eventually('bob sees what alice says', async () => {
+      last = (await alice.sendTextMessage(square, 'and now')).event_id;
+      return peeked
+        .getLiveTimeline()
+        .getEvents()
+        .some((event) => event.getContent()['body'] === 'and now');
+    });
+    await eventually('the last of it, too', () => Promise.resolve(peeked.findEventById(last) !== undefined));
+    bob.stopPeeking();
   });
 });

@@ -30,6 +30,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { AccountDataSection } from '../account-data-section.ts';
 import type { RoomEphemeral } from '../room-ephemeral.ts';
 import type { Turn } from '../turn.ts';
+import { oldPresence } from './old-presence.ts';
 
 export interface EventStreamUses {
   readonly db: Database;
@@ -194,8 +195,8 @@ export class EventStream {
       if (text !== '') yield told(text);
     }
     if (rooms.only !== undefined) return;
-    for (const { user, text } of presence.events(turn.user, turn.from, turn.now, false)) {
-      if (!turn.ignored.has(user)) yield told(text);
+    for (const event of presence.events(turn.user, turn.from, turn.now, false)) {
+      if (!turn.ignored.has(event.user)) yield told(oldPresence(event));
     }
     const global = accountData.text(turn);
     if (global !== '') yield told(global);

@@ -21,6 +21,7 @@ import type { People } from '../../users/people.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { AccountDataSection } from '../account-data-section.ts';
 import type { Turn } from '../turn.ts';
+import { oldPresence } from './old-presence.ts';
 
 export interface SnapshotsUses {
   readonly db: Database;
@@ -72,7 +73,7 @@ export class Snapshots {
     const present = presence
       .events(turn.user, streamStart, turn.now, true)
       .filter(({ user }) => !turn.ignored.has(user))
-      .map(({ text }) => text);
+      .map(oldPresence);
     yield `{"end":"${syncToken(streams.epoch, turn.now)}","presence":[${present.join(',')}]`;
     yield `,"account_data":[${accountData.text(turn)}],"rooms":[`;
     let comma = '';

@@ -165,6 +165,7 @@ describe('GET /events', () => {
     assert.equal(by.get('m.receipt')?.room_id, room);
     assert.deepEqual(Object.keys(by.get('m.receipt')?.content), [event]);
     assert.equal(by.get('m.presence')?.content.presence, 'unavailable');
+    assert.equal(by.get('m.presence')?.content.user_id, '@bob:localhost');
     assert.deepEqual(by.get('x'), { type: 'x', content: { a: 1 } });
     assert.deepEqual(by.get('y'), { type: 'y', room_id: room, content: { b: 1 } });
   });
