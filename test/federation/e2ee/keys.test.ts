@@ -159,8 +159,8 @@ describe('keys of another server’s user', () => {
     assert.equal(new Set(got).size, 20);
   });
 
-  it('are never given out twice, however claims, cut lines and restarts interleave', async () => {
-    const step = fc.constantFrom('claim', 'claim', 'both', 'cut', 'heal', 'restart', 'upload');
+  it('are never given out twice, however uploads, claims, cut lines, restarts and crashes interleave', async () => {
+    const step = fc.constantFrom('claim', 'claim', 'both', 'cut', 'heal', 'restart', 'crash', 'upload');
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 15 }), async (steps) => {
         await using universe = await Universe.open(['a.test', 'b.test']);
@@ -184,7 +184,13 @@ describe('keys of another server’s user', () => {
           else if (what === 'cut') universe.cut('a.test', 'b.test');
           else if (what === 'heal') universe.heal('a.test', 'b.test');
           else if (what === 'restart') await universe.restart('b.test');
-          else await upload();
+          else if (what === 'crash') {
+            // Claims and a repeated upload are under way; what b.test answers after its end does not arrive.
+            const under = [claim(alice), bob.uploadKeys({ one_time_keys: oneTimeKeys(1, uploaded) }), claim(alice)];
+            for (let turns = got.length % 5; turns > 0; turns--) await new Promise(setImmediate);
+            await universe.crash('b.test');
+            await Promise.allSettled(under);
+          } else await upload();
           universe.clock.advance(60 * 60_000);
         }
         assert.equal(new Set(got).size, got.length);
