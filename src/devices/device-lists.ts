@@ -108,7 +108,7 @@ export class DeviceLists {
 
   /**
    * `changed`: whoever shares a room with the user and has changed keys, or did not share that encrypted room before; it
-   * may name some who shared another one. `left`: who shared an encrypted room at the beginning and shares no room now.
+   * may name some who shared another one. `left`: who shared an encrypted room at the beginning and shares none now.
    * `rooms`: all the user's rooms in which something may have happened. Nobody encrypts for the members of other rooms,
    * and the largest rooms are mostly such.
    */
@@ -125,7 +125,7 @@ export class DeviceLists {
     for (const member of own) this.#ownChange(stretch, member, changed, maybeLeft);
     for (const { room, pos } of rooms) if (pos <= from) this.#roomChange(stretch, room, changed, maybeLeft);
     const left = new Set<UserNid>();
-    for (const other of maybeLeft) if (other !== user && !deviceLists.share(user, other)) left.add(other);
+    for (const other of maybeLeft) if (other !== user && !deviceLists.shareEncrypted(user, other)) left.add(other);
     return { changed, left };
   }
 

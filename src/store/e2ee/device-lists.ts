@@ -1,5 +1,6 @@
 import type { Database } from '../db.ts';
 import type { MembershipCode } from '../events/membership.ts';
+import { wellKnown } from '../interning/well-known.ts';
 import type { RoomNid, StreamPos, UserNid } from '../nids.ts';
 
 export interface MemberChange {
@@ -15,6 +16,7 @@ export class DeviceListStore {
   readonly #changed;
   readonly #page;
   readonly #shares;
+  readonly #sharesEncrypted;
   readonly #memberChanges;
   readonly #joined;
   readonly #rooms;
@@ -34,10 +36,13 @@ export class DeviceListStore {
         'SELECT user FROM device_list WHERE user > ? ORDER BY user LIMIT ?',
       )
       .pluck();
-    this.#shares = db
-      .prepare<[user: number, other: number], number>(
-        'SELECT 1 FROM local_member AS mine CROSS JOIN member AS theirs ON theirs.room = mine.room' +
-          ' WHERE mine.user = ? AND mine.membership = 1 AND theirs.user = ? AND theirs.membership = 1 LIMIT 1',
+    const sharing = (also: string) =>
+      `SELECT 1 FROM local_member AS mine CROSS JOIN member AS theirs ON theirs.room = mine.room${also}` +
+      ' WHERE mine.user = :user AND mine.membership = 1 AND theirs.user = :other AND +theirs.membership = 1 LIMIT 1';
+    this.#shares = db.prepare<{ user: number; other: number }, number>(sharing('')).pluck();
+    this.#sharesEncrypted = db
+      .prepare<{ user: number; other: number; key: number }, number>(
+        sharing(' CROSS JOIN current_state AS state ON state.room = mine.room AND state.key = :key'),
       )
       .pluck();
     this.#memberChanges = db.rememberStretch<[room: number, after: number, upTo: number], MemberChange>(
@@ -71,7 +76,12 @@ export class DeviceListStore {
 
   /** Whether a local user and another are joined to the same room. */
   share(user: UserNid, other: UserNid): boolean {
-    return this.#shares.get(user, other) !== undefined;
+    return this.#shares.get({ user, other }) !== undefined;
+  }
+
+  /** The same for rooms that are encrypted. */
+  shareEncrypted(user: UserNid, other: UserNid): boolean {
+    return this.#sharesEncrypted.get({ user, other, key: wellKnown.stateKeys.encryption }) !== undefined;
   }
 
   /** Entries of the current state of a room that took effect in (after, upTo]; a new name or picture counts too. */

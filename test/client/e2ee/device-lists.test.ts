@@ -54,6 +54,29 @@ describe('device_lists in /sync', () => {
     assert.deepEqual((await alice.sync()).device_lists, { changed: [], left: [bob.userId] });
   });
 
+  it('names who leaves the last encrypted room, though another room is still shared', async () => {
+    await using world = await World.open();
+    const alice = await TestDevice.register(world, 'alice');
+    const bob = await TestDevice.register(world, 'bob');
+    const encryption = { type: 'm.room.encryption', state_key: '', content: { algorithm: 'm.megolm.v1.aes-sha2' } };
+    const create = async (initial_state: object[]) =>
+      (await alice.ok('POST', '/createRoom', { preset: 'public_chat', initial_state })).room_id as string;
+    const [one, two, plain] = [await create([encryption]), await create([encryption]), await create([])];
+    for (const room of [one, two, plain]) await bob.join(room);
+    await alice.sync();
+    await bob.leave(one);
+    assert.equal((await alice.sync()).device_lists, undefined);
+    const before = alice.since;
+    await bob.leave(two);
+    const left = { changed: [], left: [bob.userId] };
+    assert.deepEqual((await alice.sync()).device_lists, left);
+    assert.deepEqual(await alice.ok('GET', `/keys/changes?from=${before}&to=${alice.since}`), left);
+    await bob.uploadKeys();
+    assert.deepEqual((await alice.sync()).device_lists, { changed: [bob.userId], left: [] }, 'a room is shared still');
+    await alice.leave(plain);
+    assert.equal((await alice.sync()).device_lists, undefined);
+  });
+
   it('answers 400 to what is no token', async () => {
     await using world = await World.open();
     const alice = await TestDevice.register(world, 'alice');
