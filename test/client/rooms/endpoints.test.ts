@@ -34,7 +34,7 @@ const cases: readonly Case[] = [
   ['POST /createRoom', 'alice', { room_version: '0' }, 400, 'M_UNSUPPORTED_ROOM_VERSION'],
   ['POST /createRoom', 'alice', { room_alias_name: 'pub' }, 400, 'M_ROOM_IN_USE'],
   ['POST /createRoom', 'alice', { room_alias_name: 'a:b' }, 400, 'M_INVALID_PARAM'],
-  ['POST /createRoom', 'alice', { invite_3pid: [{ medium: 'email' }] }, 400, 'M_SERVER_NOT_TRUSTED'],
+  ['POST /createRoom', 'alice', { invite_3pid: [{ medium: 'email' }] }, 400, 'M_MISSING_PARAM'],
   ['POST /createRoom', 'alice', { invite: ['@x:elsewhere.test'] }, 403, 'M_FORBIDDEN'],
   ['POST /createRoom', 'alice', { invite: ['@nobody:localhost'] }, 404, 'M_NOT_FOUND'],
   [
@@ -56,7 +56,7 @@ const cases: readonly Case[] = [
   ['POST {p}/invite', 'carol', { user_id: '@carol:localhost' }, 403, 'M_FORBIDDEN'],
   ['POST {p}/invite', 'alice', {}, 400, 'M_MISSING_PARAM'],
   ['POST {p}/invite', 'alice', { user_id: 'carol' }, 400, 'M_INVALID_PARAM'],
-  ['POST {p}/invite', 'alice', { medium: 'email', address: 'x' }, 400, 'M_SERVER_NOT_TRUSTED'],
+  ['POST {p}/invite', 'alice', { medium: 'email', address: 'x' }, 400, 'M_MISSING_PARAM'],
   ['POST {p}/leave', 'bob', {}, 200, () => true],
   ['POST {p}/leave', 'carol', {}, 403, 'M_FORBIDDEN'],
   ['POST /rooms/!no:localhost/leave', 'carol', {}, 404, 'M_NOT_FOUND'],
