@@ -176,7 +176,7 @@ async function hardRooms(): Promise<void> {
       what,
       verdict(outcome),
       `answered ${outcome.answered.toFixed(1)} s, complete ${outcome.completed.toFixed(1)} s, CPU ${outcome.completeCpuSeconds.toFixed(1)} s`,
-      `peak RSS ${mib(outcome.peakRssMib)}`,
+      `peak RSS ${mib(outcome.peakRssMib)}, ${outcome.peakFiles} files and sockets`,
       outcome.status === 200
         ? `${outcome.members} members; a message each way: ${outcome.seen ? 'seen' : 'NOT SEEN'}, ${outcome.serversTold} servers told, CPU ${outcome.talkCpuSeconds.toFixed(1)} s, ${outcome.prevEvents} prev_events${room.forks === undefined ? '' : `; CPU ${outcome.forksCpuSeconds.toFixed(1)} s for the forks`}`
         : '',

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { startBeside, startGiant } from '../../../scripts/bench/giant-process.ts';
@@ -55,6 +56,8 @@ export interface ExtremeOutcome {
   /** Prev_events of our first message. */
   readonly prevEvents: number;
   readonly peakRssMib: number;
+  /** Files and sockets that were open at a time. */
+  readonly peakFiles: number;
   /** Page cache included; `undefined` where the kernel does not tell. */
   readonly peakMib: number | undefined;
   /** Why the process ended before it should have. */
@@ -160,7 +163,10 @@ class Visit {
   async stay(
     forks: number,
   ): Promise<
-    Omit<ExtremeOutcome, keyof Awaited<ReturnType<Visit['join']>> | 'peakRssMib' | 'peakMib' | 'killed' | 'log'>
+    Omit<
+      ExtremeOutcome,
+      keyof Awaited<ReturnType<Visit['join']>> | 'peakRssMib' | 'peakFiles' | 'peakMib' | 'killed' | 'log'
+    >
   > {
     const { alice } = this.#uses;
     const members = await this.#settledMembers();
@@ -336,18 +342,29 @@ const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 class Watch {
   readonly #timer: NodeJS.Timeout;
   #peakRssMib = 0;
+  #peakFiles = 0;
 
   constructor(server: ServerProcess, limitMib: number) {
     this.#timer = setInterval(() => {
       const { rssMib } = usageOf(server.pid);
       this.#peakRssMib = Math.max(this.#peakRssMib, rssMib);
+      this.#peakFiles = Math.max(this.#peakFiles, openFiles(server.pid));
       if (rssMib > limitMib) process.kill(server.pid, 'SIGKILL');
     }, 100);
   }
 
-  end(): { readonly peakRssMib: number } {
+  end(): { readonly peakRssMib: number; readonly peakFiles: number } {
     clearInterval(this.#timer);
-    return { peakRssMib: this.#peakRssMib };
+    return { peakRssMib: this.#peakRssMib, peakFiles: this.#peakFiles };
+  }
+}
+
+function openFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    // It has just ended.
+    return 0;
   }
 }
 
