@@ -198,6 +198,15 @@ async function largeStates(): Promise<void> {
     `${milliseconds.toFixed(1)} ms, ${cost.loaded} events loaded`,
     isSame ? 'as the reference has it' : 'NOT WHAT THE REFERENCE HAS',
   );
+  for (const renamed of [100, 1000, 10_000].map((count) => Math.ceil(count * scale))) {
+    const sides = state.renamed(renamed);
+    const began = performance.now();
+    const { cost: taken } = state.resolve(sides);
+    row(
+      `${renamed} members changed on both sides`,
+      `${(performance.now() - began).toFixed(0)} ms, ${taken.loaded} events loaded`,
+    );
+  }
 }
 
 async function estimates(): Promise<void> {

@@ -19,6 +19,11 @@ export class Gates {
     return this.#governor.memory === 'easy' ? 2 : 1;
   }
 
+  /** Rooms of which history is fetched at a time. */
+  get backfillsAtOnce(): number {
+    return this.#governor.memory === 'easy' ? 8 : 1;
+  }
+
   /** Whether history of other servers may be fetched. */
   get mayBackfill(): boolean {
     return this.#governor.memory !== 'critical' && this.#governor.disk === 'easy';

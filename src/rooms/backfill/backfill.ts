@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Gates } from '../../governor/gates.ts';
+import { Slots } from '../../outbound/slots.ts';
 import type { EventId, ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
@@ -29,7 +30,7 @@ import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
 
 export interface BackfillUses {
-  readonly gates?: Pick<Gates, 'mayBackfill'>;
+  readonly gates?: Pick<Gates, 'mayBackfill' | 'backfillsAtOnce'>;
   readonly db: Database;
   readonly interning: Interning;
   readonly events: EventStore;
@@ -71,6 +72,9 @@ const minPage = 30;
 const maxPage = 100;
 /** Events placed in one write: some milliseconds. */
 const sliceSize = 20;
+/** Rooms of which history is fetched at a time, unless memory says otherwise, and wishes that wait for one of these places. */
+const atOnce = 8;
+const longestQueue = 100;
 /** Wishes that wait for the same room; whoever comes later sees what the others got. */
 const maxWaiting = 20;
 
@@ -78,6 +82,7 @@ const maxWaiting = 20;
 export class Backfill {
   readonly #uses: BackfillUses;
   readonly #lanes = new KeyedQueue<RoomNid>(maxWaiting);
+  readonly #slots = new Slots(atOnce, longestQueue);
 
   constructor(uses: BackfillUses) {
     this.#uses = uses;
@@ -90,9 +95,19 @@ export class Backfill {
     const work = async () => {
       // Somebody else has waited for the same.
       const now = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
-      return before?.event === now?.event ? this.#fill(room, segment, wanted) : 'filled';
+      return before?.event === now?.event ? this.#inSlot(() => this.#fill(room, segment, wanted)) : 'filled';
     };
     return (await this.#lanes.run(room.nid, work)) ?? 'unavailable';
+  }
+
+  async #inSlot(work: () => Promise<Filled>): Promise<Filled> {
+    this.#slots.resize(this.#uses.gates?.backfillsAtOnce ?? atOnce);
+    if (!(await this.#slots.take())) return 'unavailable';
+    try {
+      return await work();
+    } finally {
+      this.#slots.giveBack();
+    }
   }
 
   async #fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {

@@ -38,7 +38,7 @@ export interface CreateBackfillUses {
   readonly rooms: Rooms;
   readonly client: Pick<FederationClient, 'call' | 'stream'>;
   readonly verifier: EventVerifier;
-  readonly gates?: Pick<Gates, 'mayBackfill'>;
+  readonly gates?: Pick<Gates, 'mayBackfill' | 'backfillsAtOnce'>;
   /** Told of each event that gets its place in the past, inside its transaction. */
   readonly observers: readonly EventObserver[];
 }

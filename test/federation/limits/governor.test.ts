@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
 import { type Readings, systemReadings } from '../../../src/governor/readings.ts';
+import { MatrixError } from '../../../src/protocol/errors.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
 import { World } from '../../support/world.ts';
@@ -126,6 +127,72 @@ describe('with little memory', () => {
     assert.equal(cache(), -1024);
     set({ rss: 100 });
     assert.equal(cache(), whole);
+  });
+});
+
+describe('how much is done at a time', () => {
+  /** Rooms of three other servers, each of which answers questions of this kind only when it is told to. */
+  async function three(question: (room: ScriptedRoom) => string) {
+    const stood = await stage();
+    const waiting: (() => void)[] = [];
+    const rooms = Array.from({ length: 3 }, (_, index) => {
+      const server = stood.universe.script(`s${index}.test`);
+      const room = ScriptedRoom.create(server, '10');
+      room.add({ type: 'm.room.message', content: { body: 'before', msgtype: 'm.text' } });
+      room.serve();
+      return room;
+    });
+    const hold = (): void => {
+      for (const room of rooms) {
+        room.server.on('GET', question(room), async () => {
+          await new Promise<void>((resolve) => waiting.push(resolve));
+          throw new MatrixError(403, 'M_FORBIDDEN', 'not today');
+        });
+      }
+    };
+    /** How many wait for an answer once no more come. */
+    const atOnce = async (asked: readonly Promise<unknown>[]): Promise<number> => {
+      for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setTimeout(resolve, 1));
+      const most = waiting.length;
+      let left = asked.length;
+      for (const each of asked) void each.then(() => left--);
+      await stood.universe.until(() => {
+        for (const go of waiting.splice(0)) go();
+        return left === 0;
+      });
+      return most;
+    };
+    return {
+      ...stood,
+      rooms,
+      hold,
+      atOnce,
+      join: (room: ScriptedRoom) => stood.alice.join(room.roomId, [room.server.name]),
+      [Symbol.asyncDispose]: () => stood[Symbol.asyncDispose](),
+    };
+  }
+
+  it('is fewer rooms entered while memory is tight', async () => {
+    await using held = await three(({ roomId }) => `/_matrix/federation/v1/make_join/${roomId}/{}`);
+    const { rooms, hold, atOnce, join, set } = held;
+    hold();
+    assert.equal(await atOnce(rooms.map(join)), 2);
+    set({ rss: 180 });
+    assert.equal(await atOnce(rooms.map(join)), 1);
+  });
+
+  it('is fewer histories fetched while memory is tight', async () => {
+    await using held = await three(({ roomId }) => `/_matrix/federation/v1/backfill/${roomId}`);
+    const { rooms, hold, atOnce, join, set, alice } = held;
+    for (const room of rooms) assert.equal((await join(room)).status, 200);
+    hold();
+    const read = ({ roomId }: ScriptedRoom) =>
+      alice.ok('GET', `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=50`);
+    assert.equal(await atOnce(rooms.map(read)), 3);
+    set({ rss: 180 });
+    held.universe.clock.advance(120_000);
+    set({ rss: 181 });
+    assert.equal(await atOnce(rooms.map(read)), 1);
   });
 });
 
