@@ -36,7 +36,7 @@ describe('three servers, of which one does not know the members yet', () => {
       const isKnown = (name: string) => {
         const { interning, events } = universe.world(name).hs.stores;
         return said.every((id) => {
-          const event = interning.findEvent(id as never);
+          const event = interning.findEvent(id);
           return event !== undefined && events.row(event)?.segment !== null;
         });
       };
