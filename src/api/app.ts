@@ -106,6 +106,11 @@ function failed(error: unknown, call: HttpCall, tools: AppTools): Reply {
     return errorReply(error);
   }
   const requestId = randomToken(tools.random, 9);
+  if (error === call.stream.errored) {
+    // Whoever sent this has gone in the middle of the body: nobody's mistake, and nobody reads the answer.
+    tools.log.debug('http.broken_off', { ...placeOf(call), cause: error });
+    return bugReply(requestId);
+  }
   tools.log.error('http.bug', { requestId, ...placeOf(call), cause: error });
   return bugReply(requestId);
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import * as v from 'valibot';
 import { createApp } from '../../../src/api/app.ts';
@@ -36,6 +37,13 @@ function testApp() {
       auth: 'none',
       body: 'none',
       handler: ({ params }) => json(params),
+    }),
+    endpoint({
+      method: 'POST',
+      path: '/_matrix/client/v3/streamed',
+      auth: 'none',
+      body: 'stream',
+      handler: async ({ stream }) => json({ pieces: (await stream.toArray()).length }),
     }),
     endpoint({
       method: 'POST',
@@ -318,6 +326,20 @@ describe('an HTTP request', () => {
     assert.ok(answer.json.error.includes(fields?.['requestId']));
     assert.equal(fields?.['path'], '/_matrix/client/v3/fails/badly');
     assert.ok(!answer.text.includes('a bug'));
+  });
+
+  it('that breaks off in the middle of its body is no bug', async () => {
+    const before = logged.length;
+    const stream = new PassThrough();
+    const headers = { 'content-type': 'application/json' };
+    const path = '/_matrix/client/v3/streamed';
+    const signal = new AbortController().signal;
+    const answer = app.handle({ method: 'POST', url: path, headers, stream, ip: '::1', signal });
+    stream.write('{');
+    while (stream.readableLength > 0) await new Promise(setImmediate); // it is being read
+    stream.destroy(new Error('aborted'));
+    assert.equal((await answer).status, 500);
+    assert.equal(logged.length, before, 'no error is logged');
   });
 
   it('gets a body in pieces as one', async () => {
