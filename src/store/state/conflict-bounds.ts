@@ -11,7 +11,7 @@ export interface ConflictBounds {
 }
 
 /** What the main thread resolves itself: some ten milliseconds, on a small board some more. */
-export const smallConflict: ConflictBounds = { sets: 50, changes: 2000, conflicts: 100, reads: 2500 };
+export const smallConflict: ConflictBounds = { sets: 50, changes: 2000, conflicts: 50, reads: 1500 };
 
 /**
  * What is resolved at all: some twenty seconds of a worker thread and some 40 MB. The largest rooms there are change
