@@ -259,6 +259,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     media,
     mediaPruning: mediaServices.pruning,
     uia: users.uia,
+    accounts: users.accounts,
     mailAddresses: users.mailAddresses,
     e2ee,
     searchIndex,

@@ -67,6 +67,16 @@ export const operations = {
     },
   ),
 
+  /** `until`: milliseconds since 1970; without an end if it is not given. */
+  'user/set-validity': operation(
+    v.strictObject({ user: v.string(), until: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))) }),
+    async (services, { user, until }) => {
+      const { userId } = activeAccount(services, user);
+      await services.accounts.setValidity(userId, until === undefined ? undefined : millis(until));
+      return { user_id: userId, until: until ?? null };
+    },
+  ),
+
   'user/make-admin': operation(
     v.strictObject({ user: v.string(), admin: v.optional(v.boolean(), true) }),
     (services, input) => {

@@ -10,7 +10,8 @@ import type { RoomCosts } from './room-costs.ts';
 import type { ServerBackups } from './server-backups.ts';
 
 /** What the admin operations ask of accounts. */
-export interface AccountAdmin extends Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin'> {
+export interface AccountAdmin
+  extends Pick<Accounts, 'create' | 'list' | 'find' | 'setPassword' | 'setAdmin' | 'setValidity'> {
   /** Closing an account concerns many domains: its rooms, devices, profile. */
   deactivate(userId: UserId, erase: boolean): Promise<void>;
 }

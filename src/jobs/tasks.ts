@@ -9,6 +9,7 @@ import type { SearchIndex } from '../search/search-index.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Sweep } from '../store/sweep.ts';
+import type { Accounts } from '../users/accounts.ts';
 import type { MailAddresses } from '../users/mail-addresses.ts';
 import type { Uia } from '../users/uia.ts';
 import { millis } from '../util/brand.ts';
@@ -23,6 +24,7 @@ export interface TaskUses {
   readonly mediaPruning: Pick<RemoteMediaPruning, 'slice'>;
   readonly clock: Clock;
   readonly uia: Uia;
+  readonly accounts: Pick<Accounts, 'lockExpired'>;
   readonly mailAddresses: Pick<MailAddresses, 'forgetExpired'>;
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
@@ -91,12 +93,17 @@ export function backgroundTasks(uses: TaskUses): BackgroundTask[] {
   ];
 }
 
-function accountTasks({ db, stores, clock, uia, mailAddresses }: TaskUses): BackgroundTask[] {
+function accountTasks({ db, stores, clock, uia, accounts, mailAddresses }: TaskUses): BackgroundTask[] {
   return [
     {
       name: 'forget interactive authentication that is over',
       every: millis(10 * minute),
       slice: () => db.write(() => uia.forgetExpired(sessionsPerSlice)) === sessionsPerSlice,
+    },
+    {
+      name: 'lock accounts that are good no longer',
+      every: millis(minute),
+      slice: () => db.write(() => accounts.lockExpired(sessionsPerSlice)) === sessionsPerSlice,
     },
     {
       name: 'forget links in mails that are over',

@@ -1,6 +1,7 @@
 import { notFound } from '../protocol/errors.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { AccountSummary, Accounts, NewAccount } from '../users/accounts.ts';
+import type { Millis } from '../util/brand.ts';
 import type { Deactivation } from './deactivation.ts';
 
 /** What an admin does to accounts. */
@@ -29,6 +30,11 @@ export class AccountAdministration {
   /** With `logOut` all devices are logged out; without it sessions stay. */
   setPassword(userId: UserId, password: string, logOut: boolean): Promise<void> {
     return this.#accounts.setPassword(userId, password, logOut);
+  }
+
+  /** Without an end if `until` is not given. */
+  setValidity(userId: UserId, until: Millis | undefined): Promise<void> {
+    return this.#accounts.setValidity(userId, until);
   }
 
   setAdmin(userId: UserId, isAdmin: boolean): void {

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 24;
+PRAGMA user_version = 25;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -36,6 +36,13 @@ CREATE TABLE account_data (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX account_data_pos ON account_data (user, pos);
+
+CREATE TABLE account_validity (
+  user  INTEGER PRIMARY KEY,
+  until INTEGER NOT NULL      -- milliseconds since the epoch
+) STRICT;
+
+CREATE INDEX account_validity_until ON account_validity (until);
 
 CREATE TABLE addressed_event (
   server INTEGER NOT NULL,

@@ -52,6 +52,7 @@ import { UnsettledRooms } from './state/unsettled-rooms.ts';
 import { SyncChanges } from './sync/changes.ts';
 import { Timeline } from './timeline.ts';
 import { AccountDataStore } from './users/account-data.ts';
+import { AccountValidityStore } from './users/account-validity.ts';
 import { AccountStore } from './users/accounts.ts';
 import { BoundAddressStore } from './users/bound-addresses.ts';
 import { DeviceStore } from './users/devices.ts';
@@ -99,6 +100,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly registrationTokens: RegistrationTokenStore;
   readonly uiaSessions: UiaSessionStore;
   readonly mailAddresses: MailAddressStore;
+  readonly accountValidity: AccountValidityStore;
   readonly noticeRooms: NoticeRoomStore;
   readonly profiles: ProfileStore;
   readonly openIdTokens: OpenIdTokenStore;
@@ -201,6 +203,7 @@ function openAccountStores(db: Database) {
     registrationTokens: new RegistrationTokenStore(db),
     uiaSessions: new UiaSessionStore(db),
     mailAddresses: new MailAddressStore(db),
+    accountValidity: new AccountValidityStore(db),
     noticeRooms: new NoticeRoomStore(db),
     profiles: new ProfileStore(db),
     openIdTokens: new OpenIdTokenStore(db),

@@ -26,6 +26,7 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'pusher.user',
     'unread.user',
     'account.user',
+    'account_validity.user',
     'device.user',
     'access_token.user',
     'refresh_token.user',

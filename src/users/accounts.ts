@@ -4,6 +4,7 @@ import { localpartOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, UserNid } from '../store/nids.ts';
+import type { AccountValidityStore } from '../store/users/account-validity.ts';
 import type { AccountRow, AccountStore } from '../store/users/accounts.ts';
 import type { MailAddressStore } from '../store/users/mail-addresses.ts';
 import { type Millis, millis } from '../util/brand.ts';
@@ -41,6 +42,7 @@ export interface AccountsUses {
   readonly serverName: ServerName;
   readonly observers: readonly PeopleObserver[];
   readonly mailAddresses: Pick<MailAddressStore, 'owner'>;
+  readonly validity: AccountValidityStore;
 }
 
 /** The accounts of this server. */
@@ -193,6 +195,32 @@ export class Accounts {
   setLocked(userId: UserId, isLocked: boolean): Promise<void> {
     const user = this.#existing(userId);
     return this.#restrict(() => this.#uses.store.setLocked(user, isLocked));
+  }
+
+  /**
+   * How long an account is good; without an end if `until` is not given. Then it is locked, until it is good again: which
+   * unlocks one that is locked now.
+   */
+  setValidity(userId: UserId, until: Millis | undefined): Promise<void> {
+    const user = this.#existing(userId);
+    const { store, validity, clock } = this.#uses;
+    return this.#restrict(() => {
+      if (until === undefined) validity.remove(user);
+      else validity.set(user, until);
+      if (until === undefined || until > clock.now()) store.setLocked(user, false);
+    });
+  }
+
+  /** Inside a write: locks some of the accounts that are good no longer; how many. None while the time is not known. */
+  lockExpired(limit: number): number {
+    const { store, validity, clock, tokens } = this.#uses;
+    const over = clock.isRight ? validity.over(clock.now(), limit) : [];
+    for (const user of over) {
+      store.setLocked(user, true);
+      validity.remove(user);
+    }
+    if (over.length > 0) tokens.forget();
+    return over.length;
   }
 
   /** A suspended account can read, but neither write nor join. */

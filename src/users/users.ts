@@ -42,6 +42,7 @@ export interface UsersUses {
     | 'uiaSessions'
     | 'profiles'
     | 'mailAddresses'
+    | 'accountValidity'
     | 'boundAddresses'
     | 'openIdTokens'
     | 'accountData'
@@ -110,6 +111,7 @@ export function createUsers(uses: UsersUses): Users {
     devices,
     observers: peopleObservers,
     mailAddresses: mailStore,
+    validity: stores.accountValidity,
   });
   const mailAddresses = new MailAddresses({
     ...uses,

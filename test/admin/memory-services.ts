@@ -36,6 +36,10 @@ export function memoryServices() {
         return Promise.resolve();
       },
       setAdmin: (userId, isAdmin) => change(userId, { isAdmin }),
+      setValidity(userId, until) {
+        log.push(`valid ${userId} ${until ?? 'always'}`);
+        return Promise.resolve();
+      },
       deactivate(userId, erase) {
         log.push(`deactivate ${userId}, erase ${erase}`);
         change(userId, { isDeactivated: true });

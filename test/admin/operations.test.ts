@@ -46,6 +46,16 @@ describe('admin operations', () => {
     ]);
   });
 
+  it('user/set-validity takes a time, or none for always', async () => {
+    const { log, result } = await runAll(
+      ['user/add', alice],
+      ['user/set-validity', { user: 'alice', until: 1000 }],
+      ['user/set-validity', { user: 'alice' }],
+    );
+    assert.deepEqual(log, ['valid @alice:example.org 1000', 'valid @alice:example.org always']);
+    assert.deepEqual(result, { user_id: '@alice:example.org', until: null });
+  });
+
   it('user/make-admin gives and takes', async () => {
     const { result } = await runAll(
       ['user/add', alice],

@@ -19,7 +19,15 @@ describe('hearth', () => {
     assert.equal(versions['node'], process.versions.node);
   });
 
-  const wrong = ['fly', 'user', 'user add', 'serve --fly', 'token create --uses 0', 'user add alice'];
+  const wrong = [
+    'fly',
+    'user',
+    'user add',
+    'serve --fly',
+    'token create --uses 0',
+    'user add alice',
+    'user valid-until alice soon',
+  ];
   for (const args of wrong) {
     it(`ends with 2 when called as "hearth ${args}"`, async () => {
       const { code, stdout, stderr } = await hearth(args, { folder });
@@ -96,6 +104,10 @@ describe('commands while the server runs', () => {
       assert.equal(await logIn(server, 'a good password'), 403);
       const token = await hearth('token create --uses 1 --token party', { folder });
       assert.equal(token.stdout, 'party\n');
+      const ended = await hearth('user valid-until bob 2001-02-03', { folder });
+      assert.match(ended.stdout, /^The account @bob:hearth\.test ends at 2001-02-03/);
+      assert.equal((await hearth('user valid-until bob always', { folder })).code, 0);
+      assert.equal(await logIn(server, 'another password'), 200);
       const deactivated = await hearth('user deactivate bob --erase', { folder });
       assert.deepEqual([deactivated.code, deactivated.stderr], [0, '']);
       assert.equal(await logIn(server, 'another password'), 403);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runOperation } from '../../src/admin/operations.ts';
 import { backgroundTasks } from '../../src/jobs/tasks.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { DeviceNid, EventNid, UserNid } from '../../src/store/nids.ts';
@@ -26,6 +27,7 @@ async function opened() {
     catchUpRooms: { slice: async () => false },
     clock,
     uia: services.uia,
+    accounts: services.accounts,
     mailAddresses: services.mailAddresses,
     e2ee: services.e2ee,
     rooms: services.rooms,
@@ -44,6 +46,45 @@ async function opened() {
 }
 
 describe('background tasks', () => {
+  it('lock accounts that are good no longer, until the admin says that they are', async () => {
+    const { world, hs, clock, round } = await opened();
+    await using _ = world;
+    const user = '@vera:localhost';
+    await runOperation(hs.admin, 'user/add', { user: 'vera', password: 'good for a while' });
+    const login = () =>
+      world.call('POST', '/_matrix/client/v3/login', {
+        body: { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password: 'good for a while' },
+      });
+    const token = (await login()).json.access_token as string;
+    const outcome = async () => {
+      const { status, json } = await world.call('GET', '/_matrix/client/v3/account/whoami', { token });
+      return status === 200 ? 'good' : `${status} ${json.errcode}`;
+    };
+    const until = clock.now() + hour;
+    assert.deepEqual(await runOperation(hs.admin, 'user/set-validity', { user: 'vera', until }), {
+      user_id: user,
+      until,
+    });
+    clock.advance(hour - 1);
+    await round('lock accounts that are good no longer');
+    assert.equal(await outcome(), 'good');
+    clock.advance(1);
+    await round('lock accounts that are good no longer');
+    assert.equal(await outcome(), '401 M_USER_LOCKED');
+    assert.equal((await login()).json.errcode, 'M_USER_LOCKED');
+    for (const more of [{ until: until + hour }, {}]) {
+      await runOperation(hs.admin, 'user/set-validity', { user: 'vera', ...more });
+      assert.equal(await outcome(), 'good');
+    }
+    clock.advance(24 * hour);
+    await round('lock accounts that are good no longer');
+    assert.equal(await outcome(), 'good', 'without an end it stays good');
+    await assert.rejects(
+      async () => runOperation(hs.admin, 'user/set-validity', { user: 'nobody', until }),
+      /no account|no such|nobody/i,
+    );
+  });
+
   it('forget transaction IDs after three days, in slices', async () => {
     const { world, db, stores, clock, round, count } = await opened();
     await using _ = world;

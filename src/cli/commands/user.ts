@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { OutputOf } from '../../admin/operations.ts';
+import { WrongUsage } from '../arguments.ts';
 import { columns, dateText } from '../output.ts';
 import { readNewPassword } from '../password.ts';
 import { outputOf, run } from '../session.ts';
@@ -52,6 +53,15 @@ export function addUserCommands(program: Command): void {
     });
 
   user
+    .command('valid-until <name> <date>')
+    .description('lock an account at a date (2027-01-31, or a time as 2027-01-31T18:00Z); "always" for no end')
+    .action(async (name: string, date: string, _options: unknown, command: Command) => {
+      const done = await run(command, 'user/set-validity', { user: name, ...untilOf(date) });
+      const end = done.until === null ? 'has no end' : `ends at ${dateText(done.until)}`;
+      outputOf(command).result(done, `The account ${done.user_id} ${end}.`);
+    });
+
+  user
     .command('make-admin <name>')
     .description('give an account admin rights')
     .option('--revoke', 'take them away instead')
@@ -59,6 +69,13 @@ export function addUserCommands(program: Command): void {
       const done = await run(command, 'user/make-admin', { user: name, admin: !options.revoke });
       outputOf(command).result(done, `${done.user_id} is ${done.admin ? 'an admin now' : 'no longer an admin'}.`);
     });
+}
+
+function untilOf(date: string): { until?: number } {
+  if (date === 'always') return {};
+  const until = /^\d{4}-\d{2}-\d{2}/.test(date) ? Date.parse(date) : Number.NaN;
+  if (Number.isNaN(until)) throw new WrongUsage(`"${date}" is no date: write 2027-01-31, or "always"`);
+  return { until };
 }
 
 async function allUsers(command: Command): Promise<ListedUser[]> {

@@ -22,6 +22,7 @@ import partialRooms from './0021_partial_rooms.sql' with { type: 'text' };
 import delayedEvent from './0022_delayed_event.sql' with { type: 'text' };
 import unsettledRoom from './0023_unsettled_room.sql' with { type: 'text' };
 import boundAddress from './0024_bound_address.sql' with { type: 'text' };
+import accountValidity from './0025_account_validity.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -57,4 +58,5 @@ export const migrations: readonly Migration[] = [
   { version: 22, name: 'delayed_event', sql: delayedEvent, compat: 1 },
   { version: 23, name: 'unsettled_room', sql: unsettledRoom, compat: 1 },
   { version: 24, name: 'bound_address', sql: boundAddress, compat: 1 },
+  { version: 25, name: 'account_validity', sql: accountValidity, compat: 1 },
 ];
