@@ -44,6 +44,17 @@ describe('a statement that remembers', () => {
     assert.deepEqual(read(), []);
   });
 
+  it('tells all rows also where only the first was asked for before', async () => {
+    await using store = openTestStore();
+    const { remembered, put } = statements(store.db);
+    store.db.write<void>(() => {
+      put.run(1, 1, 5);
+      put.run(1, 2, 6);
+    });
+    assert.equal(remembered.get(1)?.pos, 5);
+    assert.equal(remembered.all(1).length, 2);
+  });
+
   it('is not disturbed by a statement that changes nothing', async () => {
     await using store = openTestStore();
     const { remembered, remove, cost } = statements(store.db);

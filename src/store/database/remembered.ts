@@ -37,6 +37,8 @@ export class RememberedStatement<P extends unknown[], R> {
   readonly #statement: Statement<P, R>;
   readonly #freshness: Freshness;
   readonly #rows = new Lru<unknown, readonly R[]>(maxAnswers);
+  /** Where only the first row was asked for. */
+  readonly #firsts = new Lru<unknown, readonly R[]>(maxAnswers);
 
   constructor(statement: Statement<P, R>, tables: () => readonly TableVersion[]) {
     this.#statement = statement;
@@ -46,10 +48,10 @@ export class RememberedStatement<P extends unknown[], R> {
   /** The first row, or `undefined`. */
   get(...parameters: Parameters<P>): R | undefined {
     const key = this.#key(parameters);
-    const known = this.#rows.get(key);
+    const known = this.#rows.get(key) ?? this.#firsts.get(key);
     if (known !== undefined) return known[0];
     const row = this.#statement.get(...parameters);
-    this.#rows.set(key, row === undefined ? [] : [row]);
+    this.#firsts.set(key, row === undefined ? [] : [row]);
     return row;
   }
 
@@ -69,7 +71,10 @@ export class RememberedStatement<P extends unknown[], R> {
   }
 
   #key(parameters: readonly unknown[]): unknown {
-    if (this.#freshness.hasChanged()) this.#rows.clear();
+    if (this.#freshness.hasChanged()) {
+      this.#rows.clear();
+      this.#firsts.clear();
+    }
     return keyOf(parameters);
   }
 }
