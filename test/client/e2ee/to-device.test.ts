@@ -110,11 +110,17 @@ describe('PUT /sendToDevice/{eventType}/{txnId}', () => {
     await alice.sync();
     await bob.send('m.test', 'first', { [alice.userId]: { '*': { n: -1 } } });
     const text = 'x'.repeat(65_000);
-    for (let n = 0; n < 600; n++) {
-      if (n < 300) await carol.send('m.test', `${n}`, { [alice.userId]: { '*': { n, text } } });
-      const content = { type: 'm.test', messages: { [alice.userId]: { [alice.deviceId]: { n: 1000 + n, text } } } };
-      const edu = { ...content, sender: `@x${n}:evil.test`, message_id: `${n}` };
-      await evil.send('a.test', [], [{ edu_type: 'm.direct_to_device', content: edu }]);
+    const twenty = (from: number) => Array.from({ length: 20 }, (_, i) => from + i);
+    for (let from = 0; from < 600; from += 20) {
+      const edus = twenty(from).map((n) => {
+        const messages = { [alice.userId]: { [alice.deviceId]: { n: 1000 + n, text } } };
+        const content = { type: 'm.test', messages, sender: `@x${n}:evil.test`, message_id: `${n}` };
+        return { edu_type: 'm.direct_to_device', content };
+      });
+      await evil.send('a.test', [], edus);
+      for (const n of from < 300 ? twenty(from) : []) {
+        await carol.send('m.test', `${n}`, { [alice.userId]: { '*': { n, text } } });
+      }
     }
     await bob.send('m.test', 'last', { [alice.userId]: { '*': { n: -2 } } });
     const kept = world.hs.db
