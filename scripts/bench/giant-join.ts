@@ -16,6 +16,8 @@ export interface GiantJoinOptions {
   readonly odd?: GiantOddity;
   /** Whether the room's server understands `omit_members`. */
   readonly canOmitMembers: boolean;
+  /** Whether turns are measured, by a program within the server: that takes some megabytes of its memory. */
+  readonly meter?: boolean;
   readonly executable?: string;
   readonly prefix: readonly string[];
   /** Sees the data folder in the end. */
@@ -35,8 +37,8 @@ export interface GiantJoinFigures {
   readonly bytesPerMember: number;
   /** Of a message between two others while the join goes on, milliseconds. */
   readonly sendToSeenP95: number;
-  /** The main thread's turns while the join went on, milliseconds. */
-  readonly turns: TurnFigures;
+  /** The main thread's turns while the join went on, milliseconds, if they were measured. */
+  readonly turns: TurnFigures | undefined;
   /** The room's whole state in one answer to a client that reads slowly, all members in it: its bytes, and what RSS grew by. */
   readonly fullSync: { readonly bytes: number; readonly members: number; readonly addedMib: number };
 }
@@ -73,7 +75,8 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
   const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
   const notes = mkdtempSync(join(tmpdir(), 'turns-'));
   const file = join(notes, 'turns.json');
-  const env = { NODE_OPTIONS: `--require ${resolve(import.meta.dirname, 'turn-meter.mjs')}`, TURN_METER_FILE: file };
+  const meter = { NODE_OPTIONS: `--require ${resolve(import.meta.dirname, 'turn-meter.mjs')}`, TURN_METER_FILE: file };
+  const env = options.meter === true ? meter : {};
   const server = await startBeside({ ...options, port, trusted: ca.cert, env });
   try {
     const alice = await Person.register(server.port, 'alice');
@@ -108,7 +111,7 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
       settledAnonymousMib: settled.anonymousMib,
       bytesPerMember: (folderSize(server.dataDir) - before.size) / about.members,
       sendToSeenP95,
-      turns: turnsBetween(JSON.parse(readFileSync(file, 'utf8')) as Turn[], from, upTo),
+      turns: options.meter === true ? turnsIn(file, from, upTo) : undefined,
       fullSync,
     };
   } finally {
@@ -120,7 +123,8 @@ export async function giantJoin(options: GiantJoinOptions): Promise<GiantJoinFig
 
 const everything = encodeURIComponent(JSON.stringify({ room: { state: { lazy_load_members: false } } }));
 
-function turnsBetween(all: readonly Turn[], from: number, upTo: number): TurnFigures {
+function turnsIn(file: string, from: number, upTo: number): TurnFigures {
+  const all = JSON.parse(readFileSync(file, 'utf8')) as Turn[];
   const turns = all.filter(({ at }) => at >= from && at <= upTo);
   const most = (value: (turn: Turn) => number) => turns.reduce((so, turn) => Math.max(so, value(turn)), 0);
   const work = ({ cpu, gc }: Turn) => Math.max(0, cpu - gc);
