@@ -78,8 +78,10 @@ try {
     '| executable | MB on disk | first answer ms, new data | first answer ms | RSS MB | PSS MB | unreclaimable MB |',
   );
   console.log('|---|---|---|---|---|---|---|');
-  for (const arch of ['x64', 'arm64']) {
+  for (const arch of ['x64', 'arm64', 'armv7']) {
     const file = join(out, `hearth-linux-${arch}`);
+    const size = statSync(file, { throwIfNoEntry: false })?.size;
+    if (size === undefined) continue; // there was no compiler for it
     const measured = [
       cold.firstAnswerMs.toFixed(0),
       median(warm).toFixed(0),
@@ -88,7 +90,7 @@ try {
       megabytes(memory.Anonymous),
     ];
     const figures = file === native ? measured : measured.map(() => '–');
-    console.log(`| ${[basename(file), megabytes(statSync(file).size), ...figures].join(' | ')} |`);
+    console.log(`| ${[basename(file), megabytes(size), ...figures].join(' | ')} |`);
   }
 } finally {
   rmSync(folder, { recursive: true });
