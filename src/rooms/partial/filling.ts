@@ -254,9 +254,12 @@ export class Filling implements EventObserver {
         server: rest === undefined ? server : 'the answer to the join',
         tries: partial.tries,
       });
-      if (rest?.spool !== undefined) await stateFilling.take(rest.spool, filling, false);
-      else if (server === undefined) throw new Error('no server is known that could be asked');
+      if (rest?.spool !== undefined) {
+        await stateFilling.take(rest.spool, filling, { mayBeStored: false, isStrict: false });
+      } else if (server === undefined) throw new Error('no server is known that could be asked');
       else await stateFilling.fetch(server, filling, isStrict);
+      // It may have been left and entered again meanwhile.
+      abort.signal.throwIfAborted();
       db.write<void>(() => partialRooms.fill(room.nid));
       await opened.disposeAsync();
     }
@@ -272,7 +275,7 @@ export class Filling implements EventObserver {
   ): Promise<void> {
     const { db, partialRooms, clock, log, partialState } = this.#uses;
     // Stopped, or left.
-    if (this.#leave === undefined || !partialRooms.has(nid)) return;
+    if (this.#leave === undefined || partialRooms.find(nid)?.base !== record.base) return;
     if (error instanceof MatrixError) {
       if (error.errcode === 'M_RESOURCE_LIMIT_EXCEEDED') await this.#hardStop(roomId, nid);
       else this.#postpone(nid, error.message, pressureWait);

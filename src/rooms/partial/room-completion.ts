@@ -33,6 +33,11 @@ export interface RoomCompletionUses {
   readonly receiver: () => RoomReceiver;
 }
 
+interface Completed {
+  readonly pos: StreamPos;
+  readonly info: RoomInfo;
+}
+
 /** Servers looked at in one write. */
 const serversTogether = 200;
 
@@ -46,15 +51,15 @@ export class RoomCompletion {
 
   /** Answers what the room is now. Whatever interrupts it, it can be called again. Throws if too much waits for the room. */
   async complete(room: KnownRoom, signal: AbortSignal): Promise<RoomInfo> {
-    const { partialRooms, partialState } = this.#uses;
+    const { partialState } = this.#uses;
     const receiver = this.#uses.receiver();
-    const work = async (): Promise<{ pos: StreamPos; info: RoomInfo }> => {
+    const work = async (): Promise<Completed> => {
       await this.#settleServers(room.nid);
       while (true) {
         signal.throwIfAborted();
         await receiver.revisit(room);
-        // Our own users may have said something since the last turn.
-        if (partialRooms.events(room.nid, 1).length === 0) return this.#end(room);
+        const done = await this.#end(room);
+        if (done !== undefined) return done;
       }
     };
     const done = receiver.lanes.run(room.nid, work);
@@ -81,11 +86,13 @@ export class RoomCompletion {
     }
   }
 
-  /** One durable write, after which the room is complete. What it begins with is read in the same turn. */
-  async #end(room: KnownRoom): Promise<{ pos: StreamPos; info: RoomInfo }> {
+  /** One durable write, after which the room is complete. `undefined`: our own users have said something meanwhile. */
+  async #end(room: KnownRoom): Promise<Completed | undefined> {
     const { db } = this.#uses;
-    return db.durable<{ pos: StreamPos; info: RoomInfo }>(() => {
+    return db.durable<Completed | undefined>(() => {
       const { streams, stateEngine, extremities, roomState, partialRooms } = this.#uses;
+      if (!partialRooms.has(room.nid)) throw new Error('the room was left');
+      if (partialRooms.events(room.nid, 1).length > 0) return undefined;
       stateEngine.forgetResolved(room.nid);
       this.#uses.input.correct(room.nid, stateEngine.settle(room, extremities.forward(room.nid)));
       const pos = streams.next();

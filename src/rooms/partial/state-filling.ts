@@ -62,7 +62,7 @@ export class StateFilling {
 
   /**
    * Asks a server for the state before the join. `isStrict`: an answer that leaves out members of many servers which
-   * are said to be in the room is not believed. Throws `BadAnswer`, and what the guard throws.
+   * are said to be in the room, or contradicts what the room was entered with, is not believed. Throws `BadAnswer`, and what the guard throws.
    */
   async fetch(server: ServerName, filling: FillTry, isStrict: boolean): Promise<void> {
     const { client, interning, answerSpools } = this.#uses;
@@ -88,21 +88,26 @@ export class StateFilling {
       guard,
     });
     if (isStrict) await this.#requireServers(filling, spool);
-    await this.take(spool, filling, true);
+    await this.take(spool, filling, { mayBeStored: true, isStrict });
   }
 
   /** Takes what an answer holds that was read completely. */
-  async take(spool: AnswerSpool, filling: FillTry, mayBeStored: boolean): Promise<void> {
+  async take(
+    spool: AnswerSpool,
+    filling: FillTry,
+    { mayBeStored, isStrict }: { readonly mayBeStored: boolean; readonly isStrict: boolean },
+  ): Promise<void> {
     const { db, partialRooms, takeover } = this.#uses;
     const { room, partial, watchdog, signal } = filling;
     let { events } = partial;
+    watchdog.working();
     const stored = (more: number): void => {
       events += more;
       watchdog.sign();
       db.write<void>(() => partialRooms.progress(room.nid, { events, members: partial.members }));
     };
     await takeover.store(room, spool, { signal, mayBeStored, stored });
-    await this.#requireSame(filling, spool);
+    await this.#requireSame(filling, spool, isStrict);
     await this.#fillIn(filling, spool, events);
   }
 
@@ -134,12 +139,16 @@ export class StateFilling {
     throw new BadAnswer(`it leaves out the members of ${missing} servers`);
   }
 
-  /** What the room was entered with is not for another server to change. */
-  async #requireSame({ partial }: FillTry, spool: AnswerSpool): Promise<void> {
+  /**
+   * What the room was entered with is not for another server to change. Those that everybody else tells otherwise stay as
+   * they are, but for the create event.
+   */
+  async #requireSame({ partial }: FillTry, spool: AnswerSpool, isStrict: boolean): Promise<void> {
     const { stateLog } = this.#uses;
     for await (const entries of this.#pages(spool, rowsTogether)) {
       for (const [key, event] of entries) {
-        if (this.#memberOf(key) !== undefined) continue;
+        const counts = isStrict ? this.#memberOf(key) === undefined : key === wellKnown.stateKeys.create;
+        if (!counts) continue;
         const known = stateLog.at({ line: partial.line, pos: partial.base }, key);
         if (known !== undefined && known !== event)
           throw new BadAnswer('it is not the state that the room was entered with');

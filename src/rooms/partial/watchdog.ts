@@ -1,8 +1,10 @@
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
 
-/** Without a sign of life for that long, something else is tried. */
-const patience = millis(120_000);
+/** Without a sign of life for that long, something else is tried: while an answer comes in, and while it is worked on. */
+const readingPatience = millis(120_000);
+/** The keys of thousands of servers are asked for, of which many may be gone for good. */
+const workingPatience = millis(20 * 60_000);
 /** Bytes of an answer that are a sign of life: who sends less in that time would need days. */
 const bytesForASign = 128 * 1024;
 
@@ -12,6 +14,7 @@ export class Watchdog implements Disposable {
   readonly #callOff: () => void;
   #signs = 0;
   #bytes = 0;
+  #patience = readingPatience;
   #cancel: Cancel;
 
   constructor(clock: Clock, callOff: () => void) {
@@ -35,7 +38,14 @@ export class Watchdog implements Disposable {
       }
       yield chunk;
     }
-    this.sign();
+    this.working();
+  }
+
+  /** What is waited for from here on takes its time. */
+  working(): void {
+    this.#patience = workingPatience;
+    this.#cancel();
+    this.#cancel = this.#wait();
   }
 
   [Symbol.dispose](): void {
@@ -44,7 +54,7 @@ export class Watchdog implements Disposable {
 
   #wait(): Cancel {
     const before = this.#signs;
-    return this.#clock.after(patience, () => {
+    return this.#clock.after(this.#patience, () => {
       if (this.#signs === before) this.#callOff();
       else this.#cancel = this.#wait();
     });
