@@ -6,7 +6,8 @@ export type MailOwner = (address: string) => string | undefined;
 
 /**
  * Whom an `identifier` (or one of the older forms beside it) names: a user ID or localpart, `undefined` if nobody is
- * named. 403 M_FORBIDDEN for a mail address that nobody has, and for phone numbers, of which this server knows none.
+ * named. A mail address that nobody has is answered by a name that nobody can have, so that guessing addresses is as
+ * slow, and tells as little, as guessing passwords. 403 M_FORBIDDEN for what is no address.
  * @see https://spec.matrix.org/v1.19/client-server-api/#identifier-types
  */
 export function identifiedUser(request: JsonObject, ownerOf: MailOwner): string | undefined {
@@ -24,9 +25,8 @@ export function identifiedUser(request: JsonObject, ownerOf: MailOwner): string 
 }
 
 function ownerOfThreepid({ medium, address }: JsonObject, ownerOf: MailOwner): string {
-  const owner = medium === 'email' && typeof address === 'string' ? ownerOf(address) : undefined;
-  if (owner === undefined) throw unknownThreepid();
-  return owner;
+  if (medium !== 'email' || typeof address !== 'string') throw unknownThreepid();
+  return ownerOf(address) ?? `mailto:${address}`;
 }
 
 const unknownThreepid = () => forbidden('No account has this address or number');

@@ -55,7 +55,7 @@ interface Page {
   readonly next: Boundary | undefined;
 }
 
-/** Lists the events that relate to an event. */
+/** Lists the events that relate to an event, as far as they are here: `/messages` alone asks other servers for more. */
 export class RelatedEvents {
   readonly #uses: RelatedEventsUses;
 

@@ -33,7 +33,7 @@ const maxLooks = 500;
 
 const behindAll: Boundary = { segment: Number.MAX_SAFE_INTEGER, idx: Number.MAX_SAFE_INTEGER };
 
-/** Lists the threads of a room. */
+/** Lists the threads of a room, as far as its history is here: other servers are asked for more by `/messages` only. */
 export class ThreadList {
   readonly #uses: ThreadListUses;
 

@@ -102,17 +102,19 @@ describe('mail addresses of an account', () => {
   it('log in', async () => {
     await using s = await open();
     await s.add(await s.world.register('alice'), 'alice', 'a@example.org');
-    const login = (address: string) =>
+    const login = (address: string, password = 'password of alice') =>
       s.post('/login', {
         type: 'm.login.password',
         identifier: { type: 'm.id.thirdparty', medium: 'email', address },
-        password: 'password of alice',
+        password,
       });
     assert.equal((await login('A@example.org')).json.user_id, '@alice:localhost');
     assert.deepEqual(
       [(await login('b@example.org')).status, (await login('b@example.org')).json.errcode],
       [403, 'M_FORBIDDEN'],
     );
+    // Who guesses does not learn whose address it is.
+    assert.deepEqual((await login('b@example.org')).json, (await login('a@example.org', 'wrong')).json);
   });
 
   for (const email of ['alice', 'a b@example.org', 'a@example.org,b@example.org', 'a@b\r\nBcc: c@d', '<a@b>', 'a@-']) {
