@@ -91,9 +91,11 @@ async function killed(
   options: { readonly dir: string; readonly env?: NodeJS.ProcessEnv },
   rounds: number,
   afterKill: () => void,
+  running: (server: ServerProcess) => void,
 ): Promise<void> {
   const chance = new SeededRandom('claims');
   let server = await ServerProcess.start(options);
+  running(server);
   const claims = await Claims.begin(server);
   for (let round = 0; round < rounds; round++) {
     const until = claims.given.length + 5 + chance.below(60);
@@ -104,6 +106,7 @@ async function killed(
     await working;
     afterKill();
     server = await server.restart();
+    running(server);
     await claims.at(server);
   }
   await claims.rest();
@@ -121,10 +124,16 @@ async function killed(
 
 describe('a claimed one-time key', () => {
   const dir = mkdtempSync(join(tmpdir(), 'hearth-claims-'));
-  after(() => rmSync(dir, { recursive: true, force: true }));
+  let last: ServerProcess | undefined;
+  const running = (server: ServerProcess) => (last = server);
+  after(async () => {
+    // A test that fails leaves it behind.
+    await last?.remove();
+    rmSync(dir, { recursive: true, force: true });
+  });
 
   it('is not given out again, and no other is lost, after kill -9 in the middle of claims and uploads', async () => {
-    await killed({ dir: mkdtempSync(join(dir, 'kill-')) }, 3, () => {});
+    await killed({ dir: mkdtempSync(join(dir, 'kill-')) }, 3, () => {}, running);
   });
 
   it('is not given out again, and no other is lost, after power cuts that keep of each file only what was synced', async (t) => {
@@ -134,6 +143,6 @@ describe('a claimed one-time key', () => {
       assert.equal(process.env['CI'], undefined, 'CI has a C compiler');
       return t.skip('no C compiler on this machine to build the recorder of fsync calls with');
     }
-    await killed({ dir: home, env: recorder.env }, 4, () => recorder.cutPower());
+    await killed({ dir: home, env: recorder.env }, 4, () => recorder.cutPower(), running);
   });
 });
