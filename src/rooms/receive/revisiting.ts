@@ -58,11 +58,21 @@ export class Revisiting {
     return db.write<boolean>(() => {
       const events = partialRooms.events(room.nid, together);
       for (const { nr, event } of events) {
-        this.#one(room, event);
+        this.#try(room, event);
         partialRooms.dropEvent(room.nid, nr);
       }
       return events.length > 0;
     });
+  }
+
+  /** In a savepoint: an event that we fail at stays what it is, and does not keep the room from being complete. */
+  #try(room: KnownRoom, nid: EventNid): void {
+    const { db, log, interning } = this.#uses;
+    try {
+      db.write<void>(() => this.#one(room, nid));
+    } catch (error) {
+      log.error('rooms.not_revisited', { room: room.roomId, event: interning.eventId(nid), error });
+    }
   }
 
   #one(room: KnownRoom, nid: EventNid): void {
