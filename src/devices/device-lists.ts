@@ -56,6 +56,8 @@ export interface DeviceListNews {
 
 /** Members read at a time. */
 const pageSize = 1000;
+/** Other servers name those who come and go in all rooms, and some clients rely on it; up to so many members it costs little. */
+const smallRoom = 500;
 /** No limit, in SQLite's words. */
 const allRooms = -1;
 
@@ -107,10 +109,9 @@ export class DeviceLists {
   }
 
   /**
-   * `changed`: whoever shares a room with the user and has changed keys, or did not share that encrypted room before; it
-   * may name some who shared another one. `left`: who shared an encrypted room at the beginning and shares none now.
-   * `rooms`: all the user's rooms in which something may have happened. Nobody encrypts for the members of other rooms,
-   * and the largest rooms are mostly such.
+   * `changed`: whoever shares a room with the user and has changed keys, or did not share that room before; it may name
+   * some who shared another one. `left`: who shared a room at the beginning and shares no encrypted one now. `rooms`: all
+   * the user's rooms in which something may have happened. Large rooms that are not encrypted are passed over.
    */
   news(stretch: DeviceListStretch, rooms: readonly LocalMember[]): DeviceListNews {
     const { deviceLists, crossSigning, roomState } = this.#uses;
@@ -144,7 +145,7 @@ export class DeviceLists {
   #ownChange(stretch: DeviceListStretch, member: LocalMember, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
     const { room } = member;
-    if (!this.#isEncrypted(room)) return;
+    if (!this.#isFollowed(room)) return;
     const isJoined = member.membership === memberships.join;
     const wasJoined = this.#wasJoined(room, user, from);
     if (!isJoined && !wasJoined) return;
@@ -172,10 +173,12 @@ export class DeviceLists {
   /** Others have come into a room where the user is, or out of it. */
   #roomChange(stretch: DeviceListStretch, room: RoomNid, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
-    if (!this.#isEncrypted(room)) return;
+    if (!this.#isFollowed(room)) return;
     const completed = this.#uses.partialRooms.completedAt(room);
     const haveCome = completed !== undefined && completed > from && completed <= now;
-    if (haveCome || this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined) {
+    const isSwitchedOn =
+      this.#isEncrypted(room) && this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined;
+    if (haveCome || isSwitchedOn) {
       // Members that were missing have come, or encryption has just been switched on.
       for (const other of this.#joined(room)) if (other !== user) changed.add(other);
     }
@@ -193,6 +196,11 @@ export class DeviceLists {
     const key = interning.findStateKey('m.room.member', interning.userId(user));
     const event = key === undefined ? undefined : this.#stateAt(room, key, pos);
     return event !== undefined && events.row(event)?.membership === memberships.join;
+  }
+
+  /** Nobody encrypts for the members of other rooms, and that is all the specification asks for; but see `smallRoom`. */
+  #isFollowed(room: RoomNid): boolean {
+    return this.#isEncrypted(room) || (this.#uses.roomState.info(room)?.joined ?? 0) <= smallRoom;
   }
 
   #isEncrypted(room: RoomNid): boolean {

@@ -4,6 +4,13 @@ import fc from 'fast-check';
 import { TestDevice } from '../../support/e2ee.ts';
 import { World } from '../../support/world.ts';
 
+/** As if so many were in the room. */
+function setJoined({ hs }: World, roomId: string, joined: number): void {
+  const room = hs.stores.interning.findRoom(roomId) ?? 0;
+  const set = hs.db.prepare<[number, number], never>('UPDATE room_info SET joined = ? WHERE room = ?');
+  hs.db.write<void>(() => void set.run(joined, room));
+}
+
 describe('device_lists in /sync', () => {
   it('names who shares a room and has new keys, oneself too, and nobody else', async () => {
     await using world = await World.open();
@@ -38,14 +45,19 @@ describe('device_lists in /sync', () => {
     assert.equal(answer.rooms, undefined);
   });
 
-  it('names newcomers of encrypted rooms only, and all members once encryption is switched on', async () => {
+  it('names newcomers of large rooms only if they are encrypted, and all members once encryption is switched on', async () => {
     await using world = await World.open();
     const alice = await TestDevice.register(world, 'alice');
     const bob = await TestDevice.register(world, 'bob');
     const { room_id: room } = await alice.ok('POST', '/createRoom', { preset: 'public_chat' });
-    await alice.sync();
+    await bob.join(room as string);
+    assert.deepEqual((await alice.sync()).device_lists, undefined);
+    await bob.leave(room as string);
+    assert.deepEqual((await alice.sync()).device_lists, { changed: [], left: [bob.userId] });
+    setJoined(world, room as string, 501);
     await bob.join(room as string);
     assert.equal((await alice.sync()).device_lists, undefined);
+    setJoined(world, room as string, 2);
     await alice.ok('PUT', `/rooms/${encodeURIComponent(room as string)}/state/m.room.encryption`, {
       algorithm: 'm.megolm.v1.aes-sha2',
     });
@@ -74,7 +86,7 @@ describe('device_lists in /sync', () => {
     await bob.uploadKeys();
     assert.deepEqual((await alice.sync()).device_lists, { changed: [bob.userId], left: [] }, 'a room is shared still');
     await alice.leave(plain);
-    assert.equal((await alice.sync()).device_lists, undefined);
+    assert.deepEqual((await alice.sync()).device_lists, left);
   });
 
   it('answers 400 to what is no token', async () => {
