@@ -17,12 +17,9 @@ export class PartialState {
   /** Requests that wait; those who make them bound how many there are. */
   readonly #waiting = new Map<RoomNid, Set<(isComplete: boolean) => void>>();
   readonly #listeners: CompletionListener[] = [];
-  /** Since the newest completion all rooms are as they were. */
-  #newest: StreamPos;
 
   constructor(uses: PartialStateUses) {
     this.#uses = uses;
-    this.#newest = uses.partialRooms.newestCompletion();
   }
 
   /** Whether members of the room may be missing. */
@@ -36,9 +33,8 @@ export class PartialState {
   }
 
   /** The rooms that became complete in (from, to]. */
-  completedBetween(from: StreamPos, to: StreamPos): RoomNid[] {
-    // Asked in every turn of /sync, and hardly ever is there one.
-    return this.#newest > from ? this.#uses.partialRooms.completedBetween(from, to) : [];
+  completedBetween(from: StreamPos, to: StreamPos): readonly RoomNid[] {
+    return this.#uses.partialRooms.completedBetween(from, to);
   }
 
   /**
@@ -73,7 +69,6 @@ export class PartialState {
 
   /** For the job that fills rooms in: it is written down that the room is complete from `pos` on. */
   completed(room: RoomNid, pos: StreamPos): void {
-    if (pos > this.#newest) this.#newest = pos;
     for (const listener of this.#listeners) listener(room, pos);
     this.#endWaiting(room, true);
   }

@@ -2,7 +2,6 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
 import type { EventNid, LineNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
-import { streamStart } from '../sync/positions.ts';
 
 /** A room that was entered with a part of its state. */
 export interface PartialRoom {
@@ -93,7 +92,6 @@ export class PartialRooms {
   readonly #completedAt;
   readonly #forgetCompletion;
   readonly #completedBetween;
-  readonly #newestCompletion;
 
   constructor(db: Database) {
     this.#begin = db.prepare<[number, number, number, number, number, string, number], never>(
@@ -133,9 +131,11 @@ export class PartialRooms {
     this.#forgetCompletion = db.prepare<[number], never>('DELETE FROM room_completion WHERE room = ?');
     this.#completedAt = db.remember<[number], StreamPos>('SELECT pos FROM room_completion WHERE room = ?').pluck();
     this.#completedBetween = db
-      .prepare<[number, number], RoomNid>('SELECT room FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos')
+      .rememberStretch<[number, number], RoomNid>(
+        'SELECT room FROM room_completion WHERE pos > ? AND pos <= ? ORDER BY pos',
+        { keys: 0 },
+      )
       .pluck();
-    this.#newestCompletion = db.prepare<[], StreamPos | null>('SELECT max(pos) FROM room_completion').pluck();
   }
 
   /** What was known of an earlier time in the room is gone. */
@@ -216,13 +216,8 @@ export class PartialRooms {
     return this.#completedAt.get(room);
   }
 
-  /** Where a room became complete last; 0: none ever did. */
-  newestCompletion(): StreamPos {
-    return this.#newestCompletion.get() ?? streamStart;
-  }
-
   /** The rooms that became complete in (from, to], by the time. */
-  completedBetween(from: StreamPos, to: StreamPos): RoomNid[] {
+  completedBetween(from: StreamPos, to: StreamPos): readonly RoomNid[] {
     return this.#completedBetween.all(from, to);
   }
 }

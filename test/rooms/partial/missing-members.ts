@@ -7,8 +7,15 @@ type Row = Readonly<Record<string, number | string | null>>;
 
 const tables = ['current_state', 'state_change', 'member'] as const;
 
-/** Takes members out of a room as if it had been entered without them. The answer puts them back: the room is complete. */
-export function withoutMembers(world: World, room: StoreRoom, users: readonly string[]): () => StreamPos {
+/**
+ * Takes members out of a room as if it had been entered without them. The answer puts them back: the room is complete, and
+ * unless it is called with false, those who wait for that are told.
+ */
+export function withoutMembers(
+  world: World,
+  room: StoreRoom,
+  users: readonly string[],
+): (isTold?: boolean) => StreamPos {
   const { db, stores, streams } = world.hs;
   const nid: RoomNid = room.nid;
   const info = stores.roomState.info(nid);
@@ -38,7 +45,7 @@ export function withoutMembers(world: World, room: StoreRoom, users: readonly st
       since: millis(0),
     });
   });
-  return () => {
+  return (isTold = true) => {
     const pos = db.write<StreamPos>(() => {
       for (const [table, rows] of kept) for (const row of rows) insert(world, table, row);
       db.prepare<[number, number], never>('UPDATE room_info SET joined = joined + ? WHERE room = ?').run(
@@ -50,7 +57,7 @@ export function withoutMembers(world: World, room: StoreRoom, users: readonly st
       streams.touchRoom(nid);
       return now;
     });
-    world.hs.services.rooms.partialState.completed(nid, pos);
+    if (isTold) world.hs.services.rooms.partialState.completed(nid, pos);
     return pos;
   };
 }
