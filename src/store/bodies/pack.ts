@@ -11,6 +11,9 @@ import { dictionary1 } from './dictionary-1.ts';
 import { keyIdPrefix, packedFlags, windowBits } from './format-1.ts';
 import type { PackedRow } from './unpack.ts';
 
+/** zlib takes no less. */
+const smallestChunk = 64;
+
 /** Whether an event is stored, so that its NID and ID stay as long as it does. */
 export type IsStored = (nid: EventNid) => boolean;
 
@@ -159,7 +162,9 @@ class Packing {
     if (only === undefined) this.#flags |= packedFlags.REST;
     const text = Buffer.from(canonicalJson(only ?? this.#pdu, 'lenient'));
     // Little memory: for a text of this size more makes it slower, not smaller.
-    const deflated = deflateRawSync(text, { dictionary: dictionary1, windowBits, level: 9, memLevel: 5 });
+    // What does not get shorter is not kept, so one chunk is enough; zlib would take 16 KiB for each call otherwise.
+    const chunkSize = Math.max(smallestChunk, text.length);
+    const deflated = deflateRawSync(text, { dictionary: dictionary1, windowBits, level: 9, memLevel: 5, chunkSize });
     if (deflated.length + 2 >= text.length) {
       this.#writer.bytes(text);
       return;
