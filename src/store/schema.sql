@@ -39,10 +39,11 @@ CREATE INDEX account_data_pos ON account_data (user, pos);
 
 CREATE TABLE account_validity (
   user  INTEGER PRIMARY KEY,
-  until INTEGER NOT NULL      -- milliseconds since the epoch
+  until INTEGER NOT NULL,             -- milliseconds since the epoch
+  ended INTEGER NOT NULL DEFAULT 0    -- 1: it was locked because that is over
 ) STRICT;
 
-CREATE INDEX account_validity_until ON account_validity (until);
+CREATE INDEX account_validity_until ON account_validity (ended, until);
 
 CREATE TABLE addressed_event (
   server INTEGER NOT NULL,

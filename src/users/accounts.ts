@@ -199,15 +199,16 @@ export class Accounts {
 
   /**
    * How long an account is good; without an end if `until` is not given. Then it is locked, until it is good again: which
-   * unlocks one that is locked now.
+   * unlocks one that was locked because its time was over; what an admin has locked stays locked.
    */
   setValidity(userId: UserId, until: Millis | undefined): Promise<void> {
     const user = this.#existing(userId);
     const { store, validity, clock } = this.#uses;
     return this.#restrict(() => {
+      const isGood = until === undefined || until > clock.now();
+      if (isGood && validity.hasEnded(user)) store.setLocked(user, false);
       if (until === undefined) validity.remove(user);
       else validity.set(user, until);
-      if (until === undefined || until > clock.now()) store.setLocked(user, false);
     });
   }
 
@@ -217,7 +218,7 @@ export class Accounts {
     const over = clock.isRight ? validity.over(clock.now(), limit) : [];
     for (const user of over) {
       store.setLocked(user, true);
-      validity.remove(user);
+      validity.end(user);
     }
     if (over.length > 0) tokens.forget();
     return over.length;

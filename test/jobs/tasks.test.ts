@@ -79,6 +79,9 @@ describe('background tasks', () => {
     clock.advance(24 * hour);
     await round('lock accounts that are good no longer');
     assert.equal(await outcome(), 'good', 'without an end it stays good');
+    await hs.services.accounts.setLocked(user as never, true);
+    await runOperation(hs.admin, 'user/set-validity', { user: 'vera', until: clock.now() + hour });
+    assert.equal(await outcome(), '401 M_USER_LOCKED', 'what an admin has locked stays locked');
     await assert.rejects(
       async () => runOperation(hs.admin, 'user/set-validity', { user: 'nobody', until }),
       /no account|no such|nobody/i,

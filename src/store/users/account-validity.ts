@@ -6,14 +6,23 @@ export class AccountValidityStore {
   readonly #set;
   readonly #remove;
   readonly #over;
+  readonly #end;
+  readonly #hasEnded;
 
   constructor(db: Database) {
     this.#set = db.prepare<[user: number, until: number], never>(
-      'INSERT INTO account_validity (user, until) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET until = excluded.until',
+      'INSERT INTO account_validity (user, until) VALUES (?, ?) ON CONFLICT (user)' +
+        ' DO UPDATE SET until = excluded.until, ended = 0',
     );
     this.#remove = db.prepare<[user: number], never>('DELETE FROM account_validity WHERE user = ?');
     this.#over = db
-      .prepare<[now: number, limit: number], UserNid>('SELECT user FROM account_validity WHERE until <= ? LIMIT ?')
+      .prepare<[now: number, limit: number], UserNid>(
+        'SELECT user FROM account_validity WHERE ended = 0 AND until <= ? LIMIT ?',
+      )
+      .pluck();
+    this.#end = db.prepare<[user: number], never>('UPDATE account_validity SET ended = 1 WHERE user = ?');
+    this.#hasEnded = db
+      .prepare<[user: number], 1>('SELECT 1 FROM account_validity WHERE user = ? AND ended = 1')
       .pluck();
   }
 
@@ -25,7 +34,16 @@ export class AccountValidityStore {
     this.#remove.run(user);
   }
 
-  /** Some of those whose time is over. */
+  /** The account is locked because its time is over. */
+  end(user: UserNid): void {
+    this.#end.run(user);
+  }
+
+  hasEnded(user: UserNid): boolean {
+    return this.#hasEnded.get(user) !== undefined;
+  }
+
+  /** Some of those whose time is over, and who are not locked for it yet. */
   over(now: number, limit: number): UserNid[] {
     return this.#over.all(now, limit);
   }
