@@ -174,8 +174,7 @@ export class DeviceLists {
   #roomChange(stretch: DeviceListStretch, room: RoomNid, changed: Set<UserNid>, maybeLeft: Set<UserNid>): void {
     const { user, from, now } = stretch;
     if (!this.#isFollowed(room)) return;
-    const completed = this.#uses.partialRooms.completedAt(room);
-    const haveCome = completed !== undefined && completed > from && completed <= now;
+    const haveCome = this.#uses.partialRooms.hasCompleted(room, from, now);
     const isSwitchedOn =
       this.#isEncrypted(room) && this.#stateAt(room, wellKnown.stateKeys.encryption, from) === undefined;
     if (haveCome || isSwitchedOn) {

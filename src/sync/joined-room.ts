@@ -31,7 +31,7 @@ export interface RoomSections {
   readonly states: RoomStates;
   readonly summaries: RoomSummaries;
   readonly ephemeral: RoomEphemeral;
-  readonly partialState: Pick<PartialState, 'completedAt'>;
+  readonly partialState: Pick<PartialState, 'hasCompleted'>;
 }
 
 /** A delta of up to so many entries is written whole, so that it can be seen whether anything passes the filter. */
@@ -81,7 +81,7 @@ export class JoinedRooms {
     const { room } = member;
     const info = roomState.info(room);
     if (info === undefined) return undefined;
-    const isCompleted = this.#isCompleted(turn, room);
+    const isCompleted = this.#uses.partialState.hasCompleted(room, turn.from, turn.now);
     // Before that it was hidden from whoever wants all members at once.
     const isShown = isCompleted && !turn.filter.room.state.lazyLoadMembers;
     const full = turn.initial || member.pos > turn.from || isShown;
@@ -101,12 +101,6 @@ export class JoinedRooms {
     const small = !full && !turn.fullState && delta.length <= smallDelta;
     const state = small ? [...states.texts(turn, this.#scope(turn, draft))].join(',') : undefined;
     return this.#isEmpty(turn, draft, state) ? undefined : { ...draft, state };
-  }
-
-  /** Whether members that were missing have come since. */
-  #isCompleted({ from, now }: Turn, room: RoomNid): boolean {
-    const pos = this.#uses.partialState.completedAt(room);
-    return pos !== undefined && pos > from && pos <= now;
   }
 
   #isEmpty(turn: Turn, draft: Omit<Draft, 'state'>, state: string | undefined): boolean {

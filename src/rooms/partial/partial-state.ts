@@ -27,9 +27,9 @@ export class PartialState {
     return this.#uses.partialRooms.has(room);
   }
 
-  /** Since when the room is complete; `undefined` for one that always was, or still is not. */
-  completedAt(room: RoomNid): StreamPos | undefined {
-    return this.#uses.partialRooms.completedAt(room);
+  /** Whether the room became complete in (from, to]. */
+  hasCompleted(room: RoomNid, from: StreamPos, to: StreamPos): boolean {
+    return this.#uses.partialRooms.hasCompleted(room, from, to);
   }
 
   /** The rooms that became complete in (from, to]. */

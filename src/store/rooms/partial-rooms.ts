@@ -216,6 +216,12 @@ export class PartialRooms {
     return this.#completedAt.get(room);
   }
 
+  /** Whether a room became complete in (from, to]. */
+  hasCompleted(room: RoomNid, from: StreamPos, to: StreamPos): boolean {
+    const pos = this.completedAt(room);
+    return pos !== undefined && pos > from && pos <= to;
+  }
+
   /** The rooms that became complete in (from, to], by the time. */
   completedBetween(from: StreamPos, to: StreamPos): readonly RoomNid[] {
     return this.#completedBetween.all(from, to);
