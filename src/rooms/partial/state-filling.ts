@@ -11,6 +11,8 @@ import type { CurrentChange, RoomStateStore } from '../../store/state/room-state
 import type { StateEntry, StateLog } from '../../store/state/state-log.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { millis } from '../../util/brand.ts';
+import type { Clock } from '../../util/clock.ts';
+import { SliceSize } from '../../util/slices.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 import { type AnswerSpool, type AnswerSpools, BadAnswer, stateParts } from '../remote/answer-spool.ts';
@@ -18,6 +20,7 @@ import type { StateTakeover } from '../remote/state-takeover.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface StateFillingUses {
+  readonly clock: Clock;
   readonly db: Database;
   readonly interning: Interning;
   readonly events: EventStore;
@@ -45,8 +48,8 @@ const stateTimeout = millis(180_000);
 /** The largest rooms there are answer with some 200 MB. The disk has to hold it, not the memory. */
 const largestRoom = 512 * 1024 * 1024;
 const maxEvents = 1_000_000;
-/** Entries filled in by one write: up to ten milliseconds. */
-const entriesTogether = 80;
+/** Entries filled in by one write. */
+const entriesTogether = { first: 20, most: 80 };
 const rowsTogether = 500;
 /** Servers told to be in the room whose members an answer may leave out: both change while it is made. */
 const mostMissing = 0.1;
@@ -145,7 +148,7 @@ export class StateFilling {
    */
   async #requireSame({ partial }: FillTry, spool: AnswerSpool, isStrict: boolean): Promise<void> {
     const { stateLog } = this.#uses;
-    for await (const entries of this.#pages(spool, rowsTogether)) {
+    for await (const entries of this.#pages(spool, () => rowsTogether)) {
       for (const [key, event] of entries) {
         const counts = isStrict ? this.#memberOf(key) === undefined : key === wellKnown.stateKeys.create;
         if (!counts) continue;
@@ -159,14 +162,17 @@ export class StateFilling {
   async #fillIn(filling: FillTry, spool: AnswerSpool, events: number): Promise<void> {
     const { db, partialRooms, roomState } = this.#uses;
     const { room, partial, guard, watchdog, signal } = filling;
+    const slices = new SliceSize(this.#uses.clock, entriesTogether);
     let members = 0;
-    for await (const entries of this.#pages(spool, entriesTogether)) {
+    for await (const entries of this.#pages(spool, () => slices.size)) {
       signal.throwIfAborted();
       members += entries.length;
-      db.write<void>(() => {
-        this.#fillInSome(filling, entries);
-        partialRooms.progress(room.nid, { events, members: Math.max(members, partial.members) });
-      });
+      slices.measure(entries.length, () =>
+        db.write<void>(() => {
+          this.#fillInSome(filling, entries);
+          partialRooms.progress(room.nid, { events, members: Math.max(members, partial.members) });
+        }),
+      );
       watchdog.sign();
       const info = roomState.info(room.nid);
       if (info !== undefined) {
@@ -197,10 +203,10 @@ export class StateFilling {
   }
 
   /** What was taken of the state, page by page, each in a turn of its own. */
-  async *#pages(spool: AnswerSpool, size: number): AsyncGenerator<StateEntry[]> {
+  async *#pages(spool: AnswerSpool, size: () => number): AsyncGenerator<StateEntry[]> {
     let after = 0;
     while (true) {
-      const page = await spool.state(after, size);
+      const page = await spool.state(after, size());
       const last = page.at(-1);
       if (last === undefined) return;
       after = last.nid;
