@@ -169,6 +169,24 @@ describe('the keys of another server', () => {
     });
   }
 
+  it('are believed whatever stands where no signature reaches, and are asked for again before their time is over', async () => {
+    await using w = await world();
+    const odd = { share: 1.5, large: 2 ** 60, half: '\ud800' };
+    w.b.on('GET', keyPath, () => {
+      const answer = w.b.publishedKeys();
+      return { ...answer, unsigned: odd, signatures: { ...(answer['signatures'] as JsonObject), 'c.test': odd } };
+    });
+    await w.ensure();
+    assert.equal(w.has(w.now()), true);
+    w.universe.clock.advance(23.5 * hour);
+    await w.ensure();
+    await w.universe.until(() => w.has(w.now() + 23 * hour));
+    const [told] = await w.universe
+      .world('a.test')
+      .hs.services.federation.notary.answers([{ server: w.b.name, keyIds: [], validUntil: w.now() }]);
+    assert.ok(told !== undefined && 'a.test' in (told['signatures'] as JsonObject));
+  });
+
   it('are not asked for again at once when they could not be had, nor for ever new names', async () => {
     await using w = await world();
     w.b.on('GET', keyPath, () => ({}));

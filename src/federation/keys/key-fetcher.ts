@@ -83,7 +83,11 @@ export class KeyFetcher {
 
   /** Asks a server for its keys because they will soon have been fetched too long ago. */
   refresh(server: ServerName): void {
-    if (this.#memory.mayAsk(server, false)) void this.#askDirectly(server, false);
+    if (!this.#memory.mayAsk(server, false)) return;
+    // Nobody waits for it, so nobody else would hear that the answer could not be written down.
+    this.#askDirectly(server, false).catch((cause: unknown) => {
+      this.#uses.log.error('federation.keys_not_kept', { server, cause });
+    });
   }
 
   /** The server answers again: it is not passed over for what it did not answer before. */

@@ -1,4 +1,3 @@
-import { canonicalJson } from '../../protocol/canonical-json.ts';
 import type { KeyId, ServerName } from '../../protocol/ids/types.ts';
 import { VerifyKey } from '../../protocol/signing/keys.ts';
 import type { PublishedKeys } from '../../protocol/signing/server-keys.ts';
@@ -79,7 +78,8 @@ export class KnownKeys {
     const fetched = clock.now();
     const limit = (time: number) => millis(Math.min(time, fetched + longestValidity));
     const validUntil = limit(published.validUntil);
-    const text = canonicalJson(answer);
+    // Not canonical: what no signature covers may hold numbers and texts that have no canonical form.
+    const text = JSON.stringify(answer);
     db.write<void>(() => {
       const nid = interning.server(published.server);
       const isNews = isDirect || validUntil >= (remoteKeys.answer(nid)?.validUntil ?? 0);
