@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { encodeBase64 } from '../../../src/protocol/base64.ts';
 import { canonicalJson } from '../../../src/protocol/canonical-json.ts';
 import { asKeyId } from '../../../src/protocol/ids/key-id.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
@@ -17,6 +18,7 @@ import {
   signRequestText,
   verifyRequest,
 } from '../../../src/protocol/signing/request.ts';
+import { isSignedBy } from '../../../src/protocol/signing/signed-by.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { jsonObject } from '../arbitraries.ts';
 import { readVectors } from '../vectors.ts';
@@ -92,6 +94,21 @@ describe('signing JSON', () => {
       }),
       { seed: 9, numRuns: 40 },
     );
+  });
+});
+
+describe('the proof in a third-party invite', () => {
+  const proof = (signed: Record<string, unknown>) =>
+    isSignedBy(key.publicKeyBase64, encodeBase64(key.sign(signableText(signed, 'lenient'))), signed);
+
+  it('may hold numbers that only room versions 1 to 5 know', () => {
+    assert.equal(proof({ mxid: '@a:b', token: 't', share: 1.5, large: 2 ** 60 }), true);
+  });
+
+  it('without a canonical form proves nothing', () => {
+    const signature = encodeBase64(key.sign('{}'));
+    assert.equal(isSignedBy(key.publicKeyBase64, signature, { token: '\ud800' }), false);
+    assert.equal(isSignedBy('no key', signature, {}), false);
   });
 });
 
