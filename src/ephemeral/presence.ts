@@ -19,6 +19,8 @@ export type PresenceState = (typeof presenceStates)[number];
 
 /** A client that syncs comes back at once; a gap this long after its call was to end means that it is gone. */
 const grace = 60_000;
+/** A client may say that its call lasts longer; none does. */
+const longestCall = 5 * 60_000;
 
 /** People remembered, some 300 bytes each: more than a small server has accounts. Beyond it somebody is just not seen. */
 const maxPeople = 2000;
@@ -84,7 +86,7 @@ export class Presence implements EventObserver {
   /** The user syncs, and waits for `timeout` milliseconds at most; what was said of the status stays. */
   seen({ user }: Requester, state: PresenceState, timeout: number): void {
     if (!this.#uses.enabled || state === 'offline') return;
-    this.#put(user, state, this.#people.get(user)?.status, timeout + grace);
+    this.#put(user, state, this.#people.get(user)?.status, Math.min(timeout, longestCall) + grace);
   }
 
   /** What another server says of its user; ignored unless we share a room with them. */

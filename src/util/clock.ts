@@ -20,11 +20,18 @@ export const systemClock: Clock = {
   isRight: true,
   monotonic: () => performance.now(),
   after(delay, task) {
-    const timer = setTimeout(task, delay);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      timer = setTimeout(left > longestTimer ? () => wait(left - longestTimer) : task, Math.min(left, longestTimer));
+      timer.unref();
+    };
+    wait(delay);
     return () => clearTimeout(timer);
   },
 };
+
+/** Node takes a longer one, some 25 days, for one that is due at once. */
+const longestTimer = 2 ** 31 - 1;
 
 /** A time as HTTP headers have it: `Sat, 21 Nov 2026 11:00:00 GMT`. */
 export function httpDate(ms: number): string {

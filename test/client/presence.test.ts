@@ -116,6 +116,18 @@ describe('presence', () => {
     assert.deepEqual((await sync('bob', away.next)).told, { alice: 'offline' });
   });
 
+  it('lasts no longer than a call can, however long the client says that it waits', async () => {
+    const { world, token, sync } = await openWorld();
+    await using _ = world;
+    const bob = await sync('bob');
+    await world.ok('PUT', statusPath('alice'), token('alice'), { presence: 'online' });
+    const aborted = AbortSignal.abort();
+    const path = `${v3}/sync?timeout=${Number.MAX_SAFE_INTEGER}&since=${bob.next}`;
+    await world.call('GET', path, { token: token('alice'), signal: aborted });
+    world.clock.advance(10 * 60_000);
+    assert.deepEqual((await sync('bob', bob.next)).told, { alice: 'offline' });
+  });
+
   it('is told to whoever comes into a room, of all who are in it, and to them of the one who comes', async () => {
     const { world, token, room, sync } = await openWorld();
     await using _ = world;
