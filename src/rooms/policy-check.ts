@@ -60,7 +60,10 @@ export class PolicyCheck {
     const nid = roomState.current(room, wellKnown.stateKeys.policyServer);
     const policy = nid === undefined ? undefined : policyServerIn(authEvents.get(nid).content);
     const server = policy && interning.findServer(policy.server);
-    return server !== undefined && roomState.servers.joined(room, server) > 0 ? policy : undefined;
+    if (server === undefined) return undefined;
+    // While members are missing, it is in the room by the word of others.
+    const isIn = roomState.servers.joined(room, server) > 0 || roomState.servers.isTold(room, server);
+    return isIn ? policy : undefined;
   }
 
   /** Whether an event of ours has to be signed by a policy server before it is sent. */

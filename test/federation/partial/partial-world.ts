@@ -1,9 +1,14 @@
+import assert from 'node:assert/strict';
+import type { EventId } from '../../../src/protocol/ids/types.ts';
 import type { KnownRoom } from '../../../src/rooms/known-rooms.ts';
-import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
+import type { EventRow } from '../../../src/store/events/event-row.ts';
+import { type ScriptedDraft, ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import type { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/universe.ts';
 import type { World } from '../../support/world.ts';
 import { Guest } from '../joining/joining-world.ts';
+
+const own = 'a.test';
 
 export const statePath = '/_matrix/federation/v1/state/{}';
 
@@ -89,3 +94,62 @@ export function joins(room: ScriptedRoom, server: ScriptedServer, name: string) 
   const sender = server.user(name);
   return room.add({ type: 'm.room.member', sender, stateKey: sender, content: { membership: 'join' }, by: server });
 }
+
+/** Alice is in the room; its members are kept back until `goOn` is called. */
+export class Entered implements AsyncDisposable {
+  readonly stage: PartialStage;
+  readonly universe: Universe;
+  readonly #goOn: () => void;
+
+  private constructor(universe: Universe, stage: PartialStage, goOn: () => void) {
+    this.universe = universe;
+    this.stage = stage;
+    this.#goOn = goOn;
+  }
+
+  static async open(prepare: (stage: PartialStage) => void = () => {}): Promise<Entered> {
+    const universe = await Universe.open([own]);
+    const stage = await PartialStage.open(universe);
+    prepare(stage);
+    const goOn = stage.holdState();
+    await stage.join();
+    assert.ok(stage.isPartial);
+    return new Entered(universe, stage, goOn);
+  }
+
+  /** Somebody says or does something at the end of the room, and tells us. */
+  async tells(by: ScriptedServer, draft: ScriptedDraft): Promise<EventId> {
+    const { eventId, pdu } = this.stage.room.add({ by, ...draft });
+    assert.equal((await by.send(own, [pdu])).status, 200);
+    return eventId;
+  }
+
+  says(by: ScriptedServer, name: string, body: string): Promise<EventId> {
+    return this.tells(by, { type: 'm.room.message', sender: by.user(name), content: { msgtype: 'm.text', body } });
+  }
+
+  row(id: EventId): EventRow {
+    const { events, interning } = this.stage.world.hs.stores;
+    const row = events.row(interning.event(id));
+    if (row === undefined) throw new Error('there is no such event');
+    return row;
+  }
+
+  path(rest: string): string {
+    return `/rooms/${encodeURIComponent(this.stage.room.roomId)}/${rest}`;
+  }
+
+  async complete(): Promise<void> {
+    this.#goOn();
+    await this.stage.complete();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#goOn();
+    await this.universe[Symbol.asyncDispose]();
+  }
+}
+
+/** Of the only room in an answer to /sync. */
+// oxlint-disable-next-line typescript/no-explicit-any -- answers of every form
+export const only = (answer: any) => Object.values(answer.rooms?.join ?? {})[0] as any;

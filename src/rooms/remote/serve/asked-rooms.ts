@@ -1,5 +1,9 @@
 import { forbidden, notFound } from '../../../protocol/errors.ts';
 import type { ServerName } from '../../../protocol/ids/types.ts';
+import type { EventStore } from '../../../store/events/event-store.ts';
+import type { Interning } from '../../../store/interning/interning.ts';
+import type { EventNid, RoomNid } from '../../../store/nids.ts';
+import type { RoomStateStore } from '../../../store/state/room-state-store.ts';
 import type { KnownRoom, KnownRooms } from '../../known-rooms.ts';
 import type { WholeRooms } from '../../partial/whole-rooms.ts';
 import type { ServerAccess } from '../../server-access.ts';
@@ -9,6 +13,9 @@ export interface AskedRoomsUses {
   readonly access: ServerAccess;
   readonly wholeRooms: WholeRooms;
   readonly serverName: ServerName;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly roomState: RoomStateStore;
 }
 
 /** Finds the rooms that other servers ask about, for those who may. */
@@ -27,6 +34,35 @@ export class AskedRooms {
     const room = this.#uses.rooms.get(roomId);
     this.requireMember(origin, room);
     return room;
+  }
+
+  /**
+   * The same for a server that asks because of certain events. While members are missing, one that is in the room by the
+   * word of others is told of what our users say, so it gets an answer where it asks about that.
+   * @see https://github.com/matrix-org/matrix-spec-proposals/pull/3895
+   */
+  forListener(origin: ServerName, roomId: string, because: readonly EventNid[]): KnownRoom {
+    const room = this.#uses.rooms.get(roomId);
+    this.requireListener(origin, room, because);
+    return room;
+  }
+
+  requireListener(origin: ServerName, room: KnownRoom, because: readonly EventNid[]): void {
+    if (!this.#isListening(origin, room.nid) || !this.#holdOurs(room.nid, because)) this.requireMember(origin, room);
+    else this.#uses.access.requireAcl(room.nid, origin);
+  }
+
+  #isListening(origin: ServerName, room: RoomNid): boolean {
+    const { wholeRooms, roomState, interning } = this.#uses;
+    const server = wholeRooms.isMissing(room) ? interning.findServer(origin) : undefined;
+    return server !== undefined && roomState.servers.isTold(room, server);
+  }
+
+  /** Whether one of the events was sent by a user of ours. */
+  #holdOurs(room: RoomNid, nids: readonly EventNid[]): boolean {
+    const { events, interning, serverName } = this.#uses;
+    const own = interning.findServer(serverName);
+    return events.rows(nids).some((row) => row.room === room && interning.userServer(row.sender) === own);
   }
 
   requireMember(origin: ServerName, room: KnownRoom): void {
@@ -49,12 +85,17 @@ export class AskedRooms {
    * 404 M_NOT_FOUND · 403 M_FORBIDDEN kept out
    */
   forHandshake(origin: ServerName, roomId: string): KnownRoom {
-    const { rooms, access, wholeRooms, serverName } = this.#uses;
+    const { rooms, access } = this.#uses;
     const room = rooms.find(roomId);
-    const isInside = room !== undefined && access.isInRoom(room.nid, serverName);
-    if (!isInside || wholeRooms.isMissing(room.nid)) throw notFound('This server is not in the room');
+    if (room === undefined || !this.knowsMembers(room.nid)) throw notFound('This server is not in the room');
     access.requireAcl(room.nid, origin);
     return room;
+  }
+
+  /** Whether we can tell who is in the room: one of ours is, and no member is missing. */
+  knowsMembers(room: RoomNid): boolean {
+    const { access, wholeRooms, serverName } = this.#uses;
+    return access.isInRoom(room, serverName) && !wholeRooms.isMissing(room);
   }
 
   /** A room that has nobody of ours in it counts as not known. */

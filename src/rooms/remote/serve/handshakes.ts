@@ -104,8 +104,8 @@ export class Handshakes {
   /** The event with our signature, which says that the user may come in by what `join_authorised_via_users_server` can do. */
   #coSign(room: KnownRoom, { event }: HandedIn, { pdu }: ReceivedEvent): JsonObject {
     if (!room.rules.restricted) return event;
-    const { signer, access, interning, roomState } = this.#uses;
-    const isOurs = (other: KnownRoom['nid']) => access.isInRoom(other, signer.serverName);
+    const { signer, asked, interning, roomState } = this.#uses;
+    const isOurs = (other: KnownRoom['nid']) => asked.knowsMembers(other);
     const needed = authoriserOfRemoteJoin(this.#uses, room, pdu.sender, { serverName: signer.serverName, isOurs });
     if (needed === undefined) {
       // Our word is not needed now. It is not given either where the rules were other ones: that would let somebody in

@@ -51,14 +51,15 @@ export class HistoryAnswers {
     const row = nid === undefined ? undefined : events.row(nid);
     const room = row && rooms.find(interning.roomId(row.room));
     if (row === undefined || room === undefined || (row.flags & eventFlags.REJECTED) !== 0) throw unknownEvent();
-    asked.requireMember(origin, room);
+    asked.requireListener(origin, room, [row.nid]);
     return this.#transaction(this.#view(origin, room), [row]);
   }
 
   /** A transaction with events and what came before them, newest first. 403 M_FORBIDDEN · 404 M_NOT_FOUND */
   backfill(origin: ServerName, roomId: string, from: readonly string[], limit: number): AsyncIterable<string> {
-    const room = this.#uses.asked.forMember(origin, roomId);
-    const rows = this.#walks.before(room.nid, this.#known(from), limit);
+    const known = this.#known(from);
+    const room = this.#uses.asked.forListener(origin, roomId, known);
+    const rows = this.#walks.before(room.nid, known, limit);
     return this.#transaction(this.#view(origin, room), rows);
   }
 
@@ -69,8 +70,8 @@ export class HistoryAnswers {
     range: { readonly latest: readonly string[]; readonly earliest: readonly string[]; readonly minDepth: number },
     limit: number,
   ): AsyncIterable<string> {
-    const room = this.#uses.asked.forMember(origin, roomId);
     const latest = this.#known(range.latest);
+    const room = this.#uses.asked.forListener(origin, roomId, latest);
     const earliest = this.#known(range.earliest);
     const rows = this.#walks.between(room.nid, { latest, earliest, minDepth: range.minDepth }, limit);
     return jsonObject([['events', jsonArray(pages(this.#view(origin, room), rows))]]);
@@ -96,7 +97,7 @@ export class HistoryAnswers {
 
   /** `{ auth_chain }` of an event. 403 M_FORBIDDEN · 404 M_NOT_FOUND */
   authChain(origin: ServerName, roomId: string, eventId: string): AsyncIterable<string> {
-    const room = this.#uses.asked.forMember(origin, roomId);
+    const room = this.#uses.asked.forListener(origin, roomId, this.#known([eventId]));
     return this.#uses.stateAnswers.authChain(this.#authEvents(room, this.#eventOf(room, eventId)));
   }
 

@@ -49,8 +49,8 @@ export class Templates {
   join(origin: ServerName, roomId: string, userId: string, versions: readonly string[]): Template {
     const { room, user } = this.#open(origin, roomId, userId);
     requireVersion(room, versions);
-    const { access, serverName } = this.#uses;
-    const isOurs = (other: KnownRoom['nid']) => access.isInRoom(other, serverName);
+    const { asked, serverName } = this.#uses;
+    const isOurs = (other: KnownRoom['nid']) => asked.knowsMembers(other);
     const authoriser = authoriserOfRemoteJoin(this.#uses, room, user, { serverName, isOurs });
     const authorised = authoriser === undefined ? {} : { join_authorised_via_users_server: authoriser };
     return this.#make(room, user, { membership: 'join', ...authorised });
