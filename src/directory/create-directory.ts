@@ -3,6 +3,7 @@ import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { AuthEvents } from '../rooms/auth-events.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
+import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';
 import type { Database } from '../store/db.ts';
 import type { Stores } from '../store/stores.ts';
@@ -10,6 +11,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { type CrawlSettings, DirectoryCrawl } from './directory-crawl.ts';
 import { SpaceHierarchy } from './hierarchy.ts';
+import { JoinedCounts } from './joined-counts.ts';
 import { KnownDirectory } from './known-directory.ts';
 import { MutualRooms } from './mutual-rooms.ts';
 import { OpenRooms } from './open-rooms.ts';
@@ -45,6 +47,7 @@ export interface DirectoryUses {
   readonly knownRooms: KnownRooms;
   readonly authEvents: AuthEvents;
   readonly serverAccess: ServerAccess;
+  readonly wholeRooms: WholeRooms;
   readonly userDirectory: UserDirectory;
   readonly federation: Pick<Federation, 'client'>;
   readonly remoteDirectory: RemoteDirectory;
@@ -59,7 +62,9 @@ export function createDirectory(given: DirectoryUses): Directory {
   const { client } = given.federation;
   const remoteRooms = new RemoteRoomInfos({ client, serverName, clock });
   // The stores last: services may have the name of one.
-  const uses = { ...given, ...stores, remoteRooms };
+  const { wholeRooms } = given;
+  const joinedCounts = new JoinedCounts({ ...stores, wholeRooms, remoteRooms });
+  const uses = { ...given, ...stores, remoteRooms, joinedCounts };
   const publicRooms = new PublicRooms(uses);
   const remotePublicRooms = new RemotePublicRooms({ client, serverName, publicRooms });
   const settings = given.crawlSettings;

@@ -7,6 +7,7 @@ import type { Requester } from '../users/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import { sha256 } from '../util/hash.ts';
 import type { JsonObject } from '../util/json.ts';
+import type { JoinedCounts } from './joined-counts.ts';
 import type { RemoteRoom, RemoteRoomInfos } from './remote-rooms.ts';
 import { mayBeTold, mayKnow } from './room-access.ts';
 import { type FactSources, roomFacts, roomSummary } from './room-facts.ts';
@@ -17,6 +18,7 @@ export interface HierarchyUses extends FactSources {
   readonly roomDirectory: RoomDirectoryStore;
   readonly knownRooms: KnownRooms;
   readonly remoteRooms: RemoteRoomInfos;
+  readonly joinedCounts: JoinedCounts;
   readonly clock: Clock;
 }
 
@@ -85,6 +87,7 @@ export class SpaceHierarchy {
    * One page of the tree: a space before its children, these in the order that the space gives them, each room once.
    * Rooms that the requester may not be told of are left out; other servers are asked for those that nobody here is in.
    * The tree is walked anew for each page, so a token needs no memory. 400 M_INVALID_PARAM token · 403 M_FORBIDDEN
+   * · 503 M_UNKNOWN the members of the first room are not known yet
    */
   async page(requester: Requester, roomId: string, query: HierarchyQuery): Promise<JsonObject> {
     const depth = Math.min(query.maxDepth ?? maxDepth, maxDepth);
@@ -126,7 +129,7 @@ export class SpaceHierarchy {
     yield root;
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (visited.has(next.roomId)) continue;
-      const node = this.#known(requester, next.roomId) ?? (await this.#told(requester, next, budget));
+      const node = (await this.#known(requester, next.roomId)) ?? (await this.#told(requester, next, budget));
       if (node === 'later') {
         yield node;
         return;
@@ -142,7 +145,7 @@ export class SpaceHierarchy {
     if (roomId === undefined) return undefined;
     const via = this.#inviters(requester, roomId);
     const node =
-      this.#known(requester, roomId) ??
+      (await this.#known(requester, roomId, true)) ??
       (await this.#told(requester, { roomId, depth: 0, via, parent: undefined }, budget));
     return typeof node === 'string' ? undefined : node;
   }
@@ -156,14 +159,20 @@ export class SpaceHierarchy {
     return row === undefined ? [] : [interning.serverName(interning.userServer(row.sender))];
   }
 
-  /** A room that one of our users is in; of others it may be long out of date what is stored here. */
-  #known({ user }: Requester, roomId: string): Node | 'nothing' | undefined {
+  /**
+   * A room that one of our users is in; of others it may be long out of date what is stored here. Of one whose members
+   * nobody tells yet nothing is said, unless it `isWaitedFor`.
+   */
+  async #known({ user }: Requester, roomId: string, isWaitedFor = false): Promise<Node | 'nothing' | undefined> {
     const room = this.#uses.knownRooms.find(roomId);
     if (room === undefined || !this.#uses.roomState.hasLocalJoined(room.nid)) return undefined;
     const facts = roomFacts(this.#uses, room.nid);
     if (facts === undefined || !mayKnow(this.#uses, room, facts, user)) return 'nothing';
+    const { joinedCounts } = this.#uses;
+    const joined = isWaitedFor ? await joinedCounts.of(room) : await joinedCounts.known(room);
+    if (joined === undefined) return 'nothing';
     const childEvents = facts.type === 'm.space' ? spaceChildren(this.#uses, room.nid, false) : [];
-    return { roomId: room.roomId, summary: roomSummary(room.roomId, facts), childEvents, told: undefined };
+    return { roomId: room.roomId, summary: roomSummary(room.roomId, facts, joined), childEvents, told: undefined };
   }
 
   /** A room that other servers know. */

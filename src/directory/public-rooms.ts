@@ -1,4 +1,5 @@
 import { invalidParam } from '../protocol/errors.ts';
+import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { ListedRoom, ListPlace, RoomDirectoryStore } from '../store/directory/rooms.ts';
 import type { JsonObject } from '../util/json.ts';
 import { fold } from '../util/words.ts';
@@ -6,6 +7,7 @@ import { type FactSources, publicRoom, type RoomFacts, roomFacts } from './room-
 
 export interface PublicRoomsUses extends FactSources {
   readonly roomDirectory: RoomDirectoryStore;
+  readonly wholeRooms: Pick<WholeRooms, 'isMissing'>;
 }
 
 export interface PublicRoomsQuery {
@@ -90,7 +92,7 @@ export class PublicRooms {
           : roomDirectory.after(at, limit);
       for (const listed of page) {
         if (rooms.length >= limit) break;
-        const facts = roomFacts(this.#uses, listed.room);
+        const facts = this.#facts(listed);
         if (facts !== undefined && matches(facts)) rooms.push(publicRoom(interning.roomId(listed.room), facts));
         first ??= listed;
         at = listed;
@@ -99,6 +101,11 @@ export class PublicRooms {
       if (page.length < limit) break;
     }
     return { rooms, first: first ?? cursor?.place, last: at };
+  }
+
+  /** Nothing of a room where members are missing: nobody can be told how many there are. */
+  #facts({ room }: ListedRoom): RoomFacts | undefined {
+    return this.#uses.wholeRooms.isMissing(room) ? undefined : roomFacts(this.#uses, room);
   }
 }
 

@@ -1,6 +1,7 @@
 import { notFound } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
+import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';
 import type { RoomCostStore } from '../store/limits/room-costs.ts';
 import type { RoomNid } from '../store/nids.ts';
@@ -12,6 +13,7 @@ import { type FactSources, roomFacts } from './room-facts.ts';
 export interface RoomComplexityUses extends FactSources {
   readonly knownRooms: KnownRooms;
   readonly serverAccess: ServerAccess;
+  readonly wholeRooms: Pick<WholeRooms, 'isMissing'>;
   readonly roomCosts: Pick<RoomCostStore, 'activity'>;
   readonly clock: Clock;
 }
@@ -29,12 +31,12 @@ export class RoomComplexity {
 
   /**
    * `v1` is what all servers understand; `hearth` says it in units that people know. Of rooms that anybody may join or
-   * read, and of those that the server is in. 404 M_NOT_FOUND
+   * read, and of those that the server is in; not while we do not know all members ourselves. 404 M_NOT_FOUND
    */
   answer(server: ServerName, roomId: string): JsonObject {
-    const { knownRooms, roomState, serverAccess } = this.#uses;
+    const { knownRooms, roomState, serverAccess, wholeRooms } = this.#uses;
     const room = knownRooms.find(roomId);
-    if (room === undefined || !roomState.hasLocalJoined(room.nid)) throw notRoom();
+    if (room === undefined || !roomState.hasLocalJoined(room.nid) || wholeRooms.isMissing(room.nid)) throw notRoom();
     const info = roomState.info(room.nid);
     const facts = roomFacts(this.#uses, room.nid);
     if (info === undefined || facts === undefined || !serverAccess.aclAllows(room.nid, server)) throw notRoom();

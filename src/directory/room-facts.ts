@@ -127,10 +127,10 @@ export function roomFacts({ events, roomState }: FactSources, room: RoomNid): Ro
 }
 
 /** As the public directory shows a room. `public_rooms_chunk` of the specification. */
-export function publicRoom(roomId: string, facts: RoomFacts): JsonObject {
+export function publicRoom(roomId: string, facts: RoomFacts, joined = facts.joined): JsonObject {
   return {
     room_id: roomId,
-    num_joined_members: facts.joined,
+    num_joined_members: joined,
     world_readable: facts.isWorldReadable,
     guest_can_join: facts.guestsMayJoin,
     join_rule: facts.joinRule,
@@ -143,13 +143,13 @@ export function publicRoom(roomId: string, facts: RoomFacts): JsonObject {
 }
 
 /**
- * As summaries and hierarchies show it. Clients of before version 1.15 of the specification read the names of the
+ * As summaries and hierarchies show it; `joined` where we do not know all members ourselves. Clients of before version 1.15 of the specification read the names of the
  * proposal.
  */
-export function roomSummary(roomId: string, facts: RoomFacts): JsonObject {
+export function roomSummary(roomId: string, facts: RoomFacts, joined = facts.joined): JsonObject {
   const allowed = facts.allowedRooms;
   return {
-    ...publicRoom(roomId, facts),
+    ...publicRoom(roomId, facts, joined),
     room_version: facts.version,
     'im.nheko.summary.room_version': facts.version,
     'im.nheko.summary.version': facts.version,

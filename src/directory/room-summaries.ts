@@ -7,6 +7,7 @@ import { membershipName } from '../store/events/membership.ts';
 import type { AliasStore } from '../store/rooms/aliases.ts';
 import type { Requester } from '../users/requester.ts';
 import type { JsonObject } from '../util/json.ts';
+import type { JoinedCounts } from './joined-counts.ts';
 import type { RemoteRoomInfos } from './remote-rooms.ts';
 import { isOpenToAll, mayBeTold, mayKnow } from './room-access.ts';
 import { type FactSources, roomFacts, roomSummary } from './room-facts.ts';
@@ -19,6 +20,7 @@ export interface RoomSummariesUses extends FactSources {
   readonly serverName: ServerName;
   readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
   readonly remoteRooms: RemoteRoomInfos;
+  readonly joinedCounts: JoinedCounts;
 }
 
 /** Servers that a client may propose. */
@@ -40,7 +42,7 @@ export class RoomSummaries {
 
   /**
    * A room that nobody here is in is asked for at the servers in `via`, and at those that its alias leads to. Without a
-   * requester, only rooms that anybody may be told of. 404 M_NOT_FOUND
+   * requester, only rooms that anybody may be told of. 404 M_NOT_FOUND · 503 M_UNKNOWN its members are not known yet
    */
   async get(requester: Requester | undefined, roomIdOrAlias: string, via: readonly string[]): Promise<JsonObject> {
     const named = await this.#named(roomIdOrAlias);
@@ -65,13 +67,14 @@ export class RoomSummaries {
     return resolved.ok ? { roomId: resolved.roomId, via: resolved.servers } : undefined;
   }
 
-  #known(requester: Requester | undefined, room: KnownRoom): JsonObject {
+  async #known(requester: Requester | undefined, room: KnownRoom): Promise<JsonObject> {
     const facts = roomFacts(this.#uses, room.nid);
     if (facts === undefined) throw notRoom();
     const isTold =
       requester === undefined ? isOpenToAll(room, facts) : mayKnow(this.#uses, room, facts, requester.user);
     if (!isTold) throw notRoom();
-    return { ...roomSummary(room.roomId, facts), ...this.#membership(requester, room.roomId) };
+    const joined = await this.#uses.joinedCounts.of(room);
+    return { ...roomSummary(room.roomId, facts, joined), ...this.#membership(requester, room.roomId) };
   }
 
   async #told(requester: Requester | undefined, roomId: RoomId, via: readonly ServerName[]): Promise<JsonObject> {

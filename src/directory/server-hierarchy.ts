@@ -1,6 +1,7 @@
 import { notFound } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { KnownRoom, KnownRooms } from '../rooms/known-rooms.ts';
+import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';
 import type { RoomDirectoryStore } from '../store/directory/rooms.ts';
 import type { JsonObject } from '../util/json.ts';
@@ -12,6 +13,7 @@ export interface ServerHierarchyUses extends FactSources {
   readonly roomDirectory: RoomDirectoryStore;
   readonly knownRooms: KnownRooms;
   readonly serverAccess: ServerAccess;
+  readonly wholeRooms: Pick<WholeRooms, 'isMissing'>;
 }
 
 /** Children that are described in one answer, each some reads; what is beyond can be asked for one by one. */
@@ -50,11 +52,14 @@ export class ServerHierarchy {
     };
   }
 
-  /** A room that one of our users is in: of others, what is stored here may be long out of date. */
+  /**
+   * A room that one of our users is in: of others, what is stored here may be long out of date. While members are missing,
+   * other servers know it better.
+   */
   #resident(roomId: string): { room: KnownRoom; facts: RoomFacts } | undefined {
-    const { knownRooms, roomState } = this.#uses;
+    const { knownRooms, roomState, wholeRooms } = this.#uses;
     const room = knownRooms.find(roomId);
-    if (room === undefined || !roomState.hasLocalJoined(room.nid)) return undefined;
+    if (room === undefined || !roomState.hasLocalJoined(room.nid) || wholeRooms.isMissing(room.nid)) return undefined;
     const facts = roomFacts(this.#uses, room.nid);
     return facts && { room, facts };
   }

@@ -5,6 +5,7 @@ import type { PushContext, PushEvent, PushOutcome } from '../protocol/push-rules
 import type { AuthEvents } from '../rooms/auth-events.ts';
 import { currentState, type StateSources } from '../rooms/current-state.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import { threadRootOf } from '../rooms/threads.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
@@ -19,6 +20,7 @@ export interface PushCountsUses extends StateSources {
   readonly pushCounts: PushCountStore;
   readonly authEvents: AuthEvents;
   readonly rules: PushRules;
+  readonly partialState: Pick<PartialState, 'isPartial'>;
 }
 
 /** Users whom an event notifies in the same way. */
@@ -99,7 +101,7 @@ export class PushCounts implements EventObserver {
   }
 
   #context({ pdu, row, rules }: CommittedEvent): PushContext {
-    const { roomState, interning } = this.#uses;
+    const { roomState, interning, partialState } = this.#uses;
     const uses = this.#uses;
     // Asked by two predefined rules for each user in the room.
     let members: number | undefined;
@@ -108,7 +110,7 @@ export class PushCounts implements EventObserver {
         ? { ...pdu, room_id: interning.roomId(row.room) }
         : pdu) as unknown as PushEvent,
       get memberCount() {
-        members ??= roomState.info(row.room)?.joined ?? 0;
+        members ??= partialState.isPartial(row.room) ? Number.NaN : (roomState.info(row.room)?.joined ?? 0);
         return members;
       },
       senderMayNotify(key) {

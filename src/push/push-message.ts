@@ -1,10 +1,12 @@
 import type { AuthEvents } from '../rooms/auth-events.ts';
+import type { CitedMembers } from '../rooms/partial/cited-members.ts';
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { RoomNid, StateKeyNid, UserNid } from '../store/nids.ts';
+import type { EventNid, RoomNid, StateKeyNid, UserNid } from '../store/nids.ts';
 import type { Notification } from '../store/push/push-actions.ts';
 import type { Pusher } from '../store/push/pushers.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
@@ -15,6 +17,8 @@ export interface PushMessageUses {
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
   readonly authEvents: AuthEvents;
+  readonly partialState: Pick<PartialState, 'isPartial'>;
+  readonly citedMembers: CitedMembers;
 }
 
 /** Whom a room without a name is called after. */
@@ -58,19 +62,26 @@ export class PushMessages {
   }
 
   /** The room and the sender of an event as this user would call them. */
-  names({ room, sender }: EventRow, user: UserNid): { readonly name: string; readonly sender: string } {
+  names(row: EventRow, user: UserNid): { readonly name: string; readonly sender: string } {
     const { interning } = this.#uses;
+    const { room, sender } = row;
     const { room_name: name, room_alias: alias } = this.#room(room, user);
     const called = [name, alias].find((value) => typeof value === 'string') ?? interning.roomId(room);
     return {
       name: oneLine(called),
-      sender: oneLine(this.#displayName(room, sender) ?? interning.userId(sender)),
+      sender: oneLine(this.#senderName(row) ?? interning.userId(sender)),
     };
   }
 
-  #sender({ room, sender }: EventRow): JsonObject {
-    const name = this.#displayName(room, sender);
+  #sender(row: EventRow): JsonObject {
+    const name = this.#senderName(row);
     return name === undefined ? {} : { sender_display_name: name };
+  }
+
+  /** As long as members are missing, whoever speaks is known by the member event that they cite. */
+  #senderName(row: EventRow): string | undefined {
+    const { roomState, citedMembers } = this.#uses;
+    return this.#nameIn(roomState.member(row.room, row.sender)?.event ?? citedMembers.ofSender(row));
   }
 
   #room(room: RoomNid, user: UserNid): JsonObject {
@@ -101,11 +112,12 @@ export class PushMessages {
   }
 
   /**
-   * What a client would call a room that has neither name nor alias.
+   * What a client would call a room that has neither name nor alias; `undefined` while members are missing.
    * @see https://spec.matrix.org/v1.19/client-server-api/#calculating-the-display-name-for-a-room
    */
   #afterMembers(room: RoomNid, user: UserNid): string | undefined {
-    const { roomState, interning } = this.#uses;
+    const { roomState, interning, partialState } = this.#uses;
+    if (partialState.isPartial(room)) return undefined;
     const others = [memberships.join, memberships.invite]
       .flatMap((membership) => roomState.firstUsers(room, membership))
       .filter((other) => other !== user);
@@ -118,8 +130,11 @@ export class PushMessages {
   }
 
   #displayName(room: RoomNid, user: UserNid): string | undefined {
-    const member = this.#uses.roomState.member(room, user);
-    const name = member && this.#uses.authEvents.get(member.event).content['displayname'];
+    return this.#nameIn(this.#uses.roomState.member(room, user)?.event);
+  }
+
+  #nameIn(member: EventNid | undefined): string | undefined {
+    const name = member === undefined ? undefined : this.#uses.authEvents.get(member).content['displayname'];
     return typeof name === 'string' && name !== '' ? name : undefined;
   }
 }

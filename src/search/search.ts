@@ -1,4 +1,5 @@
 import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
+import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { RoomReading } from '../rooms/reading.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { EventRow } from '../store/events/event-row.ts';
@@ -23,6 +24,7 @@ export interface SearchUses extends MatchesUses, SearchContextUses {
   readonly bundles: Bundles;
   readonly people: People;
   readonly searchIndex: SearchIndex;
+  readonly wholeRooms: Pick<WholeRooms, 'isMissing'>;
 }
 
 export interface SearchWish {
@@ -148,10 +150,13 @@ export class Search {
   }
 
   *#states(requester: Requester, shown: readonly Match[]): Generator<string> {
-    const { interning, reading } = this.#uses;
+    const { interning, reading, wholeRooms } = this.#uses;
     yield ',"state":{';
     let separator = '';
-    for (const room of new Set(shown.map(({ row }) => interning.roomId(row.room)))) {
+    for (const nid of new Set(shown.map(({ row }) => row.room))) {
+      // Where members are missing, half a state is not shown as one.
+      if (wholeRooms.isMissing(nid)) continue;
+      const room = interning.roomId(nid);
       yield `${separator}${JSON.stringify(room)}:`;
       yield* reading.state(requester, room);
       separator = ',';

@@ -1,3 +1,4 @@
+import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -22,6 +23,7 @@ export interface SummaryUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
+  readonly partialState: Pick<PartialState, 'isPartial'>;
 }
 
 /** Counts of members, and the people after whom a room without a name can be called. */
@@ -41,8 +43,10 @@ export class RoomSummaries {
     });
   }
 
-  of(info: RoomInfo, user: UserNid): RoomSummary {
+  /** While members are missing, only those of them who are known: `undefined` if there is nothing to say of these. */
+  of(info: RoomInfo, user: UserNid): RoomSummary | undefined {
     const heroes = this.#isNamed(info.room) ? undefined : this.#heroes(info.room, user);
+    if (this.#uses.partialState.isPartial(info.room)) return this.#ofKnown(heroes ?? []);
     return {
       heroes: heroes ?? [],
       text: JSON.stringify({
@@ -51,6 +55,13 @@ export class RoomSummaries {
         'm.invited_member_count': info.invited,
       }),
     };
+  }
+
+  /** Whoever is told no number takes none for granted; the numbers follow when the room is complete. */
+  #ofKnown(heroes: readonly UserNid[]): RoomSummary | undefined {
+    if (heroes.length === 0) return undefined;
+    const names = heroes.map((hero) => this.#uses.interning.userId(hero));
+    return { heroes, text: JSON.stringify({ 'm.heroes': names }) };
   }
 
   #isNamed(room: RoomNid): boolean {

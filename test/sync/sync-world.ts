@@ -153,7 +153,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const memoryTyping = new Typing(streams, clock);
   const presence = new Presence({ ...base, serverName: asServerName('localhost'), enabled: false, exists: () => true });
   const typing = new TypingService({ ...base, typing: memoryTyping });
-  observers.push(new PushCounts({ ...base, authEvents: rooms.authEvents, rules: pushRules }), typing);
+  observers.push(new PushCounts({ ...base, ...rooms, rules: pushRules }), typing);
   const services = {
     pushRules,
     typing,

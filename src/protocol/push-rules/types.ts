@@ -38,7 +38,7 @@ export interface PushEvent {
 /** What the conditions ask about an event and its room; the same for every user that the event is evaluated for. */
 export interface PushContext {
   readonly event: PushEvent;
-  /** Joined members of the room. */
+  /** Joined members of the room; NaN if that is not known: then no condition about it holds. */
   readonly memberCount: number;
   /** Whether the sender's power level reaches what `notifications.<key>` demands. */
   senderMayNotify(key: string): boolean;

@@ -3,6 +3,7 @@ import { agreedOn, type Figure, type RoomFacts } from '../../governor/room-model
 import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
 import type { ListedRoomStore } from '../../store/directory/listed-rooms.ts';
 import type { Interning } from '../../store/interning/interning.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -12,6 +13,7 @@ export interface RoomInquiryUses {
   readonly client: Pick<FederationClient, 'call'>;
   readonly interning: Interning;
   readonly roomState: RoomStateStore;
+  readonly partialRooms: Pick<PartialRooms, 'has'>;
   readonly listedRooms: ListedRoomStore;
   readonly clock: Clock;
 }
@@ -59,9 +61,11 @@ export class RoomInquiry {
   }
 
   #own(roomId: RoomId): RoomFacts | undefined {
-    const { interning, roomState } = this.#uses;
+    const { interning, roomState, partialRooms } = this.#uses;
     const nid = interning.findRoom(roomId);
-    const info = nid === undefined || !roomState.hasLocalJoined(nid) ? undefined : roomState.info(nid);
+    // While members are missing, others know how large it is.
+    const isKnown = nid !== undefined && roomState.hasLocalJoined(nid) && !partialRooms.has(nid);
+    const info = isKnown ? roomState.info(nid) : undefined;
     if (info === undefined) return undefined;
     const counted = (value: number): Figure => ({ value, sure: 'counted' });
     return { members: counted(info.joined), servers: counted(info.servers), stateEvents: counted(info.states) };

@@ -4,6 +4,7 @@ import { openFilter } from '../../protocol/filters/filter.ts';
 import type { PushRules } from '../../push/push-rules.ts';
 import type { ClientEvents } from '../../rooms/client-events.ts';
 import type { RoomMessages } from '../../rooms/messages.ts';
+import type { PartialState } from '../../rooms/partial/partial-state.ts';
 import type { Opened, RoomReading } from '../../rooms/reading.ts';
 import type { Visibility } from '../../rooms/visibility.ts';
 import type { Database } from '../../store/db.ts';
@@ -37,6 +38,7 @@ export interface SnapshotsUses {
   readonly pushRules: PushRules;
   readonly people: Pick<People, 'blocksInvites'>;
   readonly presence: Presence;
+  readonly partialState: Pick<PartialState, 'isPartial'>;
   readonly accountData: AccountDataSection;
 }
 
@@ -101,7 +103,13 @@ export class Snapshots {
     const { join, invite, leave, ban } = memberships;
     return roomState
       .localRooms(turn.user, archived ? [join, invite, leave, ban] : [join, invite])
-      .filter((member) => member.pos <= turn.now && !member.forgotten && !this.#isRefused(turn, member));
+      .filter((member) => member.pos <= turn.now && !member.forgotten && !this.#isRefused(turn, member))
+      .filter((member) => !this.#isIncomplete(member));
+  }
+
+  /** Who wants all members of a room at once is not told of it before they are here. */
+  #isIncomplete({ room, membership }: LocalMember): boolean {
+    return membership === memberships.join && this.#uses.partialState.isPartial(room);
   }
 
   #isRefused(turn: Turn, { membership, event }: LocalMember): boolean {
