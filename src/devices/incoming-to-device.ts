@@ -23,6 +23,9 @@ export interface IncomingToDeviceUses {
 /** The specification allows 32 characters; nobody is hurt by some more. */
 const maxMessageId = 255;
 const maxType = 255;
+/** Users looked at in one EDU, and devices of each: other servers close theirs long before it names so many. */
+const maxUsers = 5000;
+const maxDevices = 1000;
 /** How long an ID is remembered: longer than most servers try to deliver one transaction. */
 const lifetime = 7 * 24 * 60 * 60 * 1000;
 
@@ -47,7 +50,9 @@ export class IncomingToDevice {
       log.debug('e2ee.edu_refused', { origin, kind: 'm.direct_to_device' });
       return;
     }
-    const texts = Object.entries(messages).flatMap(([userId, devices]) => this.#readable(userId, devices));
+    const texts = Object.entries(messages)
+      .slice(0, maxUsers)
+      .flatMap(([userId, devices]) => this.#readable(userId, devices));
     if (texts.length === 0) return;
     db.write<void>(() => {
       if (!remoteToDevice.note(interning.server(origin), id, clock.now())) return;
@@ -65,10 +70,12 @@ export class IncomingToDevice {
   #readable(userId: string, devices: unknown): UserTexts[] {
     const parsed = parseUserId(userId);
     if (parsed === undefined || serverOf(parsed) !== this.#uses.serverName || !isJsonObject(devices)) return [];
-    const texts = Object.entries(devices).flatMap(([deviceId, message]) => {
-      const text = isJsonObject(message) ? JSON.stringify(message) : undefined;
-      return text !== undefined && Buffer.byteLength(text) <= maxContent ? [[deviceId, text] as const] : [];
-    });
+    const texts = Object.entries(devices)
+      .slice(0, maxDevices)
+      .flatMap(([deviceId, message]) => {
+        const text = isJsonObject(message) ? JSON.stringify(message) : undefined;
+        return text !== undefined && Buffer.byteLength(text) <= maxContent ? [[deviceId, text] as const] : [];
+      });
     return texts.length === 0 ? [] : [[parsed, texts]];
   }
 }

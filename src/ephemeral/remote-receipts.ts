@@ -24,7 +24,7 @@ export interface RemoteReceiptsUses extends RemoteUsersUses, EventOrderStores {
   readonly clock: Clock;
 }
 
-/** Receipts taken from one EDU. */
+/** Receipts taken from one EDU, a room counting as one more, also where it is none of ours. */
 const mostReceipts = 500;
 
 /**
@@ -43,7 +43,8 @@ export class RemoteReceipts {
     let left = mostReceipts;
     this.#uses.db.write<void>(() => {
       for (const [roomId, kinds] of Object.entries(content)) {
-        const room = left > 0 ? openRoom(this.#uses, origin, roomId) : undefined;
+        if (left-- <= 0) return;
+        const room = openRoom(this.#uses, origin, roomId);
         const read = isJsonObject(kinds) ? kinds['m.read'] : undefined;
         if (room === undefined || !isJsonObject(read)) continue;
         for (const [userId, receipt] of Object.entries(read)) {

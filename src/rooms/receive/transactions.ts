@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Gates } from '../../governor/gates.ts';
 import { badJson, invalidParam, limitExceeded } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
@@ -91,7 +92,11 @@ export class Transactions {
     const answered = known === undefined ? undefined : receivedTransactions.find(known, txnId);
     if (answered !== undefined) return answered;
     const results = pdus.length === 0 ? new Map<string, object>() : await receiver.receive(origin, pdus);
-    for (const edu of edus) await this.#edu(origin, edu);
+    for (const [index, edu] of edus.entries()) {
+      // One is done with soon; a hundred of the largest would keep the process to themselves.
+      if (index > 0) await nextTurn();
+      await this.#edu(origin, edu);
+    }
     const answer = JSON.stringify({ pdus: Object.fromEntries(results) });
     await db.durable<void>(() => receivedTransactions.put(interning.server(origin), txnId, answer, clock.now()));
     return answer;

@@ -175,4 +175,25 @@ describe('messages to devices of another server', () => {
     await evil.send('a.test', [], [edu(messages('three')), edu({ message_id: 'other', ...messages('four') })] as never);
     assert.deepEqual(textsOf(await alice.sync()), ['one', 'four']);
   });
+
+  it('are looked for up to a bound, whatever users a unit names', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const alice = await TestDevice.register(universe.world('a.test'), 'alice');
+    const evil = universe.script('evil.test');
+    await alice.sync();
+    const edu = (id: string, others: number) => ({
+      edu_type: 'm.direct_to_device',
+      content: {
+        sender: '@x:evil.test',
+        type: 'm.test',
+        message_id: id,
+        messages: {
+          ...Object.fromEntries(Array.from({ length: others }, (_, i) => [`@nobody${i}:a.test`, { D: {} }])),
+          [alice.userId]: { [alice.deviceId]: { n: id } },
+        },
+      },
+    });
+    await evil.send('a.test', [], [edu('one', 6000), edu('two', 1000)] as never);
+    assert.deepEqual(textsOf(await alice.sync()), ['two']);
+  });
 });

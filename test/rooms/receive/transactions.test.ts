@@ -178,6 +178,27 @@ describe('EDUs', () => {
     });
   });
 
+  it('m.receipt is looked at up to a bound, whatever rooms it names', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await shared(universe);
+    const bob = await bobJoins(room);
+    const { next } = await room.sync();
+    const { roomId, server } = room.scripted;
+    const event = room.scripted.add(text('one'));
+    await room.send(event);
+    const edu = (others: number): JsonObject => ({
+      edu_type: 'm.receipt',
+      content: {
+        ...Object.fromEntries(Array.from({ length: others }, (_, i) => [`!nowhere${i}:b.test`, {}])),
+        [roomId]: { 'm.read': { [bob]: { event_ids: [event.eventId], data: { ts: 1 } } } },
+      },
+    });
+    await server.send('a.test', [], [edu(1000)]);
+    assert.deepEqual(await ephemeral(room, next, 'm.receipt'), []);
+    await server.send('a.test', [], [edu(100)]);
+    assert.equal((await ephemeral(room, next, 'm.receipt')).length, 1);
+  });
+
   it('m.presence tells of users with whom we share a room', async () => {
     await using universe = await Universe.open(['a.test'], { presence: { enabled: true } });
     const room = await shared(universe);
