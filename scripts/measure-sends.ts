@@ -10,6 +10,7 @@ import { asKeyId } from '../src/protocol/ids/key-id.ts';
 import { asServerName } from '../src/protocol/ids/server-name.ts';
 import type { DeviceId, UserId } from '../src/protocol/ids/types.ts';
 import { SigningKey } from '../src/protocol/signing/keys.ts';
+import { EventObservers } from '../src/rooms/event-observers.ts';
 import { createRooms } from '../src/rooms/rooms.ts';
 import { Database } from '../src/store/db.ts';
 import type { DeviceNid } from '../src/store/nids.ts';
@@ -46,7 +47,7 @@ const rooms = createRooms({
     ignored: () => new Set(),
   },
   settings: { defaultVersion: '12', publicDirectory: 'members' },
-  observers: [],
+  observers: new EventObservers(),
   // Nothing is looked up elsewhere.
   remoteDirectory: { resolveAlias: () => Promise.reject(new Error('no other servers')) },
 });

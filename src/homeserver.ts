@@ -41,8 +41,8 @@ import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
 import { DelayedEvents } from './rooms/delayed-events.ts';
+import { EventObservers } from './rooms/event-observers.ts';
 import { Ledger } from './rooms/ledger/ledger.ts';
-import type { EventObserver } from './rooms/observer.ts';
 import { CatchUp } from './rooms/receive/catch-up.ts';
 import { createReceiving, type Receiving } from './rooms/receive/create-receiving.ts';
 import type { EduHandler } from './rooms/receive/transactions.ts';
@@ -113,7 +113,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const databaseFile = join(config.dataDir, 'hearth.db');
 
   // Rooms, and what other servers send about them. Observers are told of each event inside its transaction.
-  const observers: EventObserver[] = [];
+  const observers = new EventObservers();
   const rooms = createRooms({
     ...base,
     identityServers,
@@ -149,21 +149,21 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   mailAddressObservers.push(push.pushers);
   deviceObservers.push(push.pushers);
   const ephemeral = createEphemeral({ ...shared, enabled: config.presence.enabled, exists: isTaken });
-  const { typing, typingService, presence, receipts } = ephemeral;
+  const { typing, typingService, presence, receipts, movedReceipts } = ephemeral;
   for (const [type, handler] of ephemeral.eduHandlers) eduHandlers.set(type, handler);
   const outbox = createOutbox({ ...base, config });
   for (const source of e2ee.remote.sources) outbox.addSource(source);
   ephemeral.tell(outbox);
-  observers.push(pushCounts, typingService, presence, outbox.events, directory.openRooms);
+  observers.add(pushCounts, typingService, presence, outbox.events, directory.openRooms, movedReceipts);
 
   // The past, and what is looked for in it.
   const { search, searchIndex } = createSearch({ ...shared, people, enabled: config.search.enabled });
+  if (searchIndex !== undefined) observers.add(searchIndex);
   const history = createBackfill({
     ...base,
     rooms,
     client: federation.client,
     verifier: receiving.verifier,
-    observers: searchIndex === undefined ? [] : [searchIndex],
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
 
@@ -172,12 +172,12 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     accounts: stores.accounts,
     asSender: (user) => people.asSender(user),
   });
-  observers.push(guestRooms, new SuccessorRooms({ ...shared, pushRules }));
+  observers.add(guestRooms, new SuccessorRooms({ ...shared, pushRules }));
   const userRooms = new UserRooms(shared);
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
   const measure = (request: { top: number }) => workers.run('ledger', { file: databaseFile, ...request });
   const ledger = new Ledger({ ...shared, measure, leave });
-  observers.push(ledger, rooms.filling);
+  observers.add(ledger, rooms.filling);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   if (clock.isRight) await lifecycle.deactivation.resume();
   else
@@ -196,7 +196,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     maxDelay: config.delayedEvents.maxDelay,
     senderOf: (user) => people.asSender(user),
   });
-  observers.push(delayedEvents);
+  observers.add(delayedEvents);
   const reports = new Reports({
     ...base,
     store: stores.reports,

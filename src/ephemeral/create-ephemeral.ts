@@ -2,6 +2,7 @@ import type { Edu, EduSource } from '../federation/queue/edu-source.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { EduHandler } from '../rooms/receive/transactions.ts';
 import type { RoomNid } from '../store/nids.ts';
+import { MovedReceipts, type MovedReceiptsUses } from './moved-receipts.ts';
 import { Presence, type PresenceUses } from './presence.ts';
 import { PresenceEdus, type PresenceEdusUses } from './presence-edus.ts';
 import { ReceiptEdus, type ReceiptEdusUses } from './receipt-edus.ts';
@@ -14,6 +15,7 @@ import { TypingService, type TypingServiceUses } from './typing-service.ts';
 
 export type EphemeralUses = PresenceUses &
   ReceiptsUses &
+  MovedReceiptsUses &
   Omit<PresenceEdusUses, 'presence'> &
   ReceiptEdusUses &
   RemoteReceiptsUses &
@@ -32,6 +34,7 @@ export interface Ephemeral {
   readonly typingService: TypingService;
   readonly presence: Presence;
   readonly receipts: Receipts;
+  readonly movedReceipts: MovedReceipts;
   /** What other servers tell, by `edu_type`. */
   readonly eduHandlers: readonly (readonly [string, EduHandler])[];
   /** From now on other servers are told. */
@@ -47,6 +50,7 @@ export function createEphemeral(uses: EphemeralUses): Ephemeral {
     typingService: new TypingService({ ...uses, typing }),
     presence,
     receipts: new Receipts(uses),
+    movedReceipts: new MovedReceipts(uses),
     eduHandlers: ephemeralEdus({ ...uses, typing, presence, remoteReceipts }),
     tell(outgoing) {
       outgoing.addSource(new ReceiptEdus(uses));

@@ -65,6 +65,7 @@ export interface PresenceUses {
  * @see https://spec.matrix.org/v1.19/client-server-api/#presence
  */
 export class Presence implements EventObserver {
+  readonly follows = { live: 'all' } as const;
   readonly #uses: PresenceUses;
   /** Ordered by `pos`: whoever changes moves to the end. */
   readonly #people = new Map<UserNid, Person>();

@@ -19,6 +19,7 @@ export interface TypingServiceUses {
 
 /** Typing as our users say it, and as their events tell: whoever has sent what was being typed has stopped. */
 export class TypingService implements EventObserver {
+  readonly follows = { live: 'all' } as const;
   readonly #uses: TypingServiceUses;
 
   constructor(uses: TypingServiceUses) {

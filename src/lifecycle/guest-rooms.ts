@@ -4,7 +4,7 @@ import type { Memberships } from '../rooms/membership.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { Database } from '../store/db.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { RoomNid, UserNid } from '../store/nids.ts';
+import type { RoomNid, StateKeyNid, UserNid } from '../store/nids.ts';
 import type { AccountStore } from '../store/users/accounts.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Log } from '../util/log.ts';
@@ -24,6 +24,8 @@ const { guestAccess, redaction, member } = wellKnown.types;
  * @see https://spec.matrix.org/v1.19/client-server-api/#guest-access
  */
 export class GuestRooms implements EventObserver {
+  /** Memberships are looked at too: what a crash has left shows then at the latest. */
+  readonly follows = { live: [guestAccess, redaction, member] };
   readonly #uses: GuestRoomsUses;
   /** Rooms being emptied of guests: bounded by what is committed at the same moment. */
   readonly #underWay = new Set<Promise<void>>();
@@ -32,12 +34,18 @@ export class GuestRooms implements EventObserver {
     this.#uses = uses;
   }
 
-  /** Memberships are looked at too: what a crash or a merge of branches has left shows then at the latest. */
   onEvent({ row }: CommittedEvent): void {
+    this.#look(row.room);
+  }
+
+  onCorrected(room: RoomNid, keys: readonly StateKeyNid[]): void {
+    if (keys.includes(wellKnown.stateKeys.guestAccess)) this.#look(room);
+  }
+
+  #look(room: RoomNid): void {
     const { db, accounts } = this.#uses;
-    if (row.type !== guestAccess && row.type !== redaction && row.type !== member) return;
-    if (accounts.guestsIn(row.room).length === 0 || this.#isWelcoming(row.room)) return;
-    db.afterCommit(() => this.#begin(row.room));
+    if (accounts.guestsIn(room).length === 0 || this.#isWelcoming(room)) return;
+    db.afterCommit(() => this.#begin(room));
   }
 
   /** Resolves when nobody is being shown out any more. */

@@ -3,6 +3,7 @@ import type { PushRules } from '../push/push-rules.ts';
 import { currentState, type StateSources } from '../rooms/current-state.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import { memberships } from '../store/events/membership.ts';
+import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid, UserNid } from '../store/nids.ts';
 import type { AccountData } from '../users/account-data.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
@@ -18,6 +19,7 @@ export interface SuccessorRoomsUses extends StateSources {
  * @see https://spec.matrix.org/v1.19/client-server-api/#room-upgrades
  */
 export class SuccessorRooms implements EventObserver {
+  readonly follows = { live: [wellKnown.types.member] };
   readonly #uses: SuccessorRoomsUses;
 
   constructor(uses: SuccessorRoomsUses) {

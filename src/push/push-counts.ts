@@ -1,5 +1,4 @@
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
-import { redactsOf } from '../protocol/events/client-event.ts';
 import { evaluatePushRules } from '../protocol/push-rules/compiled.ts';
 import type { PushContext, PushEvent, PushOutcome } from '../protocol/push-rules/types.ts';
 import type { AuthEvents } from '../rooms/auth-events.ts';
@@ -7,12 +6,13 @@ import { currentState, type StateSources } from '../rooms/current-state.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
 import { threadRootOf } from '../rooms/threads.ts';
+import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
-import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
 import { mainTimeline } from '../store/push/push-actions.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
+import type { Streams } from '../streams/streams.ts';
 import type { PushRules } from './push-rules.ts';
 
 export interface PushCountsUses extends StateSources {
@@ -21,6 +21,7 @@ export interface PushCountsUses extends StateSources {
   readonly authEvents: AuthEvents;
   readonly rules: PushRules;
   readonly partialState: Pick<PartialState, 'isPartial'>;
+  readonly streams: Streams;
 }
 
 /** Users whom an event notifies in the same way. */
@@ -36,6 +37,7 @@ interface Notified {
  * @see https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export class PushCounts implements EventObserver {
+  readonly follows = { live: 'all' } as const;
   readonly #uses: PushCountsUses;
 
   constructor(uses: PushCountsUses) {
@@ -48,12 +50,40 @@ export class PushCounts implements EventObserver {
     const { pos } = row;
     if (pos === null) return;
     this.#endMembership(event, pos);
-    if (row.type === wellKnown.types.redaction) this.#redacted(event, pos);
     const root = threadRootOf(this.#uses, row.room, pdu.content);
     const thread = root === undefined ? mainTimeline : this.#uses.interning.event(root);
     pushCounts.markRead(row.sender, row.room, pos, thread, pos);
     for (const { users, highlight, actions } of this.#notified(event)) {
       pushCounts.add(users, { room: row.room, pos, event: row.nid, thread, highlight, actions });
+    }
+  }
+
+  /** It notifies nobody any more. What its sender has read by sending it stays read. */
+  onTakenOut({ row, pdu }: CommittedEvent): void {
+    const { pushCounts, roomState, streams, interning } = this.#uses;
+    if (row.pos === null) return;
+    const invited = row.membership === memberships.invite ? interning.findUser(pdu.state_key ?? '') : undefined;
+    const users = new Set(roomState.localJoined(row.room));
+    if (invited !== undefined) users.add(invited);
+    pushCounts.forget([...users], row.room, row.pos, streams.next());
+    for (const user of users) streams.touchUser(user);
+  }
+
+  /** What a redacted event said highlights nothing any more. */
+  onRedacted({ room, pos }: EventRow): void {
+    const { roomState, pushCounts, streams } = this.#uses;
+    if (pos === null) return;
+    const now = streams.next();
+    for (const user of roomState.localJoined(room)) pushCounts.lowerHighlight(user, room, pos, now);
+  }
+
+  onUnredacted(event: CommittedEvent): void {
+    const { pushCounts, streams } = this.#uses;
+    const { pos, room } = event.row;
+    if (pos === null) return;
+    const now = streams.next();
+    for (const { users, highlight } of this.#notified(event)) {
+      if (highlight) for (const user of users) pushCounts.raiseHighlight(user, room, pos, now);
     }
   }
 
@@ -131,15 +161,5 @@ export class PushCounts implements EventObserver {
     if (row.membership !== memberships.leave && row.membership !== memberships.ban) return;
     const user = this.#uses.interning.findUser(pdu.state_key ?? '');
     if (user !== undefined) this.#uses.pushCounts.clear(user, row.room, pos);
-  }
-
-  /** What a redacted event said highlights nothing any more. */
-  #redacted({ row, pdu, rules }: CommittedEvent, pos: StreamPos): void {
-    const { interning, events, roomState, pushCounts } = this.#uses;
-    const targetId = redactsOf(pdu, rules);
-    const nid = targetId === undefined ? undefined : interning.findEvent(targetId);
-    const target = nid === undefined ? undefined : events.row(nid);
-    if (target === undefined || target.room !== row.room || target.pos === null) return;
-    for (const user of roomState.localJoined(row.room)) pushCounts.lowerHighlight(user, row.room, target.pos, pos);
   }
 }

@@ -69,6 +69,7 @@ const afterFailure = 60_000;
  * @see https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
 export class DelayedEvents implements EventObserver {
+  readonly follows = { live: 'state' } as const;
   readonly #uses: DelayedEventsUses;
   #cancelTimer: Cancel | undefined;
   #sending: Promise<void> | undefined;

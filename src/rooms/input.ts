@@ -19,7 +19,8 @@ import type { CurrentChange, RoomStateStore } from '../store/state/room-state-st
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { AuthEvents } from './auth-events.ts';
-import type { CommittedEvent, EventObserver } from './observer.ts';
+import type { EventObservers } from './event-observers.ts';
+import type { CommittedEvent } from './observer.ts';
 import type { RedactionEffects } from './redaction-effects.ts';
 import type { RelationIndex } from './relations/relation-index.ts';
 import { StateBatch } from './state-batch.ts';
@@ -96,6 +97,7 @@ export interface InputUses {
   readonly stateEngine: StateEngine;
   readonly relationIndex: RelationIndex;
   readonly serverName: ServerName;
+  readonly observers: EventObservers;
   /** Counts what rooms cost. */
   readonly meter?: Pick<RoomMeter, 'count' | 'monotonic'>;
 }
@@ -107,11 +109,9 @@ export interface InputUses {
  */
 export class RoomInput {
   readonly #uses: InputUses;
-  readonly #observers: readonly EventObserver[];
 
-  constructor(uses: InputUses, observers: readonly EventObserver[]) {
+  constructor(uses: InputUses) {
     this.#uses = uses;
-    this.#observers = observers;
   }
 
   /**
@@ -182,8 +182,15 @@ export class RoomInput {
   correct(room: RoomNid, changes: readonly CurrentChange[]): void {
     const { roomState, streams } = this.#uses;
     if (changes.length === 0) return;
-    for (const { key } of roomState.applyCurrent(room, streams.next(), changes)) this.#touchMember(key);
+    this.#corrected(room, roomState.applyCurrent(room, streams.next(), changes));
     streams.touchRoom(room);
+  }
+
+  #corrected(room: RoomNid, changes: readonly CurrentChange[]): void {
+    if (changes.length === 0) return;
+    const keys = changes.map(({ key }) => key);
+    for (const key of keys) this.#touchMember(key);
+    this.#uses.observers.onCorrected(room, keys);
   }
 
   #commit(input: EventInput): CommittedEvent {
@@ -220,15 +227,14 @@ export class RoomInput {
 
   /** What follows from the event elsewhere. */
   #follow({ outcome, isNew = false }: EventInput, committed: CommittedEvent): void {
-    const { redactions, relationIndex } = this.#uses;
+    const { redactions, relationIndex, observers } = this.#uses;
     const hasPlace = outcome === 'accepted' || outcome === 'backfilled';
     const redacted = hasPlace ? redactsOf(committed.pdu, committed.rules) : undefined;
     if (!isNew || redacted !== undefined) redactions.apply(committed, redacted);
     if (hasPlace && isNew) relationIndex.add(committed.row, committed.pdu.content);
     else if (hasPlace) relationIndex.onEvent(committed);
-    if (outcome !== 'accepted') return;
-    for (const observer of this.#observers) observer.onEvent(committed);
-    this.#touch(committed);
+    if (hasPlace) observers.onEvent(committed, outcome === 'accepted' ? 'live' : 'past');
+    if (outcome === 'accepted') this.#touch(committed);
   }
 
   /** What lies between the newest segment and an event whose parents are not here is unknown. */
@@ -271,11 +277,12 @@ export class RoomInput {
   }
 
   #applyCurrent({ room, nid }: EventInput, row: EventRow, pos: StreamPos, changes: readonly CurrentChange[]): void {
-    const { roomState } = this.#uses;
-    for (const { key, event } of roomState.applyCurrent(room, pos, changes)) {
-      // What a resolution gave or took besides.
-      if (event !== nid || key !== row.stateKey) this.#touchMember(key);
-    }
+    const applied = this.#uses.roomState.applyCurrent(room, pos, changes);
+    // What a resolution gave or took besides.
+    this.#corrected(
+      room,
+      applied.filter(({ key, event }) => event !== nid || key !== row.stateKey),
+    );
   }
 
   #row(input: EventInput, pos: StreamPos | undefined, known: EventRow | undefined, more: number): EventRow {

@@ -7,6 +7,7 @@ import type { EventSigner } from '../protocol/events/build.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import type { Database } from '../store/db.ts';
 import type { RoomNid, UserNid } from '../store/nids.ts';
+import type { RedactionStore } from '../store/rooms/redactions.ts';
 import type { SpoolFolder } from '../store/spool/spool-folder.ts';
 import type { Stores } from '../store/stores.ts';
 import type { Streams } from '../streams/streams.ts';
@@ -23,8 +24,10 @@ import { CanonicalAliasCheck } from './canonical-alias.ts';
 import { ClientEvents } from './client-events.ts';
 import { RoomCreation } from './create/create.ts';
 import { RoomOpening } from './create/opening.ts';
+import type { EventObservers } from './event-observers.ts';
+import { EventRemoval, type EventRemovalUses } from './event-removal.ts';
 import { RoomHistory } from './history.ts';
-import { RoomInput } from './input.ts';
+import { type InputUses, RoomInput } from './input.ts';
 import { KnownRooms } from './known-rooms.ts';
 import { createLimits, type Limiting } from './limits/create-limits.ts';
 import { LocalEvents } from './local-events.ts';
@@ -33,18 +36,17 @@ import { type LocalPeople, MemberRules } from './member-rules.ts';
 import { Memberships } from './membership.ts';
 import { RoomMessages } from './messages.ts';
 import { Moments } from './moments.ts';
-import type { EventObserver } from './observer.ts';
 import type { CitedMembers } from './partial/cited-members.ts';
 import { createPartial, type PartialParts } from './partial/create-partial.ts';
 import { PolicyCheck } from './policy-check.ts';
 import { RoomReading } from './reading.ts';
 import { AuthJudge } from './receive/auth-judge.ts';
 import { Outliers } from './receive/outliers.ts';
-import { RedactionEffects } from './redaction-effects.ts';
+import { RedactionEffects, type RedactionUses } from './redaction-effects.ts';
 import { Bundles } from './relations/bundles.ts';
 import { RelatedEvents } from './relations/related-events.ts';
 import { RelationChecks } from './relations/relation-checks.ts';
-import { RelationIndex } from './relations/relation-index.ts';
+import { RelationIndex, type RelationIndexUses } from './relations/relation-index.ts';
 import { ThreadList } from './relations/thread-list.ts';
 import { createRemote, type Remote, type RemoteUses } from './remote/create-remote.ts';
 import { Resolutions, type ResolutionsUses } from './resolutions.ts';
@@ -90,6 +92,9 @@ export interface Rooms extends Limiting, Remote, PartialParts, ThirdParty {
   /** Counts what goes on in rooms. */
   readonly meter: RoomMeter;
   readonly outliers: Outliers;
+  /** Takes events out that were not allowed after all. */
+  readonly removal: EventRemoval;
+  readonly redactions: RedactionEffects;
   readonly authJudge: AuthJudge;
   /** Appends events of local users; for use cases over many domains, inside their own write. */
   readonly localInput: LocalInput;
@@ -120,8 +125,8 @@ export interface RoomsUses {
   /** What takes in events of other servers; it is built on rooms, and so after them. */
   readonly receiver: RemoteUses['receiver'];
   readonly log: Log;
-  /** Told of each accepted event inside its transaction; the list may grow until the first event. */
-  readonly observers: readonly EventObserver[];
+  /** Told of each event inside its transaction. */
+  readonly observers: EventObservers;
   readonly remoteDirectory: Pick<RemoteDirectory, 'resolveAlias'>;
   readonly identityServers: IdentityServers;
 }
@@ -145,9 +150,8 @@ export function createRooms(uses: RoomsUses): Rooms {
   const clientEvents = showing(base, known, people);
   const meter = new RoomMeter(base);
   const stateEngine = new StateEngine({ ...base, meter, signatures: verifiedSignatures });
-  const relationIndex = new RelationIndex(base);
-  const redactions = new RedactionEffects({ ...base, clientEvents, relationIndex });
-  const input = new RoomInput({ ...base, meter, redactions, stateEngine, relationIndex }, observers);
+  const committing = createInput({ ...base, observers, meter, clientEvents, stateEngine });
+  const { input, relationIndex } = committing;
   const authJudge = new AuthJudge(base);
   const localEvents = new LocalEvents({ ...base, signer });
   const atEnds = createEnds(uses, { ...base, known, stateEngine, input, localEvents });
@@ -180,9 +184,9 @@ export function createRooms(uses: RoomsUses): Rooms {
     authEvents,
     stateEngine,
     ...atEnds,
-    input,
     serverAccess,
     outliers,
+    ...committing,
     authJudge,
     policy,
     ...partial,
@@ -191,6 +195,19 @@ export function createRooms(uses: RoomsUses): Rooms {
     ...entrances,
     ...thirdParty,
   };
+}
+
+type InputParts = 'redactions' | 'relationIndex';
+type CommittingUses = Omit<InputUses & RedactionUses & EventRemovalUses & RelationIndexUses, InputParts> & {
+  readonly redactions: RedactionStore;
+};
+
+/** What puts events into rooms, and takes them out. */
+function createInput(base: CommittingUses) {
+  const relationIndex = new RelationIndex(base);
+  const redactions = new RedactionEffects({ ...base, relationIndex });
+  const parts = { ...base, redactions, relationIndex };
+  return { relationIndex, redactions, input: new RoomInput(parts), removal: new EventRemoval(parts) };
 }
 
 interface SeenUses extends Stores {

@@ -1,12 +1,7 @@
-import { redactsOf } from '../protocol/events/client-event.ts';
-import type { Pdu } from '../protocol/events/pdu.ts';
-import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { Database } from '../store/db.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { eventFlags } from '../store/events/flags.ts';
-import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid } from '../store/nids.ts';
 import type { MessageTextStore } from '../store/search/message-text.ts';
@@ -18,14 +13,14 @@ import { isSearchable, searchableOf } from './searchable.ts';
 
 export interface SearchIndexUses {
   readonly db: Database;
-  readonly interning: Interning;
   readonly events: EventStore;
   readonly roomState: RoomStateStore;
   readonly timeline: Timeline;
   readonly streams: Streams;
-  readonly knownRooms: KnownRooms;
   readonly messageText: MessageTextStore;
 }
+
+const { types } = wellKnown;
 
 /** Events looked at in one slice: some milliseconds, one small transaction. */
 const sliceSize = 100;
@@ -38,6 +33,8 @@ const slicesBeforeSearch = 5;
  * nothing but to go.
  */
 export class SearchIndex implements EventObserver {
+  /** Live events are read from the stream. */
+  readonly follows = { past: [types.message, types.name, types.topic] };
   readonly #uses: SearchIndexUses;
   /** Up to where nothing was left to index: after the cursor, but not worth writing down. */
   #looked = 0;
@@ -55,7 +52,7 @@ export class SearchIndex implements EventObserver {
     const entries = timeline.stream(from, now, sliceSize);
     const to = entries.length < sliceSize ? now : (entries.at(-1)?.pos ?? now);
     const rows = events.rows(entries.map(({ event }) => event));
-    const wanted = rows.filter((row) => isSearchable(row) || row.type === wellKnown.types.redaction);
+    const wanted = rows.filter(isSearchable);
     // Most of what else passes (receipts, memberships) would only move the cursor: then it waits for the next text.
     if (wanted.length === 0 && to === now) {
       this.#looked = now;
@@ -70,7 +67,19 @@ export class SearchIndex implements EventObserver {
 
   /** Inside a write: an event of the past has come in, which the stream does not tell of. */
   onEvent({ row }: CommittedEvent): void {
-    if (isSearchable(row) || row.type === wellKnown.types.redaction) this.#index(row);
+    if (isSearchable(row)) this.#index(row);
+  }
+
+  onTakenOut({ row }: CommittedEvent): void {
+    if (isSearchable(row)) this.#uses.messageText.remove(row.nid);
+  }
+
+  onRedacted(row: EventRow): void {
+    if (isSearchable(row)) this.#uses.messageText.remove(row.nid);
+  }
+
+  onUnredacted({ row }: CommittedEvent): void {
+    if (isSearchable(row)) this.#index(row);
   }
 
   /** Brings the index up to now, unless it is far behind. */
@@ -80,24 +89,11 @@ export class SearchIndex implements EventObserver {
 
   #index(row: EventRow): void {
     const { events, messageText } = this.#uses;
-    if (row.type === wellKnown.types.redaction) {
-      this.#redacted(row);
-      return;
-    }
     if (this.#isEncrypted(row.room)) return;
     const found = searchableOf(row, events.bare(row.nid)['content']);
     const tokens = found === undefined ? undefined : indexTokens(found.text);
     if (found === undefined || tokens === undefined || tokens.size === 0) return;
     messageText.put(row.nid, row.room, found.kind, tokens);
-  }
-
-  #redacted(row: EventRow): void {
-    const { events, interning, knownRooms, messageText } = this.#uses;
-    const id = redactsOf(events.pdu(row.nid) as Pdu, knownRooms.rulesOf(row.room));
-    const nid = id === undefined ? undefined : interning.findEvent(id);
-    const target = nid === undefined ? undefined : events.row(nid);
-    if (target === undefined || (target.flags & eventFlags.REDACTED) === 0) return;
-    if (isSearchable(target)) messageText.remove(target.nid);
   }
 
   #isEncrypted(room: RoomNid): boolean {

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 25;
+PRAGMA user_version = 26;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -680,6 +680,13 @@ CREATE TABLE received_transaction (
 ) STRICT;
 
 CREATE INDEX received_transaction_ts ON received_transaction (ts);
+
+CREATE TABLE redacted_original (
+  room   INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  body   BLOB NOT NULL,           -- canonical JSON
+  PRIMARY KEY (room, target)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE redaction (
   target    INTEGER PRIMARY KEY,

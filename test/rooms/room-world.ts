@@ -6,6 +6,7 @@ import type { DeviceId, UserId } from '../../src/protocol/ids/types.ts';
 import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
+import { EventObservers } from '../../src/rooms/event-observers.ts';
 import type { LocalPeople } from '../../src/rooms/member-rules.ts';
 import type { CommittedEvent } from '../../src/rooms/observer.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
@@ -64,6 +65,14 @@ export function openRoomWorld(
     ignored: (user) => ignored.get(user) ?? new Set(),
     blocksInvites: (user) => blocking.has(user),
   };
+  const observers = new EventObservers();
+  observers.add({
+    follows: { live: 'all' },
+    onEvent(event) {
+      observed.push(event);
+      world.onEvent(event);
+    },
+  });
   const rooms = createRooms({
     ...store,
     remoteDirectory: nobodysDirectory,
@@ -71,14 +80,7 @@ export function openRoomWorld(
     signer: { serverName: asServerName('localhost'), key: worldKey },
     people,
     settings,
-    observers: [
-      {
-        onEvent(event) {
-          observed.push(event);
-          world.onEvent(event);
-        },
-      },
-    ],
+    observers,
   });
   const world: RoomWorld = {
     store,

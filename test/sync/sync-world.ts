@@ -18,7 +18,8 @@ import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import { PushCounts } from '../../src/push/push-counts.ts';
 import { PushRules } from '../../src/push/push-rules.ts';
 import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
-import type { CommittedEvent, EventObserver } from '../../src/rooms/observer.ts';
+import { EventObservers } from '../../src/rooms/event-observers.ts';
+import type { CommittedEvent } from '../../src/rooms/observer.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import type { DeviceNid } from '../../src/store/nids.ts';
 import { createSync } from '../../src/sync/create-sync.ts';
@@ -129,7 +130,8 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const { stores, db, streams, clock } = store;
   const names = new Set<UserId>();
   const committed: CommittedEvent[] = [];
-  const observers: EventObserver[] = [{ onEvent: (event) => committed.push(event) }];
+  const observers = new EventObservers();
+  observers.add({ follows: { live: 'all' }, onEvent: (event) => committed.push(event) });
   const key = new SigningKey(asKeyId('ed25519:a'), Buffer.alloc(32, 7));
   const rooms = createRooms({
     ...store,
@@ -153,7 +155,7 @@ export function openSyncWorld(options: Parameters<typeof openTestStore>[0] = {})
   const memoryTyping = new Typing(streams, clock);
   const presence = new Presence({ ...base, serverName: asServerName('localhost'), enabled: false, exists: () => true });
   const typing = new TypingService({ ...base, typing: memoryTyping });
-  observers.push(new PushCounts({ ...base, ...rooms, rules: pushRules }), typing);
+  observers.add(new PushCounts({ ...base, ...rooms, rules: pushRules }), typing);
   const services = {
     pushRules,
     typing,

@@ -27,6 +27,7 @@ interface Committed {
  * for us to pass on. It writes one row per event, however many servers are in the room, and none where there are none.
  */
 export class OutgoingEvents {
+  readonly follows = { live: 'all' } as const;
   readonly #uses: OutgoingEventsUses;
   readonly #own: () => ServerNid | undefined;
 
@@ -48,6 +49,12 @@ export class OutgoingEvents {
     if (target === undefined && !serverRooms.hasOthers(row.room, row.pos, own)) return;
     outgoing.add(event);
     if (target !== undefined) outgoing.address(target, event);
+  }
+
+  /** Whoever has not been told of it yet is not told. */
+  onTakenOut({ row: { pos, room, nid: event } }: Committed): void {
+    const own = this.#own();
+    if (pos !== null && own !== undefined) this.#uses.outgoing.forget({ pos, room, event }, own);
   }
 
   /**

@@ -5,7 +5,6 @@ import type { Database } from '../../store/db.ts';
 import type { Stores } from '../../store/stores.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
-import type { EventObserver } from '../observer.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import type { Rooms } from '../rooms.ts';
 import { AuthCompletion } from './auth-completion.ts';
@@ -39,8 +38,6 @@ export interface CreateBackfillUses {
   readonly client: Pick<FederationClient, 'call' | 'stream'>;
   readonly verifier: EventVerifier;
   readonly gates?: Pick<Gates, 'mayBackfill' | 'backfillsAtOnce'>;
-  /** Told of each event that gets its place in the past, inside its transaction. */
-  readonly observers: readonly EventObserver[];
 }
 
 /** History from elsewhere: builds what fetches it, bottom-up. */

@@ -5,7 +5,6 @@ import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
 import type { Segment } from '../../store/segments.ts';
 import type { RoomInput } from '../input.ts';
-import type { EventObserver } from '../observer.ts';
 import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
 import { type Edges, isPassed } from './edges.ts';
 import type { HistoricStates } from './historic-states.ts';
@@ -19,8 +18,6 @@ export interface PlacementUses {
   readonly judge: AuthJudge;
   readonly edges: Edges;
   readonly states: HistoricStates;
-  /** Told of each event that got its place. */
-  readonly observers: readonly EventObserver[];
 }
 
 /** Gives events of the past their places. Inside a write. */
@@ -54,7 +51,7 @@ export class Placement {
   }
 
   #commit(room: VersionedRoom, segment: Segment, nid: EventNid, missing: readonly EventNid[]): void {
-    const { interning, events, input, judge, states, observers } = this.#uses;
+    const { interning, events, input, judge, states } = this.#uses;
     const event = {
       eventId: interning.eventId(nid),
       pdu: events.pdu(nid) as Pdu,
@@ -75,6 +72,5 @@ export class Placement {
       authEvents,
     });
     states.follow(committed.row, segment, authEvents);
-    for (const observer of observers) observer.onEvent(committed);
   }
 }

@@ -64,6 +64,7 @@ const shortest = day / 24;
 
 /** What each room really costs, and what is done about those that have outgrown the limits. */
 export class Ledger implements EventObserver {
+  readonly follows = { live: 'all' } as const;
   readonly #uses: LedgerUses;
   #cursor: RoomNid | 0 = 0;
 

@@ -5,6 +5,7 @@ import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { memberships } from '../../store/events/membership.ts';
 import type { Interning } from '../../store/interning/interning.ts';
+import { wellKnown } from '../../store/interning/well-known.ts';
 import type { RoomNid } from '../../store/nids.ts';
 import type { PartialRoomRecord, PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
@@ -73,6 +74,7 @@ interface Running {
  * ends the process, the next one goes on.
  */
 export class Filling implements EventObserver {
+  readonly follows = { live: [wellKnown.types.member] };
   readonly #uses: FillingUses;
   /** As many as are filled in at a time. */
   readonly #running = new Map<RoomNid, Running>();

@@ -60,7 +60,7 @@ export function createReceiving(uses: ReceivingUses): Receiving {
     resolutions,
     policy: rooms.policy,
     judging,
-    revisiting: new Revisiting({ ...base, authEvents, stateEngine, judge: rooms.authJudge, judging }),
+    revisiting: new Revisiting({ ...base, ...rooms, judge: rooms.authJudge, judging }),
     completion: new Completion({ ...base, fetching, remoteState, horizon }),
     deferred: new Deferred(base),
     outsideRooms: new OutsideRooms({ ...base, input }),

@@ -1,15 +1,17 @@
+import type { AuthEvent } from '../../protocol/event-auth/types.ts';
 import type { Pdu } from '../../protocol/events/pdu.ts';
+import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
-import type { Extremities } from '../../store/events/extremities.ts';
 import { eventFlags, isAccepted } from '../../store/events/flags.ts';
-import type { EventNid, StatePoint } from '../../store/nids.ts';
+import type { EventNid, StatePoint, StreamPos } from '../../store/nids.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
-import type { Timeline } from '../../store/timeline.ts';
 import type { Log } from '../../util/log.ts';
 import { type StateSources, stateAt } from '../current-state.ts';
+import type { EventRemoval } from '../event-removal.ts';
 import type { KnownRoom } from '../known-rooms.ts';
+import type { RedactionEffects } from '../redaction-effects.ts';
 import { LargeConflict, type StateEngine } from '../state-engine.ts';
 import type { AuthJudge } from './auth-judge.ts';
 import type { Judging } from './judging.ts';
@@ -18,19 +20,18 @@ import type { VerifiedEvent } from './verify.ts';
 export interface RevisitingUses extends StateSources {
   readonly db: Database;
   readonly events: EventStore;
-  readonly extremities: Extremities;
-  readonly timeline: Timeline;
   readonly partialRooms: PartialRooms;
   readonly stateEngine: StateEngine;
   readonly judge: AuthJudge;
   readonly judging: Judging;
+  readonly removal: EventRemoval;
+  readonly redactions: RedactionEffects;
+  readonly serverName: ServerName;
   readonly log: Log;
 }
 
 /** Gone through in one write: some milliseconds. */
 const together = 25;
-/** Ancestors of the room's ends that are looked through for what a rejected event cites: it is near them, if anywhere. */
-const mostAncestors = 2000;
 
 /**
  * Goes again through what was decided about a room while its members were missing, now that they are here: each event
@@ -104,7 +105,7 @@ export class Revisiting {
   }
 
   #accepted(room: KnownRoom, row: EventRow): void {
-    const { judge, stateEngine, events, interning } = this.#uses;
+    const { judge, stateEngine, events, interning, redactions, log } = this.#uses;
     const { nid } = row;
     const before = this.#before(room, row);
     // Without a known state before it, nothing more can be said than when it came.
@@ -113,8 +114,39 @@ export class Revisiting {
     const asAuth = judge.asAuthEvent(event, nid);
     const byOwn = judge.byAuthEvents(room, asAuth);
     const verdict = byOwn.allowed ? judge.inState(room.rules, asAuth, stateAt(this.#uses, before)) : byOwn;
-    if (!verdict.allowed) this.#reject(room, row, before, verdict.reason);
-    else if (!stateEngine.isSame(before, pointBefore(row))) stateEngine.move(room, row, before);
+    if (!verdict.allowed) {
+      this.#uses.removal.takeOut(room, row, { outcome: 'rejected', before });
+      log.info('rooms.rejected_late', { room: room.roomId, event: event.eventId, reason: verdict.reason });
+      return;
+    }
+    if (!stateEngine.isSame(before, pointBefore(row))) stateEngine.move(room, row, before);
+    const reason = this.#softFailure(room, row, before, asAuth);
+    if (reason !== undefined) {
+      const after = row.stateKey === null ? undefined : stateEngine.stateAfter(nid);
+      this.#uses.removal.takeOut(room, row, { outcome: 'soft-failed', before, after });
+      log.info('rooms.soft_failed_late', { room: room.roomId, event: event.eventId, reason });
+    } else redactions.review({ ...event, row: { ...row, line: before.line, linePos: before.pos }, rules: room.rules });
+  }
+
+  /**
+   * Why another server's event would not have been shown when it came, had the room's members been known. As the room stood
+   * then: where its state rests on what was not allowed after all, the event is given the benefit of the doubt.
+   */
+  #softFailure(room: KnownRoom, row: EventRow, before: StatePoint, asAuth: AuthEvent<EventNid>): string | undefined {
+    const { interning, serverName, partialRooms, stateEngine, events, judge } = this.#uses;
+    const isOurs = interning.userServer(row.sender) === interning.findServer(serverName);
+    const line = partialRooms.find(room.nid)?.line;
+    if (row.pos === null || isOurs || line === undefined) return undefined;
+    const then: StatePoint = { line, pos: (row.pos - 1) as StreamPos };
+    if (stateEngine.isSame(before, then)) return undefined;
+    let isInDoubt = false;
+    const state = stateAt(this.#uses, then);
+    const verdict = judge.inState(room.rules, asAuth, (type, stateKey) => {
+      const found = state(type, stateKey);
+      isInDoubt ||= found !== undefined && !isAccepted(events.row(found.id)?.flags ?? 0);
+      return found;
+    });
+    return verdict.allowed || isInDoubt ? undefined : `By the current state: ${verdict.reason}`;
   }
 
   /** The state before an event as it is known now. */
@@ -128,44 +160,6 @@ export class Revisiting {
       if (error instanceof LargeConflict) return pointBefore(row);
       throw error;
     }
-  }
-
-  /** An event that was taken for allowed: it leaves the room, and what follows it does so in the state before it. */
-  #reject(room: KnownRoom, row: EventRow, before: StatePoint, reason: string): void {
-    const { events, timeline, authEvents, interning, log } = this.#uses;
-    const { nid, segment, idx, pos } = row;
-    events.setFlags(nid, eventFlags.REJECTED, eventFlags.SOFT_FAILED);
-    events.setBefore(nid, before);
-    events.setAfter(nid, undefined);
-    if (segment !== null && idx !== null) timeline.remove(segment, idx);
-    if (pos !== null) timeline.forgetArrival(pos);
-    events.setPlace(nid, { pos: null, segment: null, idx: null });
-    this.#unlink(row);
-    authEvents.forget(nid);
-    log.info('rooms.rejected_late', { room: room.roomId, event: interning.eventId(nid), reason });
-  }
-
-  /** What is rejected ends no room, and what it cites does if nothing else that is accepted cites it. */
-  #unlink({ nid, room }: EventRow): void {
-    const { extremities, events } = this.#uses;
-    const queue = extremities.forward(room);
-    const seen = new Set(queue);
-    const cited = new Set<EventNid>();
-    for (const child of queue) {
-      const counts = isAccepted(events.row(child)?.flags ?? eventFlags.OUTLIER);
-      for (const parent of events.parents(child)) {
-        if (counts) cited.add(parent);
-        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
-        seen.add(parent);
-      }
-    }
-    const free = events.parents(nid).filter((parent) => !cited.has(parent) && this.#hasPlace(parent));
-    extremities.replace(room, [nid], free);
-  }
-
-  #hasPlace(nid: EventNid): boolean {
-    const row = this.#uses.events.row(nid);
-    return row !== undefined && row.segment !== null && pointBefore(row) !== undefined;
   }
 
   #read(nid: EventNid, { flags }: EventRow): VerifiedEvent {

@@ -7,7 +7,7 @@ import type { ThreadStore } from '../../store/relations/threads.ts';
 import type { RedactionStore } from '../../store/rooms/redactions.ts';
 import { sha256 } from '../../util/hash.ts';
 import type { JsonValue } from '../../util/json.ts';
-import type { CommittedEvent, EventObserver } from '../observer.ts';
+import type { CommittedEvent } from '../observer.ts';
 import { type Relation, relationIn } from './relation.ts';
 
 export interface RelationIndexUses {
@@ -22,7 +22,7 @@ export interface RelationIndexUses {
 const everything = { segment: Number.MAX_SAFE_INTEGER, idx: Number.MAX_SAFE_INTEGER };
 
 /** Keeps which event relates to which, in the transaction of each event and of each redaction. */
-export class RelationIndex implements EventObserver {
+export class RelationIndex {
   readonly #uses: RelationIndexUses;
 
   constructor(uses: RelationIndexUses) {

@@ -32,6 +32,8 @@ export class ReceiptStore {
   readonly #newest;
   readonly #roomsChanged;
   readonly #page;
+  readonly #at;
+  readonly #remove;
 
   constructor(db: Database) {
     this.#find = db.prepare<[room: number, user: number, kind: number, thread: number], { event: EventNid }>(
@@ -57,6 +59,12 @@ export class ReceiptStore {
         keys: 0,
       })
       .pluck();
+    this.#at = db.prepare<[room: number, event: number], ReceiptRow>(
+      `SELECT ${columns} FROM receipt WHERE room = ? AND event = ?`,
+    );
+    this.#remove = db.prepare<[room: number, user: number, kind: number, thread: number], never>(
+      'DELETE FROM receipt WHERE room = ? AND user = ? AND kind = ? AND thread = ?',
+    );
     this.#page = db.rememberStretch<[after: number, upTo: number, limit: number], ReceiptRow & { room: RoomNid }>(
       `SELECT room, ${columns} FROM receipt WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?`,
       { keys: 0 },
@@ -70,6 +78,14 @@ export class ReceiptStore {
   put(room: RoomNid, receipt: ReceiptRow): void {
     const { user, kind, thread, event, ts, pos } = receipt;
     this.#put.run(room, user, kind, thread, event, ts, pos);
+  }
+
+  /** Moves all receipts at an event to another one, each at a position of its own; without one they go. */
+  move(room: RoomNid, from: EventNid, to: EventNid | undefined, pos: () => StreamPos): void {
+    for (const receipt of this.#at.all(room, from)) {
+      if (to === undefined) this.#remove.run(room, receipt.user, receipt.kind, receipt.thread);
+      else this.put(room, { ...receipt, event: to, pos: pos() });
+    }
   }
 
   ofUser(room: RoomNid, user: UserNid): ReceiptRow[] {

@@ -11,6 +11,7 @@ export class Extremities {
   readonly #behind;
   readonly #addBackward;
   readonly #removeBackward;
+  readonly #takeBehind;
 
   constructor(db: Database) {
     this.#forward = db.prepare<[number], { event: EventNid }>(
@@ -38,6 +39,9 @@ export class Extremities {
     );
     this.#removeBackward = db.prepare<[number, number], never>(
       'DELETE FROM backward_extremity WHERE room = ? AND parent = ?',
+    );
+    this.#takeBehind = db.prepare<[number, number], { parent: EventNid }>(
+      'DELETE FROM backward_extremity WHERE room = ? AND child = ? RETURNING parent',
     );
   }
 
@@ -70,6 +74,11 @@ export class Extremities {
   /** Whether an event that we do not have in its place is known to come before one that has its place. */
   isMissing(room: RoomNid, parent: EventNid): boolean {
     return this.#childrenOfMissing.get(room, parent) !== undefined;
+  }
+
+  /** Forgets what is missing before an event, and tells it. */
+  takeBehind(room: RoomNid, child: EventNid): EventNid[] {
+    return this.#takeBehind.all(room, child).map((row) => row.parent);
   }
 
   /** The parent has arrived: forgets it and tells which children were waiting. */

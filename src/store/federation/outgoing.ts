@@ -27,6 +27,7 @@ export class OutgoingStore {
   readonly #tips;
   readonly #cut;
   readonly #thin;
+  readonly #forget;
 
   constructor(db: Database, rooms: ServerRooms) {
     this.#rooms = rooms;
@@ -61,6 +62,18 @@ export class OutgoingStore {
     this.#cut = db
       .prepare<[number], StreamPos>('SELECT pos FROM outgoing WHERE pos > 0 ORDER BY pos DESC LIMIT 1 OFFSET ?')
       .pluck();
+    this.#forget = {
+      event: db.prepare<[number], never>('DELETE FROM outgoing WHERE pos = ?'),
+      addressed: db.prepare<[number], never>('DELETE FROM addressed_event WHERE pos = ?'),
+      newest: db.prepare<[number, number], never>('DELETE FROM outgoing_room WHERE room = ? AND event = ?'),
+      // The newest of ours among those before it.
+      before: db.prepare<number[], OutgoingEvent>(
+        'SELECT event.pos, event.room, event.nid AS event, user.server AS origin FROM room_info' +
+          ' CROSS JOIN timeline ON timeline.segment = room_info.segment CROSS JOIN event ON event.nid = timeline.event' +
+          ' CROSS JOIN user ON user.nid = event.sender WHERE room_info.room = ? AND timeline.idx < ? AND timeline.idx > ?' +
+          ' AND event.pos IS NOT NULL AND (user.server = ? OR (event.flags & ?) <> 0) ORDER BY timeline.idx DESC LIMIT 1',
+      ),
+    };
     this.#thin = db.prepare<[number, number], never>(
       'DELETE FROM outgoing WHERE pos IN (SELECT pos FROM outgoing WHERE pos <= ? ORDER BY pos LIMIT ?)',
     );
@@ -74,6 +87,15 @@ export class OutgoingStore {
   /** The event, which is outgoing, concerns a server that is not in its room. */
   address(server: ServerNid, { pos, event }: OutgoingEvent): void {
     this.#address.run(server, pos, event);
+  }
+
+  /** An event that is taken out of its room need not be told to anybody any more. Inside its transaction. */
+  forget({ pos, room, event }: Pick<OutgoingEvent, 'pos' | 'room' | 'event'>, own: ServerNid): void {
+    this.#forget.event.run(pos);
+    this.#forget.addressed.run(pos);
+    if (this.#forget.newest.run(room, event).changes === 0) return;
+    const before = this.#forget.before.get(room, pos, pos - farthestBefore, own, eventFlags.PASSED_ON);
+    if (before !== undefined) this.#newest.run(before.pos, room, before.event, before.origin);
   }
 
   /** Events in (from, to], oldest first. */
@@ -128,6 +150,9 @@ export class OutgoingStore {
     return this.#thin.run(pos, limit).changes;
   }
 }
+
+/** Positions before an event that is gone among which another one of ours is looked for. */
+const farthestBefore = 20_000;
 
 /** Ends of a room looked at: more than an event can cite. */
 const maxTips = 20;

@@ -149,6 +149,7 @@ function directly(db: Database): Stage[] {
   const tables: [table: string, key: string][] = [
     ['current_state', 'key'],
     ['partial_event', 'nr'],
+    ['redacted_original', 'target'],
     ['member', 'user'],
     ['merged_point', 'inputs'],
     ['unsettled_room', 'room'],

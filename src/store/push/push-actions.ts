@@ -53,13 +53,10 @@ export class PushActions {
   readonly #dropThread;
   readonly #dropAll;
   readonly #count;
-  readonly #at;
-  readonly #lower;
   readonly #keepRead;
   readonly #keepReadThread;
   readonly #trimRead;
   readonly #dropRead;
-  readonly #lowerRead;
   readonly #after;
   readonly #unreadBefore;
   readonly #readBefore;
@@ -90,12 +87,6 @@ export class PushActions {
       'SELECT count(*) AS notify, coalesce(sum(highlight), 0) AS highlight FROM push_action' +
         ' WHERE user = ? AND room = ? AND thread = ?',
     );
-    this.#at = db.prepare<[user: number, room: number, pos: number], { thread: EventNid; highlight: number }>(
-      'SELECT thread, highlight FROM push_action WHERE user = ? AND room = ? AND pos = ?',
-    );
-    this.#lower = db.prepare<[user: number, room: number, pos: number], never>(
-      'UPDATE push_action SET highlight = 0 WHERE user = ? AND room = ? AND pos = ?',
-    );
     const keep =
       'INSERT OR REPLACE INTO push_read (user, pos, room, event, highlight, actions)' +
       ' SELECT user, pos, room, event, highlight, actions FROM push_action WHERE user = ? AND room = ? AND pos <= ?';
@@ -109,9 +100,6 @@ export class PushActions {
     );
     this.#dropRead = db.prepare<[user: number, room: number], never>(
       'DELETE FROM push_read WHERE user = ? AND room = ?',
-    );
-    this.#lowerRead = db.prepare<[user: number, pos: number], never>(
-      'UPDATE push_read SET highlight = 0 WHERE user = ? AND pos = ?',
     );
     const columns = 'room, pos, event, highlight, actions';
     this.#after = db.prepare<[user: number, pos: number], StoredNotification>(
@@ -182,15 +170,6 @@ export class PushActions {
 
   count(user: UserNid, room: RoomNid, thread: number): { readonly notify: number; readonly highlight: number } {
     return this.#count.get(user, room, thread) ?? { notify: 0, highlight: 0 };
-  }
-
-  /** Makes an event no highlight any more; answers its thread if it was one. */
-  lower(user: UserNid, room: RoomNid, pos: StreamPos): number | undefined {
-    this.#lowerRead.run(user, pos);
-    const row = this.#at.get(user, room, pos);
-    if (row === undefined || row.highlight === 0) return undefined;
-    this.#lower.run(user, room, pos);
-    return row.thread;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, StreamPos, UserNid } from '../nids.ts';
 import { mainTimeline, type Notification, type PushAction, PushActions } from './push-actions.ts';
+import { PushCorrections } from './push-corrections.ts';
 
 /** Events kept one by one for each user and room; older unread ones are only counted. */
 export const maxActions = 1000;
@@ -23,6 +24,7 @@ export interface UnreadRow {
  */
 export class PushCountStore {
   readonly #actions: PushActions;
+  readonly #corrections: PushCorrections;
   readonly #increase;
   readonly #touch;
   readonly #unread;
@@ -31,12 +33,15 @@ export class PushCountStore {
   readonly #dropAll;
   readonly #roomsChanged;
   readonly #lower;
+  readonly #raise;
+  readonly #decrease;
   readonly #hasPushers;
   readonly #wakePushers;
   readonly #total;
 
   constructor(db: Database) {
     this.#actions = new PushActions(db);
+    this.#corrections = new PushCorrections(db);
     // `WHERE true` tells the conflict's ON from that of a join.
     this.#increase = db.prepare<(number | string)[], { user: UserNid; notify: number }>(
       'INSERT INTO unread (user, room, thread, notify, highlight, pos)' +
@@ -64,6 +69,13 @@ export class PushCountStore {
       .pluck();
     this.#lower = db.prepare<number[], never>(
       'UPDATE unread SET highlight = max(0, highlight - 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
+    );
+    this.#raise = db.prepare<number[], never>(
+      'UPDATE unread SET highlight = min(notify, highlight + 1), pos = ? WHERE user = ? AND room = ? AND thread = ?',
+    );
+    this.#decrease = db.prepare<number[], { notify: number }>(
+      'UPDATE unread SET notify = max(0, notify - 1), highlight = max(0, highlight - ?), pos = ?' +
+        ' WHERE user = ? AND room = ? AND thread = ? RETURNING notify',
     );
     this.#hasPushers = db.remember<[], number>('SELECT nid FROM pusher WHERE nid > 0 ORDER BY nid LIMIT 1').pluck();
     this.#wakePushers = db.prepare<[pos: number, users: string], never>(
@@ -140,10 +152,31 @@ export class PushCountStore {
 
   /** An event that is redacted highlights nothing any more. */
   lowerHighlight(user: UserNid, room: RoomNid, eventPos: StreamPos, pos: StreamPos): void {
-    const thread = this.#actions.lower(user, room, eventPos);
+    const thread = this.#corrections.lower(user, room, eventPos);
     if (thread === undefined) return;
     this.#lower.run(pos, user, room, thread);
     this.#touch.run(room, pos, `[${user}]`);
+  }
+
+  /** An event that is not redacted any more highlights again for a user whom it notified. */
+  raiseHighlight(user: UserNid, room: RoomNid, eventPos: StreamPos, pos: StreamPos): void {
+    const thread = this.#corrections.raise(user, room, eventPos);
+    if (thread === undefined) return;
+    this.#raise.run(pos, user, room, thread);
+    this.#touch.run(room, pos, `[${user}]`);
+  }
+
+  /**
+   * Forgets that the event at a position notified these users, whether they have read it or not. Of one that is so old
+   * that it is only counted that cannot be known: then it goes when it is read.
+   */
+  forget(users: readonly UserNid[], room: RoomNid, eventPos: StreamPos, pos: StreamPos): void {
+    for (const { user, thread, highlight } of this.#corrections.forget(JSON.stringify(users), room, eventPos)) {
+      const left = this.#decrease.get(highlight, pos, user, room, thread);
+      if (left?.notify === 0 && thread !== mainTimeline) this.#drop.run(user, room, thread);
+      this.#touch.run(room, pos, `[${user}]`);
+      this.#wake(pos, `[${user}]`);
+    }
   }
 
   /** All counts of a user in a room, the main timeline first; none before the first notification. */

@@ -87,6 +87,7 @@ export class PartialRooms {
   readonly #events;
   readonly #dropEvent;
   readonly #dropEvents;
+  readonly #dropOriginals;
   readonly #end;
   readonly #complete;
   readonly #completedAt;
@@ -124,6 +125,7 @@ export class PartialRooms {
     );
     this.#dropEvent = db.prepare<[number, number], never>('DELETE FROM partial_event WHERE room = ? AND nr = ?');
     this.#dropEvents = db.prepare<[number], never>('DELETE FROM partial_event WHERE room = ?');
+    this.#dropOriginals = db.prepare<[number], never>('DELETE FROM redacted_original WHERE room = ?');
     this.#end = db.prepare<[number], never>('DELETE FROM room_partial WHERE room = ?');
     this.#complete = db.prepare<[number, number], never>(
       'INSERT INTO room_completion (room, pos) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET pos = excluded.pos',
@@ -203,11 +205,13 @@ export class PartialRooms {
   end(room: RoomNid): void {
     this.#end.run(room);
     this.#dropEvents.run(room);
+    this.#dropOriginals.run(room);
   }
 
   /** The rest of the state is here, from `pos` on as far as clients are concerned. */
   complete(room: RoomNid, pos: StreamPos): void {
     this.#end.run(room);
+    this.#dropOriginals.run(room);
     this.#complete.run(room, pos);
   }
 

@@ -29,7 +29,6 @@ export function openRoomApp(): RoomApp {
     log: silentLog,
     client: { call: (call) => alone(call), stream: (call) => alone(call) },
     verifier: new EventVerifier({ ensure: async () => {}, key: () => undefined }),
-    observers: [],
   });
   const app = createApp(roomEndpoints({ rooms: world.rooms, admitMany: () => {}, ...history } as unknown as Services), {
     gate: {

@@ -46,7 +46,7 @@ export interface ServingUses {
   readonly rooms: Rooms;
   readonly receiving: Receiving;
   /** Told of an invite to a room that is not known here. */
-  readonly inviteObservers: readonly EventObserver[];
+  readonly inviteObservers: readonly Pick<EventObserver, 'onEvent'>[];
 }
 
 /** Builds it bottom-up. */

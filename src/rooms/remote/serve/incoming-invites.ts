@@ -39,7 +39,7 @@ export interface IncomingInvitesUses {
   readonly people: LocalPeople;
   readonly signer: EventSigner;
   /** Told of an invite to a room that is not known here, which is in no room's order; its row carries its position. */
-  readonly inviteObservers: readonly EventObserver[];
+  readonly inviteObservers: readonly Pick<EventObserver, 'onEvent'>[];
 }
 
 /** An invite as another server hands it in. */

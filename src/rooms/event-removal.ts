@@ -1,0 +1,124 @@
+import type { Pdu } from '../protocol/events/pdu.ts';
+import type { RoomVersionRules } from '../protocol/room-versions.ts';
+import { type EventRow, pointBefore } from '../store/events/event-row.ts';
+import type { EventStore } from '../store/events/event-store.ts';
+import type { Extremities } from '../store/events/extremities.ts';
+import { eventFlags, isAccepted } from '../store/events/flags.ts';
+import type { Interning } from '../store/interning/interning.ts';
+import type { EventNid, StatePoint } from '../store/nids.ts';
+import type { Segments } from '../store/segments.ts';
+import type { Timeline } from '../store/timeline.ts';
+import type { Streams } from '../streams/streams.ts';
+import type { EventObservers } from './event-observers.ts';
+import type { CommittedEvent } from './observer.ts';
+import type { RedactionEffects } from './redaction-effects.ts';
+import type { RelationIndex } from './relations/relation-index.ts';
+import type { ResolvedRoom } from './state-engine.ts';
+
+export interface EventRemovalUses {
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly extremities: Extremities;
+  readonly segments: Segments;
+  readonly timeline: Timeline;
+  readonly streams: Streams;
+  readonly redactions: RedactionEffects;
+  readonly relationIndex: RelationIndex;
+  readonly observers: EventObservers;
+}
+
+/** What an event is that has no place in the room after all. */
+export interface Removal {
+  readonly outcome: 'rejected' | 'soft-failed';
+  readonly before: StatePoint;
+  /** The state after a soft-failed event; what follows a rejected one does so in the state before it. */
+  readonly after?: StatePoint | undefined;
+}
+
+/** Ancestors of the room's ends that are looked through for what a rejected event cites: it is near them, if anywhere. */
+const mostAncestors = 2000;
+
+/**
+ * Takes an event that had its place out of its room, with all that was made of it. The opposite of `RoomInput.commit`,
+ * but for what it did to the current state: that is resolved anew when all such events are gone. An event that gets its
+ * place late, the other way round, is committed like any other that has just come in.
+ */
+export class EventRemoval {
+  readonly #uses: EventRemovalUses;
+
+  constructor(uses: EventRemovalUses) {
+    this.#uses = uses;
+  }
+
+  /** Inside a write. */
+  takeOut(room: ResolvedRoom, row: EventRow, removal: Removal): void {
+    const { redactions, relationIndex, observers, streams } = this.#uses;
+    const event = this.#event(room.rules, row);
+    this.#displace(row, removal);
+    this.#unlink(row);
+    this.#closeGap(row);
+    redactions.takeBack(event);
+    relationIndex.remove(row, event.pdu.content);
+    observers.onTakenOut(event);
+    redactions.forget(row);
+    streams.touchRoom(room.nid);
+  }
+
+  #event(rules: RoomVersionRules, row: EventRow): CommittedEvent {
+    const { events, interning } = this.#uses;
+    const { nid } = row;
+    const event = { eventId: interning.eventId(nid), pdu: events.pdu(nid) as Pdu, canonical: events.canonical(nid) };
+    return { ...event, row, rules };
+  }
+
+  #displace({ nid, segment, idx, pos }: EventRow, { outcome, before, after }: Removal): void {
+    const { events, timeline } = this.#uses;
+    const { REJECTED, SOFT_FAILED } = eventFlags;
+    events.setFlags(nid, outcome === 'rejected' ? REJECTED : SOFT_FAILED, outcome === 'rejected' ? SOFT_FAILED : 0);
+    events.setBefore(nid, before);
+    events.setAfter(nid, after);
+    if (segment !== null && idx !== null) timeline.remove(segment, idx);
+    if (pos !== null) timeline.forgetArrival(pos);
+    events.setPlace(nid, { pos: null, segment: null, idx: null });
+  }
+
+  /** It ends no room, and what it cites does if nothing else that is accepted cites it. */
+  #unlink({ nid, room }: EventRow): void {
+    const { extremities, events } = this.#uses;
+    const queue = extremities.forward(room);
+    const seen = new Set(queue);
+    const cited = new Set<EventNid>();
+    for (const child of queue) {
+      const counts = isAccepted(events.row(child)?.flags ?? eventFlags.OUTLIER);
+      for (const parent of events.parents(child)) {
+        if (counts) cited.add(parent);
+        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
+        seen.add(parent);
+      }
+    }
+    const free = events.parents(nid).filter((parent) => !cited.has(parent) && this.#hasPlace(parent));
+    extremities.replace(room, [nid], free);
+  }
+
+  #hasPlace(nid: EventNid): boolean {
+    const row = this.#uses.events.row(nid);
+    return row !== undefined && row.segment !== null && pointBefore(row) !== undefined;
+  }
+
+  /**
+   * What is missing before the event is missing before what is left of its segment. Without anything left there, the segment
+   * goes on in the one before it: what comes next follows that.
+   */
+  #closeGap({ nid, room, segment: place }: EventRow): void {
+    const { extremities, segments, timeline } = this.#uses;
+    const segment = place === null ? undefined : segments.get(place);
+    if (segment === undefined) return;
+    const missing = extremities.takeBehind(room, nid);
+    const oldest = timeline.oldest(segment.nid);
+    if (oldest !== undefined) for (const parent of missing) extremities.addBackward(room, parent, oldest.event);
+    else if (segment.older === null) {
+      const before = segments.preceding(segment);
+      if (before !== undefined) timeline.link(segment.nid, before);
+    }
+  }
+}
