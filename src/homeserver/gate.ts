@@ -1,4 +1,4 @@
-import { BodyBudget } from '../api/http/body-budget.ts';
+import { BodyBudget, serversBodies, strangersBodies, usersBodies } from '../api/http/body-budget.ts';
 import type { RateLimits } from '../api/http/rate-limits.ts';
 import type { Gate } from '../api/http/types.ts';
 import type { Federation } from '../federation/create-federation.ts';
@@ -23,8 +23,9 @@ export function createGate({ rateLimits, gates, clock, users, federation }: Gate
     admit: (action, ip, requester) => rateLimits.admit(action, ip, requester),
     requireSpace: () => gates.requireWrite(),
     requireMemory: () => gates.requireMemory(),
+    bodies: { users: new BodyBudget(clock, usersBodies), strangers: new BodyBudget(clock, strangersBodies) },
     servers: {
-      bodies: new BodyBudget(clock),
+      bodies: new BodyBudget(clock, serversBodies),
       begin: (header, admit) => {
         // Keys of others cannot be judged; who is sent away comes back.
         if (!clock.isRight) throw clockWrong();

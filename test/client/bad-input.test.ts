@@ -71,7 +71,9 @@ describe('every endpoint of the Client-Server API', () => {
   for (const [what, body] of noJson) {
     it(`answers 400 M_NOT_JSON to ${what}`, async () => {
       for (const endpoint of withJson()) {
-        const answer = await world.call(endpoint.method, exampleOf(endpoint), { ...tokenFor(endpoint), body });
+        // As much of it as is read of whoever has no token.
+        const given = endpoint.auth === 'none' ? body.slice(0, 16_000) : body;
+        const answer = await world.call(endpoint.method, exampleOf(endpoint), { ...tokenFor(endpoint), body: given });
         assertRefused(answer, 400, 'M_NOT_JSON');
       }
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { createApp } from '../../src/api/app.ts';
-import { BodyBudget, bodyPatience } from '../../src/api/http/body-budget.ts';
+import { BodyBudget, bodyPatience, serversBodies } from '../../src/api/http/body-budget.ts';
 import { endpoint } from '../../src/api/http/endpoint.ts';
 import { json } from '../../src/api/http/reply.ts';
 import { limitExceeded, MatrixError } from '../../src/protocol/errors.ts';
@@ -26,7 +26,7 @@ async function world(settings: Readonly<Record<string, unknown>> = {}) {
   const b = universe.script('b.test');
   const seen: unknown[] = [];
   const counted: string[] = [];
-  const bodies = new BodyBudget(universe.clock);
+  const bodies = new BodyBudget(universe.clock, serversBodies);
   const app = createApp(
     [
       endpoint({

@@ -3,6 +3,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import { checkStrictNumbers, decodeUtf8, parseExactJson, parseJson } from '../../protocol/parse-json.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
 import { readBody } from './body.ts';
+import type { BodyShare } from './body-budget.ts';
 import { checkGuest } from './guest-access.ts';
 import { isHeavy } from './is-heavy.ts';
 import { needsSpace } from './needs-space.ts';
@@ -28,7 +29,7 @@ export interface EndpointDefinition<Auth extends AuthKind, Body extends BodyKind
   readonly alsoAt?: readonly string[];
   readonly auth: Auth;
   readonly body: Body;
-  /** Largest JSON body in bytes. */
+  /** Largest JSON body in bytes; 256 KiB unless given, and 16 KiB of whoever has no token. */
   readonly maxBody?: number;
   /** `strict`: floats and integers outside ±(2^53 - 1) in the body are 400 M_BAD_JSON. For bodies that become events. */
   readonly numbers?: 'any' | 'strict';
@@ -47,6 +48,9 @@ export interface EndpointDefinition<Auth extends AuthKind, Body extends BodyKind
  */
 const defaultMaxBody = 256 * 1024;
 
+/** For whoever has no token: names, passwords and the like. */
+const strangersMaxBody = 16 * 1024;
+
 /** Describes one operation. Its handler runs once token and body are found good; what it throws becomes the answer. */
 export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path extends string>(
   definition: EndpointDefinition<Auth, Body, Path>,
@@ -64,13 +68,40 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
       if (requester?.guest === true) checkGuest(definition.method, definition.path);
       if (definition.limit !== undefined) gate.admit?.(definition.limit, call.ip, requester);
       requireMeans(definition, target, gate);
-      const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
-      const body = wantsJson ? await readJson(definition, call) : undefined;
-      const streams = definition.body === 'stream';
-      const request: unknown = new Incoming(definition.method, call, target, { requester, body, streams });
-      return definition.handler(request as ApiRequest<Auth, Body, Path>);
+      const answer = (parts: ClientParts): Reply | Promise<Reply> => {
+        const request: unknown = new Incoming(definition.method, call, target, parts);
+        return definition.handler(request as ApiRequest<Auth, Body, Path>);
+      };
+      if (definition.body === 'none') return answer({ requester, body: undefined });
+      if (definition.body === 'stream') return answer({ requester, body: undefined, streams: true });
+      const share = shareFor(call, gate, requester);
+      try {
+        const limit = definition.maxBody ?? (requester === undefined ? strangersMaxBody : defaultMaxBody);
+        const body = await readJson(definition, call, limit, share);
+        // A client may draw a body out for as long as it likes: its token may be good no more.
+        return await answer({ requester: requester && authenticate(definition, call, target, gate), body });
+      } finally {
+        share?.release();
+      }
     },
   };
+}
+
+interface ClientParts {
+  readonly requester: unknown;
+  readonly body: JsonObject | undefined;
+  readonly streams?: boolean;
+}
+
+/** Bodies that say that they are no larger than this are not counted. */
+const uncounted = 16 * 1024;
+
+function shareFor(call: HttpCall, { bodies }: Gate, requester: unknown): BodyShare | undefined {
+  const declared = call.headers['content-length'];
+  const isSmall =
+    declared === undefined ? call.headers['transfer-encoding'] === undefined : Number(declared) <= uncounted;
+  if (bodies === undefined || isSmall) return undefined;
+  return (requester === undefined ? bodies.strangers : bodies.users).share(call.ip, () => call.stream.destroy());
 }
 
 /** Throws where there is too little disk or memory for it. */
@@ -141,8 +172,14 @@ function accessToken(call: HttpCall, target: Target): string | undefined {
   return token === '' ? undefined : token;
 }
 
-async function readJson(definition: AnyDefinition, call: HttpCall): Promise<JsonObject> {
-  const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody);
+async function readJson(
+  definition: AnyDefinition,
+  call: HttpCall,
+  limit: number,
+  share: BodyShare | undefined,
+): Promise<JsonObject> {
+  const bytes = await readBody(call, limit, share && ((size) => share.grow(size)));
+  share?.arrived();
   if (bytes.length === 0 && definition.body === 'optional-json') return {};
   const text = decodeUtf8(bytes);
   if (text === undefined) throw notJson('The request body is not UTF-8');

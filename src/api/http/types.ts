@@ -112,12 +112,15 @@ export interface Gate {
   requireSpace?(): void;
   /** Asked before something large is answered. 429 M_LIMIT_EXCEEDED */
   requireMemory?(): void;
+  /** What JSON bodies of clients may take up while they are held. Without it nothing is bounded but each of them. */
+  readonly bodies?: { readonly users: BodyBudget; readonly strangers: BodyBudget };
   /** Without it no request of another server is let in. */
   readonly servers?: ServerGate;
 }
 
 /** Tells which other server has sent a request. */
 export interface ServerGate {
+  /** Their bodies are held before it is known who has sent them: the signature covers them. */
   readonly bodies: BodyBudget;
   /**
    * Reads the `Authorization` header and gets the key that it names. `admit` is called before another server is asked

@@ -17,6 +17,8 @@ type Uses = Pick<Services, 'federation' | 'clock'>;
 /** Servers that are answered about at once, and keys of each: we may have to ask all of those servers first. */
 const mostServers = 100;
 const mostKeys = 32;
+/** Servers that join a large room ask for more than we answer about. */
+const maxBody = 256 * 1024;
 
 /**
  * `GET /_matrix/key/v2/query/{serverName}` and, from before version 1.6 of the specification, `…/{serverName}/{keyId}`
@@ -68,6 +70,7 @@ export const queryMany = ({ federation, clock }: Uses): Endpoint =>
     auth: 'none',
     body: 'json',
     limit: 'federation',
+    maxBody,
     async handler({ body }) {
       const questions: KeyQuestion[] = [];
       const { server_keys: asked } = parse(question, body);

@@ -3,6 +3,9 @@ import { empty } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
 
+/** Some hundred invites that waited for one address. */
+const maxBody = 256 * 1024;
+
 /**
  * `PUT /_matrix/federation/v1/exchange_third_party_invite/{roomId}`
  * Turns the invite of an address by one of our users into an invite of the user whose it is.
@@ -35,6 +38,7 @@ export const thirdPartyBound = ({ serving }: Services): Endpoint =>
     auth: 'none',
     limit: 'federation',
     body: 'json',
+    maxBody,
     async handler({ body }) {
       await serving.thirdPartyInvites.bound(body);
       return empty();
