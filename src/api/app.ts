@@ -1,5 +1,6 @@
 import { MatrixError, unrecognized } from '../protocol/errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { isDiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 import { type Random, randomToken } from '../util/random.ts';
 import { Query } from './http/query.ts';
@@ -99,7 +100,8 @@ function splitUrl(url: string): { path: string; query: string } {
     : { path: url.slice(start, mark), query: url.slice(mark + 1) };
 }
 
-function failed(error: unknown, call: HttpCall, tools: AppTools): Reply {
+function failed(problem: unknown, call: HttpCall, tools: AppTools): Reply {
+  const error = isDiskFull(problem) ? (tools.gate.diskIsFull?.() ?? problem) : problem;
   if (error instanceof MatrixError) {
     if (error.status >= 500) tools.log.warn('http.failed', { ...placeOf(call), status: error.status, cause: error });
     else if (error.cause !== undefined) tools.log.debug('http.refused', { ...placeOf(call), cause: error.cause });

@@ -7,6 +7,7 @@ import { isClockSynchronised, systemReadings } from '../governor/readings.ts';
 import { createHomeserver } from '../homeserver.ts';
 import { ProcessLock } from '../store/process-lock.ts';
 import { systemClock } from '../util/clock.ts';
+import { isDiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 import { createPinoLog } from '../util/pino-log.ts';
 import { version } from '../util/version.ts';
@@ -33,6 +34,7 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   using lock = ProcessLock.take(config.dataDir);
   if (!lock) throw new CommandFailed(`Another process works on ${config.dataDir} already.`, 'busy');
 
+  surviveFullDisk(log);
   const manager = new ServiceManager({ env: process.env, pid: process.pid, clock: systemClock, log });
   // Told to stop while it starts, it stops once it has started.
   const stopped = untilStopped(log);
@@ -86,6 +88,14 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   await stopped;
   // Nothing waits for systemd to have heard it.
   void manager.stopping();
+}
+
+/** What nobody waits for may find the disk full at any moment: that ends nothing. Whatever else nobody has caught ends the process. */
+function surviveFullDisk(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    log.error(isDiskFull(error) ? 'server.disk_full' : 'server.failed', { error });
+    if (!isDiskFull(error)) process.exit(1);
+  });
 }
 
 function metricsListener({ metrics: { address, port } }: Config): Listener {

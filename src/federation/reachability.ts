@@ -4,6 +4,7 @@ import type { RemoteServerRow, RemoteServerStore } from '../store/federation/rem
 import type { Interning } from '../store/interning/interning.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
+import { isDiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 import { Lru } from '../util/lru.ts';
 import type { Random } from '../util/random.ts';
@@ -88,14 +89,14 @@ export class Reachability {
 
   /** It has answered, be it with an error of its own. */
   succeeded(server: ServerName): void {
-    const { db, clock, remoteServers, interning, log } = this.#uses;
+    const { clock, remoteServers, interning, log } = this.#uses;
     this.#endOutage();
     const row = this.#row(server);
     const now = clock.now();
     const wasFailing = row?.failing ?? undefined;
     const isNoted = Math.abs(now - (row?.answered ?? Number.NEGATIVE_INFINITY)) < noteEvery;
     if (isNoted && wasFailing === undefined) return;
-    db.write<void>(() => remoteServers.answered(interning.server(server), now));
+    this.#note(() => remoteServers.answered(interning.server(server), now));
     if (wasFailing === undefined) return;
     log.info('federation.up', { server, after: now - wasFailing });
     for (const tell of this.#onUp) tell(server);
@@ -112,7 +113,7 @@ export class Reachability {
 
   /** It has not answered. Several failures at once count as one. */
   failed(server: ServerName): void {
-    const { db, clock, random, remoteServers, interning, retry, log } = this.#uses;
+    const { clock, random, remoteServers, interning, retry, log } = this.#uses;
     if (this.isDown(server)) return;
     if (this.#failedInARow.size === 0) this.#failingSince = millis(Math.max(clock.now(), this.#released + 1));
     if (this.#failedInARow.size < outage) this.#failedInARow.add(server);
@@ -124,7 +125,16 @@ export class Reachability {
     const retryAt = Math.ceil(now + wait * (1 - share));
     if (isFirst) log.info('federation.down', { server, wait });
     else log.debug('federation.still_down', { server, wait });
-    db.write<void>(() => remoteServers.failed(interning.server(server), now, millis(wait), millis(retryAt)));
+    this.#note(() => remoteServers.failed(interning.server(server), now, millis(wait), millis(retryAt)));
+  }
+
+  /** On a full disk nobody is refused an answer because it cannot be noted that there was one. */
+  #note(write: () => void): void {
+    try {
+      this.#uses.db.write<void>(write);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   /** Calls `tell` whenever a server that did not answer does again, or is worth another try. */

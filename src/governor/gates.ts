@@ -6,10 +6,10 @@ const comeBack = 15_000;
 
 /** What is refused while memory or disk is short. */
 export class Gates {
-  readonly #governor: Pick<Governor, 'memory' | 'disk' | 'roomier'>;
+  readonly #governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'>;
   readonly #adminContact: string;
 
-  constructor(governor: Pick<Governor, 'memory' | 'disk' | 'roomier'>, adminContact: string) {
+  constructor(governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'>, adminContact: string) {
     this.#governor = governor;
     this.#adminContact = adminContact;
   }
@@ -71,6 +71,12 @@ export class Gates {
   /** Before anything is written for somebody. 507 M_RESOURCE_LIMIT_EXCEEDED */
   requireWrite(): void {
     if (this.#governor.disk === 'critical') throw this.#diskFull('takes nothing new');
+  }
+
+  /** Something could not be written because the disk was full before anybody looked: who asked for it is told, and the next are sent away. */
+  diskIsFull(): MatrixError {
+    this.#governor.look();
+    return this.#diskFull('takes nothing new');
   }
 
   #diskFull(what: string): MatrixError {

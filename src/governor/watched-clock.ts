@@ -2,6 +2,7 @@ import type { ClockMark } from '../store/clock-mark.ts';
 import type { Database } from '../store/db.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
+import { isDiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 
 export interface WatchedClockUses {
@@ -118,7 +119,13 @@ export class WatchedClock implements Clock {
 
   #save(time: Millis): void {
     const { db, clockMark } = this.#uses;
-    db.write<void>(() => clockMark.write(time));
+    try {
+      db.write<void>(() => clockMark.write(time));
+    } catch (error) {
+      // The next look saves a better one.
+      if (isDiskFull(error)) return;
+      throw error;
+    }
     this.#saved = time;
     this.#changes = clockMark.changes();
   }

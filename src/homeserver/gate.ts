@@ -9,7 +9,7 @@ import type { Clock } from '../util/clock.ts';
 
 interface GateUses {
   readonly rateLimits: RateLimits;
-  readonly gates: Pick<Gates, 'requireWrite' | 'requireMemory'>;
+  readonly gates: Pick<Gates, 'requireWrite' | 'requireMemory' | 'diskIsFull'>;
   readonly clock: Clock;
   readonly users: Pick<Users, 'tokens'>;
   readonly federation: Pick<Federation, 'requestAuth'>;
@@ -24,6 +24,7 @@ export function createGate({ rateLimits, gates, clock, users, federation }: Gate
     requireSpace: () => gates.requireWrite(),
     requireMemory: () => gates.requireMemory(),
     bodies: { users: new BodyBudget(clock, usersBodies), strangers: new BodyBudget(clock, strangersBodies) },
+    diskIsFull: () => gates.diskIsFull(),
     servers: {
       bodies: new BodyBudget(clock, serversBodies),
       begin: (header, admit) => {

@@ -1,5 +1,6 @@
 import { type Millis, millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
+import { isDiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 
 /** Work that nobody waits for, done in slices of at most ~20 ms. */
@@ -16,7 +17,7 @@ export interface BackgroundTask {
 /** A slice is followed by a rest this many times as long: background work takes a sixth of the main thread at most. */
 const restFactor = 5;
 const shortestRest = 5;
-/** For want of memory. */
+/** For want of memory or disk. */
 const parked = millis(15_000);
 
 /**
@@ -69,12 +70,17 @@ export class Background {
     }
     const start = this.#clock.monotonic();
     let more = false;
+    let { every } = task;
     try {
       more = await task.slice();
     } catch (problem) {
-      this.#log.error('jobs.failed', { task: task.name, cause: problem });
+      if (isDiskFull(problem)) {
+        // The log may be on the same disk.
+        this.#log.warn('jobs.disk_full', { task: task.name });
+        every = millis(Math.max(every, parked));
+      } else this.#log.error('jobs.failed', { task: task.name, cause: problem });
     }
     const took = this.#clock.monotonic() - start;
-    this.#schedule(task, more ? millis(Math.max(shortestRest, took * restFactor)) : task.every);
+    this.#schedule(task, more ? millis(Math.max(shortestRest, took * restFactor)) : every);
   }
 }

@@ -9,6 +9,7 @@ import type { Notifier, Unsubscribe } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import { millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
+import { diskRest, isDiskFull } from '../util/disk-full.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Log } from '../util/log.ts';
 import { Lru } from '../util/lru.ts';
@@ -234,7 +235,13 @@ export class PushDelivery {
   #endWaits(): void {
     const { db, pushers, streams, clock } = this.#uses;
     const now = clock.now();
-    db.write<void>(() => pushers.endWaits(streams.now(), now, now + longestWait));
+    try {
+      db.write<void>(() => pushers.endWaits(streams.now(), now, now + longestWait));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#cancelTimer = clock.after(diskRest, () => this.#endWaits());
+      return;
+    }
     this.#setTimer();
     this.#wake();
   }

@@ -73,6 +73,7 @@ export class Database {
       committed: () => this.#committed(),
       finished: () => this.#finished(),
       rolledBack: () => this.#versions.changeAll(),
+      full: () => this.#checkpoints.full(),
     });
     this.#shared = { connection, transactions: this.#transactions, timing: this.#timing, versions: this.#versions };
     this.#group = new GroupCommit({

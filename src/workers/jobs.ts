@@ -37,4 +37,7 @@ export function runJob<K extends JobKind>({ kind, input }: Request<K>): Jobs[K][
   return jobs[kind](input);
 }
 
-export type Response = { id: number; output: Jobs[JobKind]['output'] } | { id: number; error: unknown };
+/** `isDiskFull`: an error is copied between threads without its code. */
+export type Response =
+  | { id: number; output: Jobs[JobKind]['output'] }
+  | { id: number; error: unknown; isDiskFull: boolean };

@@ -1,5 +1,6 @@
 /** The program of a worker thread: answers one request after the other until its port is closed. */
 import { parentPort } from 'node:worker_threads';
+import { isDiskFull } from '../util/disk-full.ts';
 import { type Request, type Response, runJob } from './jobs.ts';
 import { closeMediaWriters } from './media-jobs.ts';
 import { closeSpools } from './spool/spool-jobs.ts';
@@ -19,6 +20,6 @@ function answer(request: Request): Response {
   try {
     return { id, output: runJob(request) };
   } catch (error) {
-    return { id, error };
+    return { id, error, isDiskFull: isDiskFull(error) };
   }
 }

@@ -1,6 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
+import { DiskFull } from '../util/disk-full.ts';
 import type { Log } from '../util/log.ts';
 import { startWorker } from './entry.ts';
 import type { JobKind, Jobs, Request, Response } from './jobs.ts';
@@ -105,7 +106,7 @@ export class WorkerPool {
     const waiting = this.#waiting.get(response.id);
     this.#waiting.delete(response.id);
     this.#endWhenIdle();
-    if ('error' in response) waiting?.reject(response.error);
+    if ('error' in response) waiting?.reject(errorOf(response));
     else waiting?.resolve(response.output as never);
   }
 
@@ -132,4 +133,8 @@ export class WorkerPool {
     this.#waiting.clear();
     for (const { reject } of waiting) reject(new Error('the worker thread ended while it worked'));
   }
+}
+
+function errorOf({ error, isDiskFull }: Extract<Response, { error: unknown }>): unknown {
+  return isDiskFull ? new DiskFull('The disk is full', { cause: error }) : error;
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { AdminError } from '../../admin/admin-error.ts';
 import { isOperation, runOperation } from '../../admin/operations.ts';
 import type { AdminServices } from '../../admin/services.ts';
+import { isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import { createServer } from '../../util/node-http.ts';
 
@@ -67,6 +68,8 @@ export class AdminSocket {
       return { status: 200, body: { result } };
     } catch (error) {
       if (error instanceof AdminError) return failure(400, error.code, error.message);
+      if (isDiskFull(error))
+        return failure(400, 'disk_full', 'the disk of the server is full: make room and try again');
       this.#log.error('admin.failed', { operation: name, error });
       return failure(500, 'internal', 'the operation failed; the log of the server says why');
     }

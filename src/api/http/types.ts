@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { MatrixError } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { XMatrix } from '../../protocol/signing/request.ts';
 import type { Requester } from '../../users/requester.ts';
@@ -114,6 +115,8 @@ export interface Gate {
   requireMemory?(): void;
   /** What JSON bodies of clients may take up while they are held. Without it nothing is bounded but each of them. */
   readonly bodies?: { readonly users: BodyBudget; readonly strangers: BodyBudget };
+  /** What is answered where the disk was full when something was to be written. 507 M_RESOURCE_LIMIT_EXCEEDED */
+  diskIsFull?(): MatrixError;
   /** Without it no request of another server is let in. */
   readonly servers?: ServerGate;
 }

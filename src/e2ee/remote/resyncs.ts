@@ -7,6 +7,7 @@ import type { Interning } from '../../store/interning/interning.ts';
 import type { ServerNid, UserNid } from '../../store/nids.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import { diskRest } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import { readDeviceList } from './answers.ts';
 import type { RemoteLists } from './remote-lists.ts';
@@ -100,13 +101,30 @@ export class Resyncs {
   #begin(row: RemoteListRow): void {
     this.#running.set(row.user, this.#uses.interning.userServer(row.user));
     const work = this.#fetch(row)
-      .catch((cause: unknown) => this.#uses.log.error('e2ee.resync_broken', { cause }))
+      .catch((cause: unknown) => {
+        this.#uses.log.error('e2ee.resync_broken', { cause });
+        // It is due still: as on a full disk, where nothing can be noted.
+        return this.#rest();
+      })
       .finally(() => {
         this.#running.delete(row.user);
         this.#under = this.#under.filter((other) => other !== work);
         this.#pump();
       });
     this.#under.push(work);
+  }
+
+  #rest(): Promise<void> {
+    const { signal } = this.#stopping;
+    return new Promise((resolve) => {
+      const cancel = this.#uses.clock.after(diskRest, resolve);
+      const stop = () => {
+        cancel();
+        resolve();
+      };
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
   }
 
   async #fetch(row: RemoteListRow): Promise<void> {

@@ -6,6 +6,7 @@ import type { ServerNid, StreamPos } from '../../store/nids.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import { diskRest, isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import type { Courier } from './courier.ts';
 import type { EduSources } from './edu-sources.ts';
@@ -52,6 +53,8 @@ interface Round {
   waiting: SpanItem[];
   allRead: boolean;
   readonly inFlight: Set<ServerNid>;
+  /** Of those in flight: what came of it could not be noted, so they are told again. */
+  again: SpanItem[];
   /** Of these there is news that must not wait for the round's end. */
   readonly ahead: Set<ServerNid>;
   /** How far it was looked for such news. */
@@ -166,6 +169,7 @@ export class FanOut {
       waiting: [],
       allRead: false,
       inFlight: new Set(),
+      again: [],
       ahead: new Set(),
       aheadTo: span.to,
       isLong: false,
@@ -244,14 +248,28 @@ export class FanOut {
       if (result.ok) this.#delivered(round, item, edus);
       else if (!this.#stopped) this.#failed(round, server, result.detail, result.retryAfter);
     } catch (cause) {
+      if (isDiskFull(cause)) return this.#tellAgain(round, item);
       log.error('outbox.failed', { server: courier.name(server), cause });
       if (!this.#stopped) this.#failed(round, server, 'the transaction could not be written');
     } finally {
       round.ahead.delete(server);
-      // At a stop it stays under way: it will be repeated.
-      if (!this.#stopped) round.inFlight.delete(server);
+      // At a stop it stays under way: it will be repeated. So does what is told again.
+      if (!this.#stopped && !round.again.includes(item)) round.inFlight.delete(server);
       wake();
     }
+  }
+
+  /** The round does not end before; who has had it knows it by its ID. */
+  #tellAgain(round: Round, item: SpanItem): void {
+    round.again.push(item);
+    if (round.again.length > 1) return;
+    this.#uses.clock.after(diskRest, () => {
+      if (this.#stopped) return;
+      for (const { server } of round.again) round.inFlight.delete(server);
+      round.waiting.push(...round.again);
+      round.again = [];
+      this.#uses.wake();
+    });
   }
 
   #delivered(round: Round, { server, isAddressed }: SpanItem, edus: WireEdus): void {
@@ -284,9 +302,15 @@ export class FanOut {
   #becameSlow(round: Round, server: ServerNid): void {
     const { db, destinations, clock, wake } = this.#uses;
     const { from, to } = round.span;
-    db.write<void>(() =>
-      destinations.add({ server, told: from, edus: from, upTo: to, failures: 0, due: clock.now(), error: null }),
-    );
+    try {
+      db.write<void>(() =>
+        destinations.add({ server, told: from, edus: from, upTo: to, failures: 0, due: clock.now(), error: null }),
+      );
+    } catch (error) {
+      // Then they wait.
+      if (isDiskFull(error)) return;
+      throw error;
+    }
     round.inFlight.delete(server);
     wake();
   }

@@ -6,6 +6,7 @@ import type { EventNid, RoomNid, ServerNid, StreamPos } from '../../store/nids.t
 import type { Streams } from '../../streams/streams.ts';
 import type { Millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
+import { diskRest, isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import type { Courier } from './courier.ts';
 import type { EduSources } from './edu-sources.ts';
@@ -68,6 +69,7 @@ interface Pending {
 export class Laggards {
   readonly #uses: LaggardsUses;
   #stopped = false;
+  #resting = false;
 
   constructor(uses: LaggardsUses) {
     this.#uses = uses;
@@ -77,7 +79,7 @@ export class Laggards {
   step(): void {
     const { lanes, destinations, clock } = this.#uses;
     const free = lanes.free('own');
-    if (this.#stopped || free <= 0) return;
+    if (this.#stopped || this.#resting || free <= 0) return;
     for (const server of destinations.ready(clock.now(), free + lanes.size)) {
       if (lanes.free('own') <= 0) return;
       if (lanes.has(server)) continue;
@@ -94,6 +96,16 @@ export class Laggards {
     this.#stopped = true;
   }
 
+  /** On a full disk nothing can be noted, so everything would be told again at once. */
+  #rest(): void {
+    if (this.#resting) return;
+    this.#resting = true;
+    this.#uses.clock.after(diskRest, () => {
+      this.#resting = false;
+      if (!this.#stopped) this.#uses.wake();
+    });
+  }
+
   async #serve(server: ServerNid, signal: AbortSignal): Promise<void> {
     const { courier, log, wake } = this.#uses;
     try {
@@ -107,6 +119,7 @@ export class Laggards {
       if (result === undefined || result.ok) this.#settle(server, step);
       else if (!this.#stopped) this.#failed(server, result.detail, result.retryAfter);
     } catch (cause) {
+      if (isDiskFull(cause)) return this.#rest();
       log.error('outbox.failed', { server: courier.name(server), cause });
       if (!this.#stopped) this.#failed(server, 'the transaction could not be written');
     } finally {

@@ -11,6 +11,7 @@ import type { Notifier, Unsubscribe } from '../../streams/notifier.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import { diskRest, isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import { Courier } from './courier.ts';
 import type { Edu, EduSource } from './edu-source.ts';
@@ -177,7 +178,14 @@ export class Outbox {
     const { db, clock, retryMax, destinations } = this.#uses;
     const now = clock.now();
     this.#timerAt = Infinity;
-    db.write<void>(() => destinations.endWaitsAfter(now + retryMax, now));
+    try {
+      db.write<void>(() => destinations.endWaitsAfter(now + retryMax, now));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#timerAt = now + diskRest;
+      this.#cancelTimer = clock.after(diskRest, () => this.#endWaits());
+      return;
+    }
     this.#wake();
   }
 

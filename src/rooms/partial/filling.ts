@@ -11,6 +11,7 @@ import type { PartialRoomRecord, PartialRooms } from '../../store/rooms/partial-
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import { isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
@@ -83,6 +84,8 @@ export class Filling implements EventObserver {
   /** Has all of our users leave a room. */
   #leave: ((roomId: RoomId) => Promise<void>) | undefined;
   #timer: Cancel | undefined;
+  /** Nothing is begun before: what went wrong could not even be noted. */
+  #notBefore = 0;
 
   constructor(uses: FillingUses) {
     this.#uses = uses;
@@ -154,9 +157,11 @@ export class Filling implements EventObserver {
     this.#timer = undefined;
     let next = Infinity;
     for (const record of this.#all()) {
-      const { room, nextTry } = record;
-      if (!this.#uses.roomState.hasLocalJoined(room)) this.#end(room);
-      else if (this.#running.has(room)) continue;
+      const { room } = record;
+      const nextTry = Math.max(record.nextTry, this.#notBefore);
+      if (!this.#uses.roomState.hasLocalJoined(room)) {
+        if (!this.#tryToEnd(room)) next = Math.min(next, clock.now() + pressureWait);
+      } else if (this.#running.has(room)) continue;
       else if (nextTry > clock.now()) next = Math.min(next, nextTry);
       else if (this.#running.size < this.#atOnce) this.#run(record);
     }
@@ -172,6 +177,17 @@ export class Filling implements EventObserver {
       const last = page.at(-1);
       if (last === undefined) return;
       after = last.room;
+    }
+  }
+
+  /** False where the disk is full. */
+  #tryToEnd(room: RoomNid): boolean {
+    try {
+      this.#end(room);
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return false;
     }
   }
 
@@ -192,10 +208,13 @@ export class Filling implements EventObserver {
   }
 
   #run(record: PartialRoomRecord): void {
-    const { log, interning } = this.#uses;
+    const { log, interning, clock } = this.#uses;
     const abort = new AbortController();
     const done = this.#attempt(record, abort)
-      .catch((cause: unknown) => log.error('rooms.filling_broke', { roomId: interning.roomId(record.room), cause }))
+      .catch((cause: unknown) => {
+        log.error('rooms.filling_broke', { roomId: interning.roomId(record.room), cause });
+        this.#notBefore = clock.now() + pressureWait;
+      })
       .finally(() => {
         this.#running.delete(record.room);
         this.#look();
@@ -283,6 +302,7 @@ export class Filling implements EventObserver {
       else this.#postpone(nid, error.message, pressureWait);
       return;
     }
+    if (isDiskFull(error)) return this.#postpone(nid, 'the disk is full', pressureWait);
     const problem = error instanceof Error ? error.message : 'it was called off';
     const tries = record.tries + 1;
     const size = Math.max(1, servers.length);

@@ -9,6 +9,7 @@ import type { RoomNid, StatePoint } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
+import { isDiskFull } from '../../util/disk-full.ts';
 import { isJsonObject } from '../../util/json.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
@@ -330,6 +331,8 @@ export class Receiver {
       });
     } catch (error) {
       if (error instanceof LargeConflict) return error;
+      // Whoever sent it keeps it, and comes back.
+      if (isDiskFull(error)) throw error;
       log.error('receive.failed', { event: event.eventId, room: room.roomId, error });
       return { outcome: 'dropped', reason: 'The event could not be processed' };
     }

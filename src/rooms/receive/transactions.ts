@@ -7,12 +7,13 @@ import type { ReceivedTransactionStore } from '../../store/federation/received-t
 import type { Interning } from '../../store/interning/interning.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
+import { isDiskFull } from '../../util/disk-full.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import type { Receiver } from './receiver.ts';
 
-/** Takes one EDU of a kind. Whatever it throws concerns that EDU only. */
+/** Takes one EDU of a kind. Whatever it throws concerns that EDU only, but for a full disk. */
 export type EduHandler = (origin: ServerName, content: JsonObject) => void | Promise<void>;
 
 export interface TransactionsUses {
@@ -70,7 +71,7 @@ export class Transactions {
     this.#uses.gates?.requireInbound();
     const isTooMuch = this.#running.size >= inProgress || this.#bytes + size > bytesInProgress;
     if (this.#running.size > 0 && isTooMuch) throw limitExceeded(comeBack);
-    const answer = this.#queue.run(origin, () => this.#process(origin, txnId, pdus, edus));
+    const answer = this.#queue.run(origin, () => this.#process(origin, txnId, pdus, edus).catch(toldToComeBack));
     if (answer === undefined) throw limitExceeded(comeBack);
     this.#bytes += size;
     const ended = answer.finally(() => {
@@ -110,7 +111,13 @@ export class Transactions {
     try {
       await handler(origin, content);
     } catch (error) {
+      if (isDiskFull(error)) throw error;
       this.#uses.log.warn('receive.edu_failed', { origin, type, error });
     }
   }
+}
+
+/** A transaction that the disk had no room for: its sender keeps it. */
+function toldToComeBack(error: unknown): never {
+  throw isDiskFull(error) ? limitExceeded(comeBack, 'The disk of this server is full: try again later') : error;
 }

@@ -1,3 +1,4 @@
+import { DiskFull, isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import type { Connection } from './connection.ts';
 
@@ -16,6 +17,8 @@ export interface CommitHooks {
   finished(): void;
   /** After a ROLLBACK, of whatever part, before anything that waits for it. */
   rolledBack(): void;
+  /** After the ROLLBACK of an outermost transaction that found no space on the disk. */
+  full(): void;
 }
 
 /** Transactions and savepoints of one connection, and what is to happen when they end. */
@@ -26,6 +29,8 @@ export class Transactions {
   readonly #hooks: CommitHooks;
   readonly #sql;
   #count = 0;
+  /** Why SQLite may have ended the present transaction by itself. */
+  #full: DiskFull | undefined;
 
   constructor(connection: Connection, log: Log, hooks: CommitHooks) {
     this.#connection = connection;
@@ -78,20 +83,23 @@ export class Transactions {
   #outermost<T>(fn: () => NotPromise<T>): T {
     this.#sql.begin.run();
     this.#count++;
+    this.#full = undefined;
     const frame: Frame = { commits: [], rollbacks: [] };
     this.#frames.push(frame);
     let result: T;
     try {
       result = settled<T>(fn());
       // Some errors (disk full, I/O) end the transaction by themselves; whoever swallowed one must not report success.
-      if (!this.#connection.inTransaction) throw new Error('SQLite has rolled the transaction back');
+      if (!this.#connection.inTransaction) throw this.#gone();
       this.#sql.commit.run();
     } catch (error) {
       if (this.#connection.inTransaction) this.#sql.rollback.run();
       this.#frames.pop();
       this.#hooks.rolledBack();
       this.#undo(frame);
-      throw error;
+      const reason = this.#noted(error);
+      if (this.#full !== undefined) this.#guarded(() => this.#hooks.full());
+      throw reason;
     }
     this.#frames.pop();
     this.#hooks.committed();
@@ -101,7 +109,7 @@ export class Transactions {
   }
 
   #nested<T>(fn: () => NotPromise<T>): T {
-    if (!this.#connection.inTransaction) throw new Error('SQLite has rolled the transaction back');
+    if (!this.#connection.inTransaction) throw this.#gone();
     this.#sql.savepoint.run();
     const frame: Frame = { commits: [], rollbacks: [] };
     this.#frames.push(frame);
@@ -121,8 +129,19 @@ export class Transactions {
       this.#frames.pop();
       this.#hooks.rolledBack();
       this.#undo(frame);
-      throw error;
+      throw this.#noted(error);
     }
+  }
+
+  /** What is told to whoever began it: for want of space always the same. */
+  #noted(error: unknown): unknown {
+    if (!isDiskFull(error)) return error;
+    this.#full ??= error instanceof DiskFull ? error : new DiskFull('The disk is full', { cause: error });
+    return this.#full;
+  }
+
+  #gone(): Error {
+    return this.#full ?? new Error('SQLite has rolled the transaction back');
   }
 
   #undo(frame: Frame): void {

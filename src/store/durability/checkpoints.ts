@@ -59,6 +59,11 @@ export class Checkpoints {
     else if (log - checkpointed >= SOFT_FRAMES) this.#passive();
   }
 
+  /** A write found no space on the disk: once the WAL is copied, the next ones have all of its length. */
+  full(): void {
+    this.#passive();
+  }
+
   pending(): CheckpointResult {
     return this.#state.get() ?? { busy: 0, log: 0, checkpointed: 0 };
   }
