@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
@@ -9,6 +8,10 @@ import { freePort, type ServerProcess } from '../../test/support/server-process.
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { startBeside, startGiant } from './giant-process.ts';
 
+/** Milliseconds: for all of a join on a busy machine, and for what is done last. */
+const longestWait = 10 * 60_000;
+const longestCompletion = 60;
+
 export interface GiantKillsOptions {
   readonly members: number;
   readonly servers: number;
@@ -17,12 +20,18 @@ export interface GiantKillsOptions {
   /** Whether the room's server leaves out members at first. */
   readonly canOmitMembers: boolean;
   readonly executable?: string;
+  /** Whether the data folders are kept of what came out differently, to be looked into. */
+  readonly keepsDifferent?: boolean;
 }
 
+/** What a kill met: the join itself, members that come in behind it, the room's completion, or nothing of it any more. */
+export type KilledStage = 'asked' | 'join' | 'filling in' | 'completion' | 'complete';
+
 export interface GiantKillsFigures {
-  /** Of so many kills, how many met the join before its end. */
+  /** Of so many kills, how many met the join before its end, and what each of them met. */
   readonly kills: number;
   readonly interrupted: number;
+  readonly stages: readonly KilledStage[];
   /** Tables compared with those of a join that nobody interrupted. */
   readonly tables: number;
   /** What differs: nothing, if all is well. */
@@ -30,8 +39,9 @@ export interface GiantKillsFigures {
 }
 
 /**
- * Kills a server (SIGKILL) at random moments of a join, starts it again and waits for the join's end; then holds the
- * room, table by table, against one that was joined without interruption.
+ * Kills a server (SIGKILL) at random moments of a join, each in its own part of the time that a join takes, and every
+ * fifth when the room is about to become complete; starts it again and waits for the join's end. Then holds the room,
+ * table by table, against one that was joined without interruption.
  */
 export async function giantKills(options: GiantKillsOptions): Promise<GiantKillsFigures> {
   const folder = giantRoom({ ...options, version: '10' });
@@ -41,51 +51,86 @@ export async function giantKills(options: GiantKillsOptions): Promise<GiantKills
   const issued = await ca.issue('giant.test', '*.giant.test');
   const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
   const random = new SeededRandom(options.seed);
+  const share = (): number => random.bytes(2).readUInt16BE() / 65_536;
   const begin = async () => {
     const server = await startBeside({ ...options, port, trusted: ca.cert, prefix: [] });
     return { server, alice: await Person.register(server.port, 'alice') };
   };
   const path = `/_matrix/client/v3/join/${encodeURIComponent(roomId)}?via=giant.test`;
+  const differences: string[] = [];
+  const stages: KilledStage[] = [];
+  let plain: ServerProcess | undefined;
+  let timed = 0;
   try {
-    const plain = await begin();
+    const first = await begin();
+    plain = first.server;
     const start = performance.now();
-    await plain.alice.call('POST', path, {});
-    await until(() => isComplete(plain.server, roomId, members));
-    plain.alice.close();
+    await first.alice.call('POST', path, {});
+    await until(() => isComplete(first.server, roomId, members));
+    first.alice.close();
     const took = performance.now() - start;
-    const expected = await contents(plain.server);
-    const differences: string[] = [];
-    let interrupted = 0;
+    const expected = await contents(plain);
     for (let kill = 0; kill < options.kills; kill++) {
       const { server, alice } = await begin();
       alice.call('POST', path, {}).catch(() => {});
-      await pause((random.bytes(2).readUInt16BE() / 65_536) * took);
+      if (isAtTheEnd(kill)) await untilFilled(server, roomId).then(() => pause(share() * longestCompletion));
+      else await pause(((timed++ + share()) / (options.kills - Math.floor(options.kills / 5))) * took);
       await server.stop('SIGKILL');
       alice.close();
+      const stage = stageOf(server, roomId, members);
+      stages.push(stage);
       const again = await server.restart();
       // Killed before it had taken the request in: whoever asks asks again.
-      if (!isKnown(again, roomId)) {
+      if (stage === 'asked') {
         const asking = alice.at(again.port);
         await asking.call('POST', path, {});
         asking.close();
-      } else if (!isComplete(again, roomId, members)) {
-        interrupted++;
       }
       await until(() => isComplete(again, roomId, members)).catch(async (problem: unknown) => {
+        const { log } = again;
         await again.remove();
-        throw problem;
+        throw new Error(`killed at: ${stage}\n${log.slice(-5000)}`, { cause: problem });
       });
       const found = await contents(again);
-      for (const [table, rows] of expected) {
-        if (rows !== found.get(table)) {
-          differences.push(`kill ${kill}: ${table} (${rows}, then ${found.get(table)})`);
-        }
+      const different = [...expected].filter(([table, rows]) => rows !== found.get(table));
+      for (const [table, rows] of different) {
+        differences.push(`kill ${kill} (${stage}): ${table} (${rows}, then ${found.get(table)})`);
       }
+      if (different.length === 0 || options.keepsDifferent !== true) await again.remove();
+      else differences.push(`kept in ${again.dir} and ${plain.dir}`);
     }
-    return { kills: options.kills, interrupted, tables: expected.size, differences };
+    const interrupted = stages.filter((stage) => stage !== 'asked' && stage !== 'complete').length;
+    return { kills: options.kills, interrupted, stages, tables: expected.size, differences };
   } finally {
     giant.kill();
+    if (differences.length === 0 || options.keepsDifferent !== true) await plain?.remove();
   }
+}
+
+const isAtTheEnd = (kill: number): boolean => kill % 5 === 4;
+
+/** What the kill met. */
+function stageOf(server: ServerProcess, roomId: string, members: number): KilledStage {
+  if (!isKnown(server, roomId)) return 'asked';
+  if (isComplete(server, roomId, members)) return 'complete';
+  using db = open(server);
+  const filled = db.handle.prepare<[], number>('SELECT filled FROM room_partial').pluck().get();
+  if (filled === undefined) return 'join';
+  return filled === 0 ? 'filling in' : 'completion';
+}
+
+/** Until all of the state is there, and the room is about to become complete; or is, if it was never entered without its members. */
+async function untilFilled(server: ServerProcess, roomId: string): Promise<void> {
+  using db = open(server);
+  const filled = db.handle.prepare<[], number>('SELECT filled FROM room_partial').pluck();
+  const entered = db.handle.prepare<[string], number>(`SELECT 1 FROM room_info WHERE room = ${roomOf}`).pluck();
+  const end = performance.now() + longestWait;
+  while (performance.now() < end) {
+    const now = filled.get();
+    if (now === 1 || (now === undefined && entered.get(roomId) !== undefined)) return;
+    await pause(2);
+  }
+  throw new Error('the members do not come');
 }
 
 /** Whether the room is there with all its members, and no join is noted. */
@@ -114,16 +159,14 @@ function open(server: ServerProcess) {
 }
 
 const roomOf = '(SELECT nid FROM room WHERE room_id = ?)';
-/** Ends the server, and removes it when what it knows is read. */
+/** Ends the server, and reads what it knows. */
 async function contents(server: ServerProcess): Promise<Map<string, string>> {
   await server.stop();
-  const found = tableContents(join(server.dataDir, 'hearth.db'));
-  rmSync(server.dir, { recursive: true, force: true });
-  return found;
+  return tableContents(join(server.dataDir, 'hearth.db'));
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 5 * 60_000;
+  const end = performance.now() + longestWait;
   while (!condition()) {
     if (performance.now() > end) throw new Error('the join does not come to its end');
     await pause(200);

@@ -32,6 +32,10 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     /** Of the parts with many rooms, only those whose description matches. */
     rows: { type: 'string', default: '' },
+    /** Of the joins that are killed: how large, how many, and a word that says when. */
+    members: { type: 'string', default: '2000' },
+    kills: { type: 'string', default: '20' },
+    seed: { type: 'string', default: 'kills' },
   },
 });
 const scale = values.quick ? 0.1 : 1;
@@ -240,19 +244,23 @@ async function estimates(): Promise<void> {
 }
 
 async function kills(): Promise<void> {
-  const { executable } = values;
+  const { executable, seed } = values;
+  const members = Number(values.members);
   for (const canOmitMembers of [false, true]) {
+    const what = `joins of ${members} members${canOmitMembers ? ', at first without them' : ''}`;
+    if (!wanted.test(what)) continue;
     const figures = await giantKills({
-      members: 2000,
-      servers: 200,
-      kills: Math.ceil(20 * scale),
-      seed: 'kills',
+      members,
+      servers: members >= 5000 ? 500 : 200,
+      kills: Math.ceil(Number(values.kills) * scale),
+      seed,
       canOmitMembers,
       executable,
+      keepsDifferent: true,
     });
     row(
-      `${figures.kills} joins of 2,000 members${canOmitMembers ? ', at first without them' : ''}, killed once`,
-      `${figures.interrupted} before their end`,
+      `${figures.kills} ${what}, killed once`,
+      `${figures.interrupted} before their end: ${figures.stages.join(', ')}`,
       `${figures.tables} tables compared, different: ${figures.differences.join(', ') || 'none'}`,
     );
   }
