@@ -37,6 +37,8 @@ export interface RemoteCall {
   readonly evenIfDown?: boolean;
   /** A name that a stranger gave us: that nobody answers there is not written down. */
   readonly isHearsay?: boolean;
+  /** One of many calls to servers that may be dead: others do not wait for them. */
+  readonly isAside?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -101,6 +103,8 @@ const errorMaxBytes = 64 * 1024;
 const callsToOne = 6;
 /** Calls at once; each holds a socket, and perhaps an answer of some megabytes. */
 const callsToAll = 48;
+/** The same for calls that may go unanswered by the hundred: a socket each, and a small answer. */
+const callsAside = 64;
 /** Calls that wait for their turn, a few hundred bytes and what they send each. */
 const longestQueue = 512;
 
@@ -111,6 +115,7 @@ const proxyErrors: ReadonlySet<number> = new Set([502, 503, 504, 520, 521, 522, 
 export class FederationClient {
   readonly #uses: FederationClientUses;
   readonly #lanes = new Lanes<ServerName>(callsToOne, callsToAll, longestQueue);
+  readonly #aside = new Lanes<ServerName>(callsToOne, callsAside, longestQueue);
   /** As many as the lanes let in and let wait. */
   readonly #underWay = new Set<AbortController>();
   #isClosed = false;
@@ -185,7 +190,8 @@ export class FederationClient {
       return { ok: false, server, kind: 'down', retryable: true, detail: 'this server does not know the time' };
     }
     if (this.#isLeftAlone(call)) return this.#down(call);
-    const leave = await this.#lanes.enter(server, call.signal);
+    const lanes = call.isAside === true ? this.#aside : this.#lanes;
+    const leave = await lanes.enter(server, call.signal);
     if (leave === undefined) {
       return { ok: false, server, kind: 'down', retryable: true, detail: 'too many calls wait already' };
     }

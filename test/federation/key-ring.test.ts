@@ -12,6 +12,7 @@ import { Universe } from '../support/universe.ts';
 const hour = 3_600_000;
 const day = 24 * hour;
 const keyPath = '/_matrix/key/v2/server';
+const queryPath = '/_matrix/key/v2/query';
 const s1 = asKeyId('ed25519:s1');
 
 async function world(settings: Readonly<Record<string, unknown>> = {}) {
@@ -268,6 +269,47 @@ describe('the keys of another server', () => {
     assert.equal(known.length, 40);
   });
 
+  it('of who calls us, or has said something, and calls to others, do not wait behind hundreds that never answer', async () => {
+    await using w = await world();
+    const silent = Array.from({ length: 120 }, (_, i) => w.universe.script(`silent${i}.test`));
+    for (const server of silent) server.on('GET', keyPath, () => new Promise<JsonObject>(() => undefined));
+    const caller = w.universe.script('caller.test');
+    const speaker = w.universe.script('speaker.test');
+    const member = w.universe.script('member.test');
+    const wanted = [...silent, member].map(({ name, key }) => ({
+      server: name,
+      keyIds: [key.keyId],
+      validAt: w.now(),
+    }));
+    const all = w.ring().ensure(wanted);
+    // Long enough for the slow ones to have let in as many as there may be.
+    for (let seconds = 0; seconds < 3; seconds++) {
+      w.universe.clock.advance(1000);
+      await new Promise(setImmediate);
+    }
+    const has = ({ name, key }: ScriptedServer) => w.ring().key(name, key.keyId, w.now(), true) !== undefined;
+    await w.ring().ensureCaller(caller.name, caller.key.keyId);
+    await w.ensure(speaker);
+    assert.deepEqual([has(caller), has(speaker), has(member)], [true, true, false]);
+    // One of those that wait for their turn calls us.
+    await w.ring().ensureCaller(member.name, member.key.keyId);
+    assert.equal(has(member), true);
+    const { client } = w.universe.world('a.test').hs.services.federation;
+    for (let calls = 0; calls < 10; calls++) {
+      const answer = await client.call({ server: caller.name, method: 'GET', path: keyPath });
+      assert.equal(answer.ok, true);
+    }
+    assert.ok((w.asked()['silent119.test'] ?? 0) === 0);
+    assert.ok(Object.keys(w.asked()).filter((name) => name.startsWith('silent')).length <= 40);
+    let isOver = false;
+    void all.then(() => (isOver = true));
+    await w.universe.until(() => {
+      if (!isOver) w.universe.clock.advance(500);
+      return isOver;
+    });
+    assert.equal(w.asked()['member.test'], 1);
+  });
+
   it('are not waited for after the signal', async () => {
     await using w = await world();
     let answer: (keys: JsonObject) => void = () => {};
@@ -344,6 +386,45 @@ describe('a notary', () => {
       await w.ensure();
       assert.equal(w.has(w.now()), true);
       assert.equal(w.asked()['b.test'], 1);
+    });
+  }
+
+  const forHundreds: readonly [string, (w: Awaited<ReturnType<typeof world>>, notary: ScriptedServer) => void][] = [
+    ['never answers', (_, notary) => notary.on('POST', queryPath, () => new Promise<JsonObject>(() => undefined))],
+    ['answers nonsense', (_, notary) => notary.on('POST', queryPath, () => ({ server_keys: 7 }))],
+    [
+      'signs nothing',
+      (w, notary) =>
+        notary.on('POST', queryPath, ({ body }) => ({
+          server_keys: Object.keys(body.server_keys).map((name) => w.universe.script(name).publishedKeys()),
+        })),
+    ],
+  ];
+  for (const [what, lie] of forHundreds) {
+    it(`that ${what} is asked once for hundreds of servers, and again after a minute`, async () => {
+      await using w = await world(settings);
+      const notary = w.universe.script('n.test');
+      const servers = Array.from({ length: 130 }, (_, i) => w.universe.script(`s${i}.test`));
+      const ensureAll = async () => {
+        let isOver = false;
+        const all = w
+          .ring()
+          .ensure(servers.map(({ name, key }) => ({ server: name, keyIds: [key.keyId], validAt: w.now() })));
+        void all.then(() => (isOver = true));
+        await w.universe.until(() => {
+          if (!isOver) w.universe.clock.advance(250);
+          return isOver;
+        });
+      };
+      lie(w, notary);
+      const questions = () => w.universe.calls.filter(({ to, uri }) => to === 'n.test' && uri === queryPath).length;
+      await ensureAll();
+      assert.equal(questions(), 1);
+      const known = servers.filter(({ name, key }) => w.ring().key(name, key.keyId, w.now(), true) !== undefined);
+      assert.equal(known.length, 130);
+      w.universe.clock.advance(26 * hour);
+      await ensureAll();
+      assert.equal(questions(), 2);
     });
   }
 

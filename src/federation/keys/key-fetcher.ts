@@ -1,4 +1,3 @@
-import { Slots } from '../../outbound/slots.ts';
 import type { KeyId, ServerName } from '../../protocol/ids/types.ts';
 import { signaturesOf, verifyJson } from '../../protocol/signing/json.ts';
 import { readPublishedKeys } from '../../protocol/signing/server-keys.ts';
@@ -10,6 +9,7 @@ import { unhurried } from '../../util/slices.ts';
 import type { FederationClient } from '../client.ts';
 import { FetchMemory } from './fetch-memory.ts';
 import type { KnownKeys } from './known-keys.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface KeyFetcherUses {
   readonly client: FederationClient;
@@ -27,11 +27,6 @@ export interface WantedKeys {
   readonly validAt: Millis;
 }
 
-/** Servers asked for their keys at once: a room of hundreds of servers is done within a minute, without a flood. */
-const atOnce = 16;
-/** Besides these, servers that have not answered for so long keep only their connection; that many of them. */
-const patience = millis(1000);
-const slowAtOnce = 64;
 /**
  * Where so many are asked at once, as for the members of a room, half of them may be dead: each is given less time, and
  * those that were not reached when the time is over have no keys. The rest goes on.
@@ -39,8 +34,17 @@ const slowAtOnce = 64;
 const many = 50;
 const timeoutAmongMany = millis(5_000);
 const timeForMany = 150_000;
-/** Servers that wait to be asked, some hundred bytes each. */
-const longestQueue = 4096;
+/**
+ * Servers asked for their keys at once, and those that wait for it, some hundred bytes each: a room of hundreds of
+ * servers is done within a minute, without a flood. Whoever calls us, or has just said something, does not wait behind
+ * the dead servers of a room that somebody joins. All of them have their calls beside those of others.
+ */
+const sizes = {
+  few: { atOnce: 12, slowAtOnce: 12, longestQueue: 1024 },
+  many: { atOnce: 16, slowAtOnce: 24, longestQueue: 4096 },
+} as const;
+/** A notary that was of no use is not asked for so long: an answer of a hundred servers' keys may take its time. */
+const notaryPause = 60_000;
 /** Servers in one question to a notary. */
 const perQuestion = 100;
 
@@ -51,14 +55,20 @@ const maxBytes = 128 * 1024;
 export class KeyFetcher {
   readonly #uses: KeyFetcherUses;
   readonly #memory: FetchMemory;
-  readonly #slots = new Slots(atOnce, longestQueue);
-  #slow = 0;
-  /** As many as have or wait for a slot. */
+  readonly #few: WaitingRoom;
+  readonly #many: WaitingRoom;
+  /** Servers that are being asked; as many as are let in. */
   readonly #underWay = new Map<ServerName, Promise<void>>();
+  /** Servers of rooms that wait to be asked, or are; as many as may wait. */
+  readonly #queued = new Map<ServerName, Promise<void>>();
+  /** Until when notaries are passed over; there are as many as the configuration names. */
+  readonly #useless = new Map<ServerName, number>();
 
   constructor(uses: KeyFetcherUses) {
     this.#uses = uses;
     this.#memory = new FetchMemory(uses.clock);
+    this.#few = new WaitingRoom(uses.clock, sizes.few);
+    this.#many = new WaitingRoom(uses.clock, sizes.many);
   }
 
   /** Writes down what can be had. `isCalling`: the one server that is wanted has just called us. Never rejects. */
@@ -66,19 +76,26 @@ export class KeyFetcher {
     // Who comes while a server is being asked waits for the same answer.
     const mayAsk = (server: ServerName) => this.#underWay.has(server) || this.#memory.mayAsk(server, isCalling);
     const asked = new Map([...wanted].filter(([server]) => mayAsk(server)));
-    for (const notary of this.#uses.notaries) {
-      const left = (await this.#unmet(asked)).filter(([server]) => server !== notary);
-      for (let at = 0; at < left.length; at += perQuestion) {
-        await this.#askNotary(notary, new Map(left.slice(at, at + perQuestion)));
-      }
-    }
+    for (const notary of this.#uses.notaries) await this.#askNotaryAll(notary, asked);
     const left = await this.#unmet(asked);
+    if (left.length < many) {
+      await Promise.all(left.map(([server]) => this.#askDirectly(server, isCalling)));
+      return;
+    }
     const { clock } = this.#uses;
-    const end = left.length < many ? Number.POSITIVE_INFINITY : clock.monotonic() + timeForMany;
-    const time = left.length < many ? timeout : timeoutAmongMany;
-    await Promise.all(
-      left.map(([server]) => this.#askDirectly(server, isCalling, time, () => clock.monotonic() > end)),
-    );
+    const end = clock.monotonic() + timeForMany;
+    await Promise.all(left.map(([server, keys]) => this.#askAmongMany(server, keys, end)));
+  }
+
+  /** All that a notary may know, in questions of a bounded size; nothing more once one of them was for nothing. */
+  async #askNotaryAll(notary: ServerName, asked: ReadonlyMap<ServerName, WantedKeys>): Promise<void> {
+    const { clock } = this.#uses;
+    const left = (await this.#unmet(asked)).filter(([server]) => server !== notary);
+    for (let at = 0; at < left.length; at += perQuestion) {
+      if (clock.monotonic() < (this.#useless.get(notary) ?? Number.NEGATIVE_INFINITY)) return;
+      const isUseful = await this.#askNotary(notary, new Map(left.slice(at, at + perQuestion)));
+      if (!isUseful) this.#useless.set(notary, clock.monotonic() + notaryPause);
+    }
   }
 
   /** Asks a server for its keys because they will soon have been fetched too long ago. */
@@ -113,39 +130,31 @@ export class KeyFetcher {
     return unmet;
   }
 
-  /** `isOver`: asked when it is the server's turn. */
-  #askDirectly(
-    server: ServerName,
-    isCalling: boolean,
-    time = timeout,
-    isOver: () => boolean = () => false,
-  ): Promise<void> {
-    const running = this.#underWay.get(server);
-    if (running !== undefined) return running;
-    const asking = this.#inSlot(async () => {
-      if (!isOver()) await this.#direct(server, isCalling, time);
-    }).finally(() => this.#underWay.delete(server));
-    this.#underWay.set(server, asking);
+  /** One of the servers of a room, when it is its turn: not after `end`, and not for what has become known meanwhile. */
+  #askAmongMany(server: ServerName, keys: WantedKeys, end: number): Promise<void> {
+    const queued = this.#queued.get(server);
+    if (queued !== undefined) return queued;
+    const asking = this.#many
+      .run(async () => {
+        if (this.#uses.clock.monotonic() > end || this.isMet(server, keys)) return;
+        await this.#once(server, () => this.#direct(server, false, timeoutAmongMany));
+      })
+      .finally(() => this.#queued.delete(server));
+    this.#queued.set(server, asking);
     return asking;
   }
 
-  /** Whoever waits long for an answer lets the next one in: to wait costs little. */
-  async #inSlot(work: () => Promise<void>): Promise<void> {
-    if (!(await this.#slots.take())) return;
-    let isSlow = false;
-    const cancel = this.#uses.clock.after(patience, () => {
-      if (this.#slow >= slowAtOnce) return;
-      isSlow = true;
-      this.#slow++;
-      this.#slots.giveBack();
-    });
-    try {
-      await work();
-    } finally {
-      cancel();
-      if (isSlow) this.#slow--;
-      else this.#slots.giveBack();
-    }
+  #askDirectly(server: ServerName, isCalling: boolean): Promise<void> {
+    return this.#once(server, () => this.#few.run(() => this.#direct(server, isCalling, timeout)));
+  }
+
+  /** Whoever comes while the server is being asked waits for the same answer. */
+  #once(server: ServerName, ask: () => Promise<void>): Promise<void> {
+    const running = this.#underWay.get(server);
+    if (running !== undefined) return running;
+    const asking = ask().finally(() => this.#underWay.delete(server));
+    this.#underWay.set(server, asking);
+    return asking;
   }
 
   async #direct(server: ServerName, isCalling: boolean, time: Millis): Promise<void> {
@@ -156,6 +165,7 @@ export class KeyFetcher {
       path: '/_matrix/key/v2/server',
       signed: false,
       isHearsay: true,
+      isAside: true,
       evenIfDown: isCalling,
       timeout: time,
       maxBytes,
@@ -168,7 +178,8 @@ export class KeyFetcher {
     if (answer.ok && !isGood) log.warn('federation.bad_keys', { server });
   }
 
-  async #askNotary(notary: ServerName, wanted: ReadonlyMap<ServerName, WantedKeys>): Promise<void> {
+  /** Whether it was of any use: an answer that cannot be used is not, one that tells of nobody may well be honest. */
+  async #askNotary(notary: ServerName, wanted: ReadonlyMap<ServerName, WantedKeys>): Promise<boolean> {
     const { client, log, clock } = this.#uses;
     const query: JsonObject = {};
     for (const [server, { keyIds, validAt }] of wanted) {
@@ -182,19 +193,24 @@ export class KeyFetcher {
       timeout,
       maxBytes: maxBytes * perQuestion,
     });
-    if (!answer.ok) return;
+    if (!answer.ok) return false;
     const found = answer.value['server_keys'];
-    const answers = Array.isArray(found) ? found.filter(isJsonObject) : [];
+    if (!Array.isArray(found)) return false;
+    const answers = found.filter(isJsonObject);
+    let signed = 0;
     await this.#learnKeysOf(notary, answers);
     await unhurried(clock, answers, (each) => {
       const server = each['server_name'];
       const name = [...wanted.keys()].find((other) => other === server);
       // A notary may tell more than it was asked for, and the same server several times.
       if (name === undefined) return;
-      if (!this.#isSignedBy(notary, each) || !this.#take(each, name, false)) {
+      const isSigned = this.#isSignedBy(notary, each);
+      if (isSigned) signed++;
+      if (!isSigned || !this.#take(each, name, false)) {
         log.warn('federation.bad_notary_answer', { notary, server: name });
       }
     });
+    return signed > 0 || found.length === 0;
   }
 
   /** What signs a notary's answers has to be known first; it is asked of the notary itself. */
