@@ -173,7 +173,10 @@ export class Accounts {
     });
   }
 
-  /** Whether the password is the account's; a hash of an older cost is replaced on the way. */
+  /**
+   * Whether the password is the account's, and still is when that is found out: it takes a while, in which it may be
+   * changed. A hash of an older cost is replaced on the way.
+   */
   async verifyPassword(account: AccountRow | undefined, password: string): Promise<boolean> {
     const { passwords, db, store } = this.#uses;
     const stored = account?.password;
@@ -181,9 +184,9 @@ export class Accounts {
     if (!fits || account === undefined || stored === undefined) return false;
     if (passwords.isOutdated(stored)) {
       const renewed = await passwords.hash(password);
-      db.write<void>(() => store.replacePassword(account.user, stored, renewed));
-    }
-    return true;
+      if (db.write(() => store.replacePassword(account.user, stored, renewed))) return true;
+    } else if (store.find(account.user)?.password === stored) return true;
+    return this.verifyPassword(store.find(account.user), password);
   }
 
   setAdmin(userId: UserId, isAdmin: boolean): void {

@@ -98,8 +98,9 @@ export class Devices {
     }
   }
 
-  /** Inside a write: removes all devices but one. */
+  /** Inside a write: removes all devices but one, and the tokens by which there would be further ones. */
   removeAll(user: UserNid, except?: DeviceNid): void {
+    this.#uses.tokens.removeLogins(user);
     for (const row of this.#uses.store.list(user)) if (row.nid !== except) this.#remove(row);
   }
 

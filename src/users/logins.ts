@@ -40,6 +40,8 @@ export interface LoginsUses {
 /** How long a login token is good for, as the specification recommends. */
 export const loginTokenLifetime = 120_000;
 
+const wrongPassword = () => forbidden('Wrong user name or password');
+
 /** Ways in: by password, or by a token that another session of the user has asked for. */
 export class Logins {
   readonly #uses: LoginsUses;
@@ -61,16 +63,24 @@ export class Logins {
     guessing.failed(subject, ip);
     const fits = await accounts.verifyPassword(account, password);
     if (account?.deactivated) throw new MatrixError(403, 'M_USER_DEACTIVATED', 'This account is deactivated');
-    if (!fits || account === undefined) throw forbidden('Wrong user name or password');
+    if (!fits || account === undefined) throw wrongPassword();
     guessing.succeeded(subject, ip);
-    return account;
+    return accounts.rowOf(account.user) ?? account;
   }
 
-  /** A session for a user who has shown who they are. 401 M_USER_LOCKED, 400 M_INVALID_PARAM, 413 M_TOO_LARGE. */
+  /**
+   * A session for a user who has shown who they are by the password. 401 M_USER_LOCKED, 400 M_INVALID_PARAM, 413
+   * M_TOO_LARGE, 403 M_FORBIDDEN if it was changed since.
+   */
   open(account: AccountRow, wish: SessionWish): Promise<Session> {
     this.#check(account);
     const deviceId = this.#deviceId(wish);
-    return this.#uses.db.durable(() => this.begin(account.user, deviceId, wish));
+    return this.#uses.db.durable(() => {
+      const now = this.#uses.accounts.rowOf(account.user);
+      if (now === undefined || now.password !== account.password) throw wrongPassword();
+      this.#check(now);
+      return this.begin(account.user, deviceId, wish);
+    });
   }
 
   /** Inside a write: the session itself. */

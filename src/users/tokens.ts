@@ -114,6 +114,11 @@ export class Tokens {
     });
   }
 
+  /** Inside a write: takes back what was given to let other clients in as this user. */
+  removeLogins(user: UserNid): void {
+    this.#uses.store.removeLogins(user);
+  }
+
   /** Inside a write: tokens, or what they stand for, have changed. */
   forget(): void {
     // All of them: sessions end rarely, and each costs one look-up to learn again.

@@ -121,9 +121,9 @@ export class AccountStore {
     this.#setPassword.run(password ?? null, user);
   }
 
-  /** Nothing happens if the password has changed meanwhile. */
-  replacePassword(user: UserNid, from: string, to: string): void {
-    this.#replacePassword.run(to, user, from);
+  /** False, and nothing happens, if the password has changed meanwhile. */
+  replacePassword(user: UserNid, from: string, to: string): boolean {
+    return this.#replacePassword.run(to, user, from).changes === 1;
   }
 
   setAdmin(user: UserNid, admin: boolean): void {

@@ -41,6 +41,7 @@ export class TokenStore {
   readonly #insertLogin;
   readonly #login;
   readonly #removeLogin;
+  readonly #removeLogins;
   readonly #removeExpiredLogin;
 
   constructor(db: Database) {
@@ -74,6 +75,7 @@ export class TokenStore {
       'SELECT user, expires FROM login_token WHERE hash = ?',
     );
     this.#removeLogin = db.prepare<[hash: Buffer]>('DELETE FROM login_token WHERE hash = ?');
+    this.#removeLogins = db.prepare<[user: number]>('DELETE FROM login_token WHERE user = ? AND expires > 0');
     this.#removeExpiredLogin = db.prepare<[now: number]>('DELETE FROM login_token WHERE expires <= ?');
   }
 
@@ -122,6 +124,11 @@ export class TokenStore {
     const row = this.#login.get(hash);
     if (row) this.#removeLogin.run(hash);
     return row;
+  }
+
+  /** All of a user; they live for minutes, so there are few, which are found by their end. */
+  removeLogins(user: UserNid): void {
+    this.#removeLogins.run(user);
   }
 
   removeExpiredLogin(now: number): void {

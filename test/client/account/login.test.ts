@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { UserId } from '../../../src/protocol/ids/types.ts';
+import type { AccountRow } from '../../../src/store/users/accounts.ts';
 import { AccountServer, passwordAuth } from '../../support/account-server.ts';
 
 const login = '/_matrix/client/v3/login';
@@ -101,6 +103,26 @@ describe('POST /login with a password', () => {
     assert.deepEqual([second.status, second.json.errcode, second.json.soft_logout], [401, 'M_USER_LOCKED', true]);
   });
 
+  it('refuses a password that is changed while it is looked at, and an account that is locked meanwhile', async () => {
+    await using server = new AccountServer();
+    const alice = await server.user('alice');
+    const { accounts } = server.services;
+    const userId = alice.userId as UserId;
+    // The one that is asked for first is hashed first.
+    const change = accounts.setPassword(userId, 'another password', true);
+    const late = await server.call('POST', login, { body: byPassword('alice', alice.password) });
+    await change;
+    assert.deepEqual([late.status, late.json.errcode], [403, 'M_FORBIDDEN']);
+    assert.deepEqual(server.services.devices.list(accounts.row(userId)?.user as never), []);
+    const again = accounts.setPassword(userId, 'the same password', true);
+    const early = await server.call('POST', login, { body: byPassword('alice', 'the same password') });
+    await again;
+    assert.equal(early.status, 403, 'it was not the password when it was asked');
+    const begun = server.call('POST', login, { body: byPassword('alice', 'the same password') });
+    await accounts.setLocked(userId, true);
+    assert.equal((await begun).json.errcode, 'M_USER_LOCKED');
+  });
+
   it('makes a device with the given name, or takes the old tokens of one that exists and keeps its name', async () => {
     await using server = new AccountServer();
     const alice = await server.user('alice');
@@ -190,6 +212,24 @@ describe('POST /login with a token', () => {
     assert.deepEqual([again.status, again.json.errcode], [403, 'M_FORBIDDEN']);
   });
 
+  it('refuses a token from before all sessions were ended', async () => {
+    await using server = new AccountServer();
+    const { accounts, logouts } = server.services;
+    const ends: readonly ((user: AccountRow) => Promise<void>)[] = [
+      ({ user }) => logouts.logoutAll(user),
+      ({ user }) => accounts.changePassword(user, 'another password', { logOut: true }),
+    ];
+    for (const [i, end] of ends.entries()) {
+      const user = await server.user(`alice${i}`);
+      const other = await server.user(`bob${i}`);
+      const [token, others] = [await tokenOf(server, user), await tokenOf(server, other)];
+      await end(accounts.row(user.userId as UserId) as AccountRow);
+      const answer = await server.call('POST', login, { body: byToken(token) });
+      assert.deepEqual([answer.status, answer.json.errcode], [403, 'M_FORBIDDEN']);
+      assert.equal((await server.call('POST', login, { body: byToken(others) })).status, 200);
+    }
+  });
+
   it('refuses a token that is unknown, over, missing, or of a deactivated or locked user', async () => {
     await using server = new AccountServer();
     const alice = await server.user('alice');
@@ -199,7 +239,8 @@ describe('POST /login with a token', () => {
     await server.services.accountAdministration.deactivate(bob.userId as never, false);
     await server.services.accounts.setLocked(carol.userId as never, true);
     const over = await tokenOf(server, alice);
-    const expected = ['M_USER_DEACTIVATED', 'M_USER_LOCKED'];
+    // With an account that is closed its tokens are gone.
+    const expected = ['M_FORBIDDEN', 'M_USER_LOCKED'];
     for (const [i, token] of tokens.entries()) {
       assert.equal((await server.call('POST', login, { body: byToken(token) })).json.errcode, expected[i]);
     }
