@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { OutboundFailure } from '../outbound/types.ts';
-import { canonicalJson } from '../protocol/canonical-json.ts';
+import { CanonicalJsonError, canonicalJson } from '../protocol/canonical-json.ts';
 import { type ErrorCode, MatrixError } from '../protocol/errors.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import { parseExactJson } from '../protocol/parse-json.ts';
@@ -65,7 +65,8 @@ export interface RemoteFailure {
   readonly server: ServerName;
   /**
    * `not-allowed`: the configuration forbids it; `down`: not asked, because it did not answer lately or too much waits
-   * for it; `unreachable`: no answer; `refused`: an error of its own; `invalid`: no JSON object, or too large.
+   * for it; `unreachable`: no answer; `refused`: an error of its own; `invalid`: no JSON object, or too large; also a
+   * question that cannot be written.
    */
   readonly kind: 'not-allowed' | 'down' | 'unreachable' | 'refused' | 'invalid';
   readonly status?: number;
@@ -79,6 +80,13 @@ export interface RemoteFailure {
   readonly timedOut?: boolean;
   /** For the log. */
   readonly detail: string;
+}
+
+interface Prepared {
+  readonly ok: true;
+  readonly uri: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
 }
 
 export interface FederationClientUses {
@@ -211,7 +219,9 @@ export class FederationClient {
   async #exchange(call: RemoteCall): Promise<TransportAnswer | RemoteFailure> {
     const { transport, reachability, log } = this.#uses;
     const { server, method, signal } = call;
-    const { uri, headers, body } = this.#prepare(call);
+    const prepared = this.#prepare(call);
+    if (!prepared.ok) return prepared;
+    const { uri, headers, body } = prepared;
     const result = await transport.send({
       server,
       method,
@@ -234,15 +244,24 @@ export class FederationClient {
     return failure;
   }
 
-  #prepare({ server, method, path, query, content, text, signed = true }: RemoteCall) {
+  /** The request with its signature. What clients would have us say need not be text at all: lone surrogates are none. */
+  #prepare({ server, method, path, query, content, text, signed = true }: RemoteCall): Prepared | RemoteFailure {
     const { serverName, key } = this.#uses.signer;
-    const uri = path + queryText(query);
-    const body = content === undefined ? text : canonicalJson(content, 'lenient');
+    let uri = path;
+    let body = text;
+    try {
+      uri += queryText(query);
+      if (content !== undefined) body = canonicalJson(content, 'lenient');
+    } catch (error) {
+      if (!(error instanceof CanonicalJsonError || error instanceof URIError)) throw error;
+      const detail = `it cannot be written: ${error.message}`;
+      return { ok: false, server, kind: 'invalid', retryable: false, detail };
+    }
     const request = { method, uri, origin: serverName, destination: server };
     const headers: Record<string, string> = {};
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (signed) headers['Authorization'] = signRequestText(request, body, key);
-    return { uri, headers, body };
+    return { ok: true, uri, headers, body };
   }
 
   #noAnswer(call: RemoteCall, { reason, retryable, detail }: OutboundFailure): RemoteFailure {

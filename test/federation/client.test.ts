@@ -80,6 +80,17 @@ describe('a call to another server', () => {
     assert.equal(verifyRequest({ ...signed, method: 'POST' }, header, verify), false);
   });
 
+  it('that cannot be written is a failure like others', async () => {
+    await using w = world(() => answers(200, {}));
+    const half = '\ud800';
+    for (const wish of [{ content: { devices: [half] } }, { query: { since: half } }]) {
+      const answer = await w.call(wish);
+      assert.ok(!answer.ok && answer.kind === 'invalid' && !answer.retryable);
+    }
+    assert.equal(w.seen.length, 0);
+    assert.equal((await w.call()).ok, true);
+  });
+
   it('goes without a signature where none is wanted', async () => {
     await using w = world(() => answers(200, {}));
     await w.call({ signed: false });
