@@ -28,6 +28,8 @@ const probe = 5;
 const window = 50;
 /** Events looked at behind these for one that the reader may see. */
 const maxLooks = 500;
+/** Events of the right time for which it is found out whether the reader may see them, in all segments together. */
+const maxJudged = 2000;
 
 /** Finds events by time. Rooms are kept in their own order, in which time nearly always grows: no index is needed. */
 export class Moments {
@@ -51,10 +53,13 @@ export class Moments {
   closest(room: RoomNid, query: MomentQuery, isVisible: (row: EventRow) => boolean) {
     const { interning, moments } = this.#uses;
     const segments = moments.segments(room);
+    let judged = 0;
+    const isSeen = (row: EventRow) => ++judged <= maxJudged && isVisible(row);
     // The place is at the border of two segments if neither reaches the time: then the next one has the event.
     const order = query.direction === 'f' ? segments : segments.toReversed();
     for (const segment of order) {
-      const found = this.#inSegment(segment, query, isVisible);
+      if (judged > maxJudged) break;
+      const found = this.#inSegment(segment, query, isSeen);
       if (found !== undefined) return { event_id: interning.eventId(found.nid), origin_server_ts: found.ts };
     }
     throw notFound('No event was found in this direction');
