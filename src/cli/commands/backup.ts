@@ -74,7 +74,7 @@ async function restore(backup: string, { dataDir, serverName }: Target) {
   const database = join(dataDir, 'hearth.db.restoring');
   tried(() => checkCopy(database));
   markRestored(database, systemClock.now());
-  putInPlace(moves);
+  await putInPlace(moves);
   return { backup, data_dir: dataDir, server_name: manifest.server_name, created: manifest.created };
 }
 

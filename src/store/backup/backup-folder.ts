@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
 import {
-  closeSync,
   createReadStream,
   createWriteStream,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -14,6 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as v from 'valibot';
@@ -67,15 +65,15 @@ export class BackupDraft {
   async complete(about: Omit<Manifest, 'files' | 'format'>): Promise<{ folder: string; manifest: Manifest }> {
     const files: Manifest['files'] = {};
     for (const file of backupFiles) {
-      sync(this.path(file));
+      await sync(this.path(file));
       files[file] = { bytes: statSync(this.path(file)).size, sha256: await digest(this.path(file)) };
     }
     const manifest: Manifest = { format: 1, ...about, files };
     writeFileSync(join(this.folder, manifestName), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
-    sync(join(this.folder, manifestName));
-    sync(this.folder);
+    await sync(join(this.folder, manifestName));
+    await sync(this.folder);
     renameSync(this.folder, this.#final);
-    sync(dirname(this.#final));
+    await sync(dirname(this.#final));
     return { folder: this.#final, manifest };
   }
 
@@ -133,14 +131,14 @@ export async function copyOut(folder: string, file: BackupFile, manifest: Manife
   source.on('data', (piece) => hash.update(piece));
   await pipeline(source, createWriteStream(to, { mode: 0o600 }));
   if (hash.digest('hex') !== said.sha256) throw new Error(`${from} is damaged: it is not what was backed up`);
-  sync(to);
+  await sync(to);
 }
 
 /** Gives restored files their names. */
-export function putInPlace(moves: readonly { readonly from: string; readonly to: string }[]): void {
+export async function putInPlace(moves: readonly { readonly from: string; readonly to: string }[]): Promise<void> {
   for (const { from, to } of moves) {
     renameSync(from, to);
-    sync(dirname(to));
+    await sync(dirname(to));
   }
 }
 
@@ -152,11 +150,8 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-function sync(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+/** Beside the main thread: what the server's disk still has to write of a large backup may take it a minute. */
+async function sync(path: string): Promise<void> {
+  await using file = await open(path, 'r');
+  await file.sync();
 }
