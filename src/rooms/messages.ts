@@ -3,10 +3,10 @@ import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
 import { openFilter } from '../protocol/filters/filter.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { wellKnown } from '../store/interning/well-known.ts';
-import type { EventNid, StateKeyNid, StatePoint } from '../store/nids.ts';
+import type { RoomNid, StateKeyNid, StatePoint } from '../store/nids.ts';
 import type { BoundaryStore } from '../store/rooms/boundaries.ts';
-import type { StateLog } from '../store/state/state-log.ts';
+import type { OtherState } from '../store/state/other-state.ts';
+import type { StateEntry, StateLog } from '../store/state/state-log.ts';
 import type { Boundary, Direction } from '../store/timeline.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Edges } from './backfill/edges.ts';
@@ -19,6 +19,7 @@ import type { RoomTokens } from './tokens.ts';
 export interface MessagesUses {
   readonly events: EventStore;
   readonly stateLog: StateLog;
+  readonly otherState: OtherState;
   readonly boundaries: BoundaryStore;
   readonly reading: RoomReading;
   readonly history: RoomHistory;
@@ -142,7 +143,7 @@ export class RoomMessages {
       text(`"event":${bundles.text(row, audience)}`),
       this.#array('events_before', earlier.rows, audience),
       this.#array('events_after', later.rows, audience),
-      this.#state(point, [...earlier.rows, row, ...later.rows], filter, audience),
+      this.#state(row.room, point, [...earlier.rows, row, ...later.rows], { filter, audience }),
     ]);
   }
 
@@ -164,12 +165,12 @@ export class RoomMessages {
 
   /** The state at a point as far as the filter lets it pass; with lazy loading, only the members who spoke. */
   *#state(
+    room: RoomNid,
     point: StatePoint | undefined,
     shown: readonly EventRow[],
-    filter: RoomEventFilter,
-    audience: EventAudience,
+    { filter, audience }: { readonly filter: RoomEventFilter; readonly audience: EventAudience },
   ): Generator<string> {
-    const { clientEvents, events, history, stateLog } = this.#uses;
+    const { clientEvents, events, history, otherState } = this.#uses;
     const isWanted = (row: EventRow): boolean => filter.passesAll || filter.matches(clientEvents.filterable(row));
     let separator = '';
     const write = (rows: readonly EventRow[]): string => {
@@ -181,17 +182,23 @@ export class RoomMessages {
       return written;
     };
     yield '"state":[';
-    if (point !== undefined && filter.lazyLoadMembers) yield write(history.sendersAt(point, shown));
-    let after: StateKeyNid | 0 = 0;
-    while (point !== undefined) {
-      const page: readonly (readonly [StateKeyNid, EventNid])[] = stateLog.pageAt(point, after, piece);
-      const rows = events.rows(page.map(([, event]) => event));
-      yield write(filter.lazyLoadMembers ? rows.filter(({ type }) => type !== wellKnown.types.member) : rows);
-      const last = page.at(-1);
-      if (last === undefined || page.length < piece) break;
-      after = last[0];
+    if (point !== undefined) {
+      if (filter.lazyLoadMembers) yield write(history.sendersAt(point, shown));
+      const pages = filter.lazyLoadMembers ? otherState.at(room, point, piece) : this.#whole(point);
+      for (const page of pages) yield write(events.rows(page.map(([, event]) => event)));
     }
     yield ']';
+  }
+
+  *#whole(point: StatePoint): Generator<readonly StateEntry[]> {
+    let after: StateKeyNid | 0 = 0;
+    while (true) {
+      const page: readonly StateEntry[] = this.#uses.stateLog.pageAt(point, after, piece);
+      yield page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < piece) return;
+      after = last[0];
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 26;
+PRAGMA user_version = 27;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -126,9 +126,11 @@ CREATE TABLE current_state (
   room  INTEGER NOT NULL,
   key   INTEGER NOT NULL,
   event INTEGER NOT NULL,
-  pos   INTEGER NOT NULL,
+  pos   INTEGER NOT NULL, other INTEGER,
   PRIMARY KEY (room, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX current_state_other ON current_state (room, key) WHERE other = 1;
 
 CREATE TABLE deferred_pdu (
   event    INTEGER PRIMARY KEY,

@@ -45,6 +45,7 @@ import { MessageTextStore } from './search/message-text.ts';
 import { Segments } from './segments.ts';
 import { ServerKeyStore } from './server-keys.ts';
 import { MergedPoints } from './state/merged-points.ts';
+import { OtherState } from './state/other-state.ts';
 import { RoomStateStore } from './state/room-state-store.ts';
 import { StateImports } from './state/state-import.ts';
 import { StateLog } from './state/state-log.ts';
@@ -78,6 +79,7 @@ export interface Stores extends FederationStores, LimitStores {
   readonly mergedPoints: MergedPoints;
   readonly unsettled: UnsettledRooms;
   readonly roomState: RoomStateStore;
+  readonly otherState: OtherState;
   readonly stateImports: StateImports;
   readonly pendingJoins: PendingJoins;
   readonly partialRooms: PartialRooms;
@@ -133,6 +135,7 @@ export interface Stores extends FederationStores, LimitStores {
 export function openStores(db: Database, serverName: ServerName): Stores {
   const interning = new Interning(db);
   const stateLog = new StateLog(db);
+  const roomState = new RoomStateStore(db, interning, stateLog, serverName);
   return {
     interning,
     positions: new PositionStore(db),
@@ -145,7 +148,8 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     stateLog,
     mergedPoints: new MergedPoints(db),
     unsettled: new UnsettledRooms(db),
-    roomState: new RoomStateStore(db, interning, stateLog, serverName),
+    roomState,
+    otherState: new OtherState(db, { interning, roomState, stateLog }),
     pendingJoins: new PendingJoins(db),
     partialRooms: new PartialRooms(db),
     stateImports: new StateImports(db, interning, stateLog, serverName),

@@ -16,6 +16,7 @@ import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
 import type { Segments } from '../store/segments.ts';
+import type { OtherState } from '../store/state/other-state.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { SyncChanges } from '../store/sync/changes.ts';
@@ -51,6 +52,7 @@ export interface CreateSyncUses {
   readonly segments: Segments;
   readonly roomState: RoomStateStore;
   readonly stateLog: StateLog;
+  readonly otherState: OtherState;
   readonly receipts: ReceiptStore;
   readonly pushCounts: PushCountStore;
   readonly syncChanges: SyncChanges;

@@ -4,12 +4,11 @@ import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
-import type { EventNid, LineNid, RoomNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../store/nids.ts';
+import type { EventNid, LineNid, StateKeyNid, StatePoint, StreamPos, UserNid } from '../store/nids.ts';
+import type { OtherState } from '../store/state/other-state.ts';
 import type { RoomInfo } from '../store/state/room-info.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { StateChange, StateLog } from '../store/state/state-log.ts';
-import type { SyncChanges } from '../store/sync/changes.ts';
-import { streamEnd } from '../store/sync/positions.ts';
+import type { StateChange, StateEntry, StateLog } from '../store/state/state-log.ts';
 import type { MemberMemory } from './member-memory.ts';
 import type { TimelineBatch } from './room-timeline.ts';
 import type { Turn } from './turn.ts';
@@ -22,7 +21,7 @@ export interface StateUses {
   readonly events: EventStore;
   readonly stateLog: StateLog;
   readonly roomState: RoomStateStore;
-  readonly changes: SyncChanges;
+  readonly otherState: OtherState;
   readonly clientEvents: ClientEvents;
   readonly memory: MemberMemory;
   readonly citedMembers: CitedMembers;
@@ -84,8 +83,8 @@ export class RoomStates {
     const at = { line, pos: turn.stateAfter ? scope.upTo : scope.batch.start };
     // What changed after the start and is not shown has to be said with its final value at once.
     const hidden = turn.stateAfter ? noChanges : this.#hidden(line, scope, shown);
-    const entries = lazy ? this.#otherState(room, at) : this.#wholeState(at);
-    for (const [key, event] of entries) if (!hidden.has(key)) yield event;
+    const pages = lazy ? this.#uses.otherState.at(room, at, pageSize) : this.#wholeState(at);
+    for (const page of pages) for (const [key, event] of page) if (!hidden.has(key)) yield event;
     for (const [key, event] of hidden) if (event !== 0 && !(lazy && this.#isMember(key))) yield event;
   }
 
@@ -119,32 +118,14 @@ export class RoomStates {
     return new Map(later.filter(([key]) => !shown.has(key)));
   }
 
-  *#wholeState(at: StatePoint): Generator<readonly [StateKeyNid, EventNid]> {
+  *#wholeState(at: StatePoint): Generator<readonly StateEntry[]> {
     let after: StateKeyNid | 0 = 0;
     while (true) {
       const page = this.#uses.stateLog.pageAt(at, after, pageSize);
-      yield* page;
+      yield page;
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
       after = last[0];
-    }
-  }
-
-  /** All but the member events, without a look at these: the current state, set back to the point where it has moved on. */
-  *#otherState(room: RoomNid, at: StatePoint): Generator<readonly [StateKeyNid, EventNid]> {
-    const { stateLog, changes } = this.#uses;
-    const moved = new Set(stateLog.changesBetween(at.line, at.pos, streamEnd).map(([key]) => key));
-    for (const key of moved) {
-      const event = this.#isMember(key) ? undefined : stateLog.at(at, key);
-      if (event !== undefined) yield [key, event];
-    }
-    let after: StateKeyNid | 0 = 0;
-    while (true) {
-      const page = changes.otherState(room, after, pageSize);
-      for (const { key, event } of page) if (!moved.has(key)) yield [key, event];
-      const last = page.at(-1);
-      if (last === undefined || page.length < pageSize) return;
-      after = last.key;
     }
   }
 

@@ -5,6 +5,7 @@ import type { Interning } from '../../store/interning/interning.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import { NidSet } from '../../store/nid-set.ts';
 import type { EventNid, RoomNid, ServerNid, StateKeyNid, StatePoint, UserNid } from '../../store/nids.ts';
+import type { OtherState } from '../../store/state/other-state.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { StateLog } from '../../store/state/state-log.ts';
 import type { Streams } from '../../streams/streams.ts';
@@ -17,6 +18,7 @@ export interface StateAnswersUses {
   readonly events: EventStore;
   readonly authGraph: AuthGraph;
   readonly stateLog: StateLog;
+  readonly otherState: OtherState;
   readonly roomState: RoomStateStore;
   readonly streams: Streams;
 }
@@ -85,7 +87,8 @@ export class StateAnswers {
     const kept = omitMembers ? this.#heroes(join) : undefined;
     // What stands under `state` need not be repeated in the auth chain for who asked for the shorter answer.
     const given = omitMembers ? new NidSet<EventNid>() : undefined;
-    const state = this.#collecting(this.#without(this.stateAt(join.before), kept), chain, given);
+    const shown = kept === undefined ? this.stateAt(join.before) : this.#otherAt(join, kept);
+    const state = this.#collecting(shown, chain, given);
     return jsonObject([
       ['origin', JSON.stringify(joined.origin)],
       ['members_omitted', JSON.stringify(omitMembers)],
@@ -137,15 +140,10 @@ export class StateAnswers {
     }
   }
 
-  /** Leaves out member events but `kept`; all stay if it is not given. */
-  *#without(pages: Iterable<EventNid[]>, kept: ReadonlySet<EventNid> | undefined): Generator<EventNid[]> {
-    for (const page of pages) {
-      if (kept === undefined) yield page;
-      else {
-        const rows = this.#uses.events.rows(page);
-        yield rows.filter(({ nid, type }) => type !== wellKnown.types.member || kept.has(nid)).map(({ nid }) => nid);
-      }
-    }
+  /** The state before the join without member events but `kept`, in pages. */
+  *#otherAt({ room, before }: AnsweredJoin, kept: ReadonlySet<EventNid>): Generator<EventNid[]> {
+    if (kept.size > 0) yield [...kept];
+    for (const page of this.#uses.otherState.at(room, before, pageSize)) yield page.map(([, event]) => event);
   }
 
   *#texts(pages: Iterable<readonly EventNid[]>): Generator<string[]> {

@@ -24,6 +24,7 @@ import unsettledRoom from './0023_unsettled_room.sql' with { type: 'text' };
 import boundAddress from './0024_bound_address.sql' with { type: 'text' };
 import accountValidity from './0025_account_validity.sql' with { type: 'text' };
 import redactedOriginal from './0026_redacted_original.sql' with { type: 'text' };
+import otherState from './0027_other_state.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -61,4 +62,5 @@ export const migrations: readonly Migration[] = [
   { version: 24, name: 'bound_address', sql: boundAddress, compat: 1 },
   { version: 25, name: 'account_validity', sql: accountValidity, compat: 1 },
   { version: 26, name: 'redacted_original', sql: redactedOriginal, compat: 1 },
+  { version: 27, name: 'other_state', sql: otherState, compat: 27 },
 ];

@@ -9,6 +9,7 @@ import type { EventNid, LineNid, RoomNid, ServerNid, StateKeyNid, StatePoint, St
 import { Segments } from '../segments.ts';
 import { type LocalMember, LocalMembers } from './local-members.ts';
 import { type Member, type MemberFilter, MemberStore, MembershipTally, type Paging } from './members.ts';
+import { isOther } from './other-key.ts';
 import { type RoomInfo, RoomInfos } from './room-info.ts';
 import { RoomServers } from './room-servers.ts';
 import type { StateChange, StateEntry, StateLog } from './state-log.ts';
@@ -56,8 +57,8 @@ export class RoomStateStore {
     this.#currentPage = db.prepare<[number, number, number], { key: StateKeyNid; event: EventNid; pos: StreamPos }>(
       'SELECT key, event, pos FROM current_state WHERE room = ? AND key > ? ORDER BY key LIMIT ?',
     );
-    this.#setCurrent = db.prepare<[number, number, number, number], never>(
-      'INSERT INTO current_state (room, key, event, pos) VALUES (?, ?, ?, ?)' +
+    this.#setCurrent = db.prepare<[number, number, number, number, 1 | null], never>(
+      'INSERT INTO current_state (room, key, event, pos, other) VALUES (?, ?, ?, ?, ?)' +
         ' ON CONFLICT (room, key) DO UPDATE SET event = excluded.event, pos = excluded.pos',
     );
     this.#removeCurrent = db.prepare<[number, number], never>('DELETE FROM current_state WHERE room = ? AND key = ?');
@@ -167,7 +168,7 @@ export class RoomStateStore {
     for (const { key, event } of changes) {
       const had = this.current(room, key) !== undefined;
       if (event === 0) this.#removeCurrent.run(room, key);
-      else this.#setCurrent.run(room, key, event, since);
+      else this.#setCurrent.run(room, key, event, since, isOther(this.#interning, key));
       states += Number(event !== 0) - Number(had);
       this.#deriveMember(room, { since, now: pos }, key, event, tally);
     }

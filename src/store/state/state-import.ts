@@ -10,6 +10,7 @@ import type { EventNid, LineNid, RoomNid, StreamPos, UserNid } from '../nids.ts'
 import { Segments } from '../segments.ts';
 import { LocalMembers } from './local-members.ts';
 import { MemberStore, MembershipTally } from './members.ts';
+import { isOther } from './other-key.ts';
 import { RoomInfos } from './room-info.ts';
 import { RoomServers } from './room-servers.ts';
 import type { StateEntry, StateLog } from './state-log.ts';
@@ -90,8 +91,8 @@ export class StateImports {
       'UPDATE room_import SET first = ? WHERE room = ? AND first > ?',
     );
     this.#nextEvent = db.prepare<[], { nid: EventNid | null }>('SELECT max(nid) AS nid FROM event_id');
-    this.#setCurrent = db.prepare<[number, number, number, number], never>(
-      'INSERT INTO current_state (room, key, event, pos) VALUES (?, ?, ?, ?)',
+    this.#setCurrent = db.prepare<[number, number, number, number, 1 | null], never>(
+      'INSERT INTO current_state (room, key, event, pos, other) VALUES (?, ?, ?, ?, ?)',
     );
     this.#membershipOf = db.prepare<[number], { membership: MembershipCode | null }>(
       'SELECT membership FROM event WHERE nid = ?',
@@ -158,7 +159,7 @@ export class StateImports {
     this.#log.append(line, base, entries);
     const tally = new MembershipTally();
     for (const [key, event] of entries) {
-      this.#setCurrent.run(room, key, event, base);
+      this.#setCurrent.run(room, key, event, base, isOther(this.#interning, key));
       const { typeNid, skey } = this.#interning.stateKeyOf(key);
       if (typeNid !== wellKnown.types.member || !isUserId(skey)) continue;
       const membership = this.#membershipOf.get(event)?.membership ?? undefined;

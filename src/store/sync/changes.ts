@@ -1,16 +1,9 @@
 import type { Database } from '../db.ts';
 import { type EventRow, eventColumns } from '../events/event-row.ts';
-import { wellKnown } from '../interning/well-known.ts';
-import type { EventNid, RoomNid, StateKeyNid, StreamPos, UserNid } from '../nids.ts';
+import type { RoomNid, StreamPos, UserNid } from '../nids.ts';
 
 /** Stands for "no room" among the rooms of account data. */
 export const noRoom = 0 as RoomNid;
-
-/** An entry of the current state. */
-export interface CurrentEntry {
-  readonly key: StateKeyNid;
-  readonly event: EventNid;
-}
 
 /**
  * What /sync asks of all tables at once: which rooms something happened in, and what events came to one of them.
@@ -21,7 +14,6 @@ export class SyncChanges {
   readonly #accountDataRooms;
   readonly #behind;
   readonly #events;
-  readonly #otherState;
 
   constructor(db: Database) {
     this.#eventRooms = db
@@ -45,12 +37,6 @@ export class SyncChanges {
       `SELECT ${eventColumns} FROM timeline CROSS JOIN event ON event.nid = timeline.event` +
         ' WHERE timeline.segment = ? AND timeline.idx > ? AND timeline.idx < ? ORDER BY timeline.idx DESC LIMIT ?',
     );
-    this.#otherState = db.prepare<[room: number, afterKey: number, member: number, limit: number], CurrentEntry>(
-      'SELECT current_state.key, current_state.event FROM current_state' +
-        ' CROSS JOIN state_key ON state_key.nid = current_state.key' +
-        ' WHERE current_state.room = ? AND current_state.key > ? AND state_key.type <> ?' +
-        ' ORDER BY current_state.key LIMIT ?',
-    );
   }
 
   /** Rooms with an event in (after, upTo], once for each. The caller keeps the span short. */
@@ -71,10 +57,5 @@ export class SyncChanges {
   /** Live events of a segment between two places, both exclusive, newest first. */
   events(segment: number, after: number, before: number, limit: number): readonly EventRow[] {
     return this.#events.all(segment, after, before, limit);
-  }
-
-  /** One page of the current state without the member events, by key. */
-  otherState(room: RoomNid, afterKey: StateKeyNid | 0, limit: number): CurrentEntry[] {
-    return this.#otherState.all(room, afterKey, wellKnown.types.member, limit);
   }
 }
