@@ -134,6 +134,7 @@ function stagesOf(db: Database, kept: (room: RoomNid) => ReadonlySet<number>): S
     walk(db, 'relation', 'target', 'segment IN (SELECT nid FROM segment WHERE room = @room)'),
     walk(db, 'report', 'nid', 'room = @room'),
     walk(db, 'account_data', 'user', 'room = @room'),
+    walk(db, 'notice_room', 'user', 'room = @room'),
     ...directly(db),
     below(db, 'state_change', 'line', 'key'),
     below(db, 'timeline', 'segment', 'idx'),
