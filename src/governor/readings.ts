@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { measureBoard } from '../config/board.ts';
+import { memoryPressureFile, readText } from '../config/control-groups.ts';
 import type { DiskReading, MemoryReading } from './levels.ts';
 
 /** What the governor looks at. */
@@ -13,7 +14,7 @@ export interface Readings {
 
 /** The process and the disk of its data as the system tells of them. */
 export function systemReadings(dataDir: string): Readings {
-  const pressureFile = pressurePath();
+  const pressureFile = memoryPressureFile();
   return {
     boardBytes: measureBoard().memoryMb * 1024 * 1024,
     memory: () => ({ rss: process.memoryUsage.rss(), pressure: pressureOf(pressureFile) }),
@@ -39,23 +40,8 @@ export const restfulReadings: Readings = {
   disk: () => undefined,
 };
 
-/** The process's own cgroup knows best; without one, the machine. */
-function pressurePath(): string | undefined {
-  const group = /^0::(\/.*)$/m.exec(textOf('/proc/self/cgroup') ?? '')?.[1] ?? '/';
-  const places = [`/sys/fs/cgroup${group}/memory.pressure`, '/proc/pressure/memory'];
-  return places.find((place) => textOf(place) !== undefined);
-}
-
 function pressureOf(file: string | undefined): number | undefined {
-  const text = file === undefined ? undefined : textOf(file);
+  const text = file === undefined ? undefined : readText(file);
   const value = Number.parseFloat(/^some avg10=([\d.]+)/m.exec(text ?? '')?.[1] ?? '');
   return Number.isNaN(value) ? undefined : value;
-}
-
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
