@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { boardWords } from '../../src/cli/install/board-words.ts';
 import { install, type Target, uninstall } from '../../src/cli/install/installation.ts';
 import { firstConfig } from '../../src/cli/install/layout.ts';
 import { namedNotaries } from '../../src/cli/install/notaries.ts';
@@ -45,6 +46,21 @@ function withRoot(check: (target: Target, path: (name: string) => string, files:
 }
 
 describe('hearth install', () => {
+  it('shows what follows from the board: the memory aimed at, and which rooms can be joined', () => {
+    const board = { memoryMb: 512, cores: 4, diskMb: 29_000 };
+    const loaded = loadConfig({ file: 'x', env: {}, readFile: () => config, folder: '/', board, fallback: {} });
+    assert.ok(loaded.ok);
+    const words = boardWords(loaded.config, board);
+    for (const said of [
+      'With 512 MB of memory, a disk of 29,000 MB and 4 cores:',
+      'within 256 MB',
+      'up to 51,200 members, 5,120 servers, 204,800 state events,',
+      '1,450 MB on disk and 60 minutes',
+    ]) {
+      assert.ok(words.includes(said), `${words}\ndoes not say ${said}`);
+    }
+  });
+
   it('puts everything in place, once', () => {
     withRoot((target, path, files) => {
       install({ target, budgetMb: 200, executable, config });

@@ -3,11 +3,13 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import type { Command } from 'commander';
-import { measureBoard } from '../../config/board.ts';
+import { diskMegabytes, measureBoard } from '../../config/board.ts';
 import type { Config } from '../../config/config.ts';
+import type { Board } from '../../config/definition/kinds.ts';
 import { loadConfig } from '../../config/load.ts';
 import { CommandFailed, WrongUsage } from '../arguments.ts';
 import { problemText } from '../configuration.ts';
+import { boardWords } from '../install/board-words.ts';
 import { install, type Step, type Target, uninstall } from '../install/installation.ts';
 import { configPath, executablePath, firstConfig, unitPath } from '../install/layout.ts';
 import { askForNotaries, namedNotaries, undecided } from '../install/notaries.ts';
@@ -36,11 +38,13 @@ export function addInstallCommands(program: Command): void {
     .action(async (options: Options, command: Command) => {
       const target = targetOf(options);
       const first = await firstConfigOf(target, options);
-      const { memory, federation } = configOf(target, first);
+      const { config, board } = configOf(target, first);
+      const { memory, federation } = config;
       const isUpgrade = stateOf(join(target.root, unitPath)) !== 'missing';
       const executable = ownBytes(target);
       const steps = written(() => install({ target, budgetMb: memory.budgetMb, executable, config: first?.text }));
       const notes = [
+        boardWords(config, board),
         ...(target.dryRun || target.root !== '' ? [] : [isUpgrade ? restart : start]),
         ...(federation.notaries.length > 0 || first?.isDecided !== false ? [] : [undecided]),
       ];
@@ -94,18 +98,17 @@ async function firstConfigOf(
 }
 
 /** The configuration that is there or will be. Throws `CommandFailed` if it has mistakes. */
-function configOf({ root }: Target, first: FirstConfig | undefined): Config {
+function configOf({ root }: Target, first: FirstConfig | undefined): { config: Config; board: Board } {
   const text = first?.text ?? readIfThere(join(root, configPath)) ?? '';
-  const result = loadConfig({
-    file: configPath,
-    env: {},
-    readFile: () => text,
-    folder: '/',
-    board: measureBoard(),
-    fallback: {},
-  });
-  if (!result.ok) throw new CommandFailed(problemText(result.problems), 'bad_config');
-  return result.config;
+  const load = (board: Board): Config => {
+    const result = loadConfig({ file: configPath, env: {}, readFile: () => text, folder: '/', board, fallback: {} });
+    if (!result.ok) throw new CommandFailed(problemText(result.problems), 'bad_config');
+    return result.config;
+  };
+  const board = measureBoard();
+  // Where the data will be has to be known before the size of the disk can be.
+  const whole = { ...board, diskMb: diskMegabytes(join(root, load(board).dataDir)) };
+  return { config: load(whole), board: whole };
 }
 
 /** The running executable, unless it is the installed one. */
