@@ -71,6 +71,8 @@ export class Resolutions {
   /** When rooms may be settled again. */
   readonly #rests = new Lru<RoomNid, number>(remembered);
   #settling: Promise<void> | undefined;
+  /** A room was left unsettled while others were being settled; perhaps just after the last look for such rooms. */
+  #isWoken = false;
   #cancel: Cancel = () => {};
   #stopped = true;
   readonly #stopping = new AbortController();
@@ -103,8 +105,9 @@ export class Resolutions {
     if (waiting >= perServer) throw limitExceeded(comeBack);
     this.#byServer.set(origin, waiting + 1);
     try {
+      const { corrections } = this.#uses.stateEngine;
       const answer = await this.#resolve(room, points);
-      if (answer !== undefined) await this.#keep(room, points, answer);
+      if (answer !== undefined) await this.#keep(room, points, answer, corrections);
       return answer !== undefined;
     } finally {
       const left = (this.#byServer.get(origin) ?? 1) - 1;
@@ -137,9 +140,17 @@ export class Resolutions {
     }
   }
 
-  /** As a fork, written in slices, to which nothing points before it is complete. */
-  async #keep(room: ResolvedRoom, points: readonly StatePoint[], { base, overrides }: Resolved): Promise<void> {
-    const { db, stateLog, streams, mergedPoints } = this.#uses;
+  /**
+   * As a fork, written in slices, to which nothing points before it is complete; nor then, if states were corrected
+   * since there were so many `corrections`.
+   */
+  async #keep(
+    room: ResolvedRoom,
+    points: readonly StatePoint[],
+    { base, overrides }: Resolved,
+    corrections: number,
+  ): Promise<void> {
+    const { db, stateLog, streams, mergedPoints, stateEngine } = this.#uses;
     let result = base;
     for (let at = 0; at < overrides.length; at += writtenTogether) {
       const slice: readonly StateChange[] = overrides.slice(at, at + writtenTogether);
@@ -150,19 +161,24 @@ export class Resolutions {
         return fork;
       });
     }
+    if (stateEngine.corrections !== corrections) throw limitExceeded(comeBack);
     db.write<void>(() => mergedPoints.set(room.nid, points, result));
   }
 
   #wake(): void {
-    if (this.#stopped || this.#settling !== undefined) return;
+    if (this.#stopped) return;
+    this.#isWoken = true;
+    if (this.#settling !== undefined) return;
     this.#cancel();
     this.#settling = this.#settleAll().finally(() => {
       this.#settling = undefined;
+      if (this.#isWoken) this.#wake();
     });
   }
 
   async #settleAll(): Promise<void> {
     while (!this.#stopped) {
+      this.#isWoken = false;
       const { room, wait } = this.#next();
       if (room === undefined) {
         if (wait !== undefined) this.#cancel = this.#uses.clock.after(millis(wait), () => this.#wake());

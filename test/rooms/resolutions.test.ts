@@ -6,6 +6,8 @@ import { AuthEvents } from '../../src/rooms/auth-events.ts';
 import { KnownRooms } from '../../src/rooms/known-rooms.ts';
 import { Resolutions } from '../../src/rooms/resolutions.ts';
 import { StateEngine } from '../../src/rooms/state-engine.ts';
+import type { EventNid, RoomNid, StateKeyNid } from '../../src/store/nids.ts';
+import type { UnsettledRooms } from '../../src/store/state/unsettled-rooms.ts';
 import { silentLog } from '../../src/util/log.ts';
 import type { ResolutionAnswer } from '../../src/workers/resolution-job.ts';
 import { LargeState } from '../support/large-state.ts';
@@ -23,7 +25,7 @@ function stage() {
   const log = { ...silentLog, info: (event: string, fields = {}) => void lines.push([event, fields]) };
   const stateEngine = new StateEngine({ ...stores, streams, authEvents, signatures, log });
   const asked: ((answer: ResolutionAnswer) => void)[] = [];
-  const resolutions = new Resolutions({
+  const uses = {
     ...stores,
     db,
     streams,
@@ -32,8 +34,9 @@ function stage() {
     known: new KnownRooms(stores),
     stateEngine,
     input: { correct: () => undefined },
-    resolve: () => new Promise((resolve) => asked.push(resolve)),
-  });
+    resolve: () => new Promise<ResolutionAnswer>((resolve) => asked.push(resolve)),
+  };
+  const resolutions = new Resolutions(uses);
   const answer: ResolutionAnswer = {
     isTooLarge: false,
     base: points[0] as (typeof points)[number],
@@ -43,7 +46,7 @@ function stage() {
   };
   const prepare = (server: string) =>
     resolutions.prepare({ nid: room.room, rules: room.rules }, points, asServerName(server));
-  return { store, room, points, stateEngine, asked, answer, prepare, lines, db };
+  return { store, uses, room, points, stateEngine, asked, answer, prepare, lines, db };
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -107,5 +110,41 @@ describe('conflicts that are resolved beside the main thread', () => {
     db.write<void>(() => stateEngine.forgetResolved(room.room));
     asked[0]?.(answer);
     await assert.rejects(prepared, (error) => error instanceof MatrixError && error.status === 429);
+  });
+
+  it('whose states were corrected while the result was written down are resolved again later, too', async () => {
+    const { store, room, points, stateEngine, asked, answer, prepare, db } = stage();
+    await using _ = store;
+    const prepared = prepare('b.test');
+    await turn();
+    const event = 1 as EventNid;
+    const overrides = Array.from({ length: 300 }, (_, key) => [(5000 + key) as StateKeyNid, event] as const);
+    asked[0]?.({ ...answer, overrides });
+    // What is written in the first slice is, and the second waits for its turn.
+    for (let step = 0; step < 20; step++) await Promise.resolve();
+    db.write<void>(() => stateEngine.forgetResolved(room.room));
+    await assert.rejects(prepared, (error) => error instanceof MatrixError && error.status === 429);
+    assert.equal(store.stores.mergedPoints.find(room.room, points), undefined);
+  });
+
+  it('leave no room unsettled that is noted just as it was looked for the last time', async () => {
+    const { store, uses, room, db } = stage();
+    await using _ = store;
+    let wake: (nid: RoomNid) => void = () => {};
+    let looks = 0;
+    const resolutions = new Resolutions({
+      ...uses,
+      stateEngine: { onUnsettled: (listener: typeof wake) => (wake = listener) } as unknown as StateEngine,
+      unsettled: {
+        list() {
+          if (looks++ === 0) queueMicrotask(() => db.write<void>(() => wake(room.room)));
+          return [];
+        },
+      } as unknown as UnsettledRooms,
+    });
+    resolutions.start();
+    await turn();
+    assert.equal(looks, 2);
+    await resolutions.stop();
   });
 });
