@@ -120,9 +120,11 @@ export class Joining {
   /** Takes up what a crash has interrupted. Whoever wanted it is not told when it fails. */
   resume(): void {
     if (this.#resuming !== undefined || this.#stopped) return;
-    this.#resuming = this.#resumeAll().finally(() => {
-      this.#resuming = undefined;
-    });
+    this.#resuming = this.#resumeAll()
+      .catch((cause: unknown) => this.#uses.log.error('rooms.joins_not_resumed', { cause }))
+      .finally(() => {
+        this.#resuming = undefined;
+      });
   }
 
   async #resumeAll(): Promise<void> {
