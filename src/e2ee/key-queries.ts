@@ -116,7 +116,8 @@ export class KeyQueries {
 }
 
 function shownDevices(devices: RemoteKeys['devices'], ids: readonly string[]): JsonObject {
-  const wanted = ids.length === 0 ? devices : devices.filter(({ deviceId }) => ids.includes(deviceId));
+  const named = new Set(ids);
+  const wanted = named.size === 0 ? devices : devices.filter(({ deviceId }) => named.has(deviceId));
   return deviceMap(wanted.map((device) => ({ ...device, keys: storedKey(device.keys) })));
 }
 

@@ -18,6 +18,9 @@ export interface ShownDevice {
   readonly keys: JsonObject;
 }
 
+/** So many are looked up one by one. */
+const fewDevices = 20;
+
 /** The keys of our own users, with the signatures that a viewer may see; servers see what the owner sees. */
 export class OwnKeys {
   readonly #uses: OwnKeysUses;
@@ -29,10 +32,12 @@ export class OwnKeys {
   /** The devices with these IDs that have keys; all of them if none is named. */
   devices(user: UserNid, ids: readonly string[], viewer: UserNid): ShownDevice[] {
     const { deviceKeys } = this.#uses;
+    const wanted = new Set(ids);
+    // Whoever names more than there are, or the same again and again, costs no more than who wants all.
     const rows =
-      ids.length === 0
-        ? deviceKeys.list(user)
-        : ids.map((id) => deviceKeys.one(user, id)).filter((row) => row !== undefined);
+      wanted.size > 0 && wanted.size <= fewDevices
+        ? [...wanted].map((id) => deviceKeys.one(user, id)).filter((row) => row !== undefined)
+        : deviceKeys.list(user).filter(({ deviceId }) => wanted.size === 0 || wanted.has(deviceId));
     return rows.map((row) => this.#shown(user, row, viewer));
   }
 

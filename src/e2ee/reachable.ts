@@ -16,8 +16,9 @@ export function partition<T>(
     const userId = parseUserId(text);
     if (userId === undefined) throw invalidParam('Not a user ID');
     const server = serverOf(userId);
-    if (server === ownServer) local.push([userId, value]);
-    else remote.set(server, [...(remote.get(server) ?? []), [userId, value]]);
+    const known = server === ownServer ? local : remote.get(server);
+    if (known === undefined) remote.set(server, [[userId, value]]);
+    else known.push([userId, value]);
   }
   return { local, remote };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { DeviceKeyStore } from '../../../src/store/e2ee/device-keys.ts';
 import { oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
 import { World } from '../../support/world.ts';
 
@@ -100,6 +101,22 @@ describe('POST /keys/query', () => {
     assert.deepEqual(all.device_keys['@nobody:localhost'], {});
     const one = await bob.ok('POST', '/keys/query', { device_keys: { [alice.userId]: ['PHONE', 'NONE'] } });
     assert.deepEqual(Object.keys(one.device_keys[alice.userId]), ['PHONE']);
+  });
+
+  it('looks up no more devices than there are, however many are named and how often', async (t) => {
+    const { world, alice, bob } = await scene();
+    await using _ = world;
+    const phone = await alice.sibling('PHONE');
+    await alice.uploadKeys();
+    await phone.uploadKeys();
+    const looked = t.mock.method(DeviceKeyStore.prototype, 'one');
+    const repeated = Array.from({ length: 1000 }, () => 'PHONE');
+    const made = Array.from({ length: 1000 }, (_none, i) => `NONE${i}`);
+    for (const ids of [repeated, [...made, 'PHONE'], ['PHONE', 'NONE']]) {
+      const answer = await bob.ok('POST', '/keys/query', { device_keys: { [alice.userId]: ids } });
+      assert.deepEqual(Object.keys(answer.device_keys[alice.userId]), ['PHONE']);
+    }
+    assert.equal(looked.mock.callCount(), 3);
   });
 
   it('says which servers cannot be asked, and refuses what is no user ID', async () => {
