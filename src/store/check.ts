@@ -8,6 +8,7 @@ import { pushRules } from './check/push-rules.ts';
 import { broken } from './check/queries.ts';
 import { relationRules } from './check/relation-rules.ts';
 import { stateRules } from './check/state-rules.ts';
+import { traceRules } from './check/trace-rules.ts';
 import type { Database } from './db.ts';
 
 /**
@@ -18,7 +19,15 @@ import type { Database } from './db.ts';
 export function checkConsistency(db: Database, serverName: ServerName): string[] {
   if (isDeleting(db)) return [...damage(db)];
   return [
-    ...broken(db, [...eventRules, ...stateRules, ...authRules, ...relationRules, ...pushRules, ...e2eeRules]),
+    ...broken(db, [
+      ...eventRules,
+      ...stateRules,
+      ...authRules,
+      ...relationRules,
+      ...pushRules,
+      ...traceRules,
+      ...e2eeRules,
+    ]),
     ...asFarAsPossible('members', () => new MemberCheck(db, serverName).run()),
     ...asFarAsPossible('event bodies', () => new BodyCheck(db).run()),
     ...asFarAsPossible('auth graph', () => new AuthGraphCheck(db).run()),

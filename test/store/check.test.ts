@@ -68,6 +68,10 @@ const damages: readonly (readonly [string, RegExp])[] = [
   ['UPDATE event SET type = 41 WHERE nid = 6', /Event 6: its type is not that of its body/],
   ['INSERT INTO unread VALUES (1, 1, 0, 1, 2, 5)', /User 1 has 2 highlights in room 1, thread 0/],
   ['INSERT INTO push_action (user, room, pos, event, thread, highlight) VALUES (1, 1, 5, 6, 0, 0)', /What notified user 1 at position 5 in room 1 is not counted/], // biome-ignore format: a table
+  ['INSERT INTO push_read (user, pos, room, event, highlight, actions) VALUES (1, 5, 1, 6, 0, 0)', /User 1 is notified of event 6 at position 5, where it is not/], // biome-ignore format: a table
+  ['INSERT INTO unread VALUES (1, 1, 0, 1, 0, 5)', /User 1 has 1 unread events in room 1, thread 0, but only 0/],
+  ["INSERT INTO message_text (rowid, words) VALUES (9999, 'x')", /Event 9999 can be found by its words/],
+  ["INSERT INTO redacted_original VALUES (1, 6, x'7b7d')", /What event 6 said before it was redacted is kept/],
   ["INSERT INTO pusher (user, device, app_id, pushkey, app_display_name, device_display_name, lang, data, enabled, updated, cursor) VALUES (1, 9, '', '', '', '', '', '{}', 1, 1, 1)", /Pusher 1 is of device 9/], // biome-ignore format: a table
   ['DELETE FROM event_edge WHERE child = 6', /Event 6: its edges are not the prev_events/],
   ['UPDATE event_raw SET body = (SELECT body FROM event_raw AS other WHERE other.nid = 8) WHERE nid = 6', /Event 6: its body is not that of its ID/], // biome-ignore format: a table
