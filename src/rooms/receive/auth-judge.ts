@@ -1,6 +1,12 @@
 import { checkAuth } from '../../protocol/event-auth/check.ts';
 import { checkAuthEventsSelection } from '../../protocol/event-auth/selection.ts';
-import type { AuthEvent, SignatureChecks, StateLookup, Verdict } from '../../protocol/event-auth/types.ts';
+import {
+  ALLOWED,
+  type AuthEvent,
+  type SignatureChecks,
+  type StateLookup,
+  type Verdict,
+} from '../../protocol/event-auth/types.ts';
 import type { BuiltEvent } from '../../protocol/events/build.ts';
 import { roomIdOf } from '../../protocol/events/client-event.ts';
 import { referenceHash } from '../../protocol/events/hashes.ts';
@@ -12,6 +18,7 @@ import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import { authEventOf } from '../../store/auth/auth-event.ts';
 import type { EventRow } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
+import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
 import type { AuthEvents } from '../auth-events.ts';
@@ -29,6 +36,8 @@ export interface VersionedRoom {
   readonly roomId: RoomId;
   readonly rules: RoomVersionRules;
 }
+
+const out = eventFlags.REJECTED | eventFlags.SOFT_FAILED;
 
 /** Whether the auth rules allow events of others, in the states that the specification names. */
 export class AuthJudge {
@@ -90,6 +99,21 @@ export class AuthJudge {
 
   inState(rules: RoomVersionRules, event: AuthEvent<EventNid>, state: StateLookup<EventNid>): Verdict {
     return checkAuth(rules, event, state, this.#signatures);
+  }
+
+  /**
+   * In a state that is about to be corrected: where it rests on what was not allowed after all, the event is given the
+   * benefit of the doubt.
+   */
+  inDoubtfulState(rules: RoomVersionRules, event: AuthEvent<EventNid>, state: StateLookup<EventNid>): Verdict {
+    const { events } = this.#uses;
+    let isInDoubt = false;
+    const verdict = this.inState(rules, event, (type, stateKey) => {
+      const found = state(type, stateKey);
+      isInDoubt ||= found !== undefined && ((events.row(found.id)?.flags ?? 0) & out) !== 0;
+      return found;
+    });
+    return isInDoubt ? ALLOWED : verdict;
   }
 
   #stored(id: EventId): EventNid | undefined {

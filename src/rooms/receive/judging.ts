@@ -194,7 +194,12 @@ export class Judging {
     if (course.isPartial) return undefined;
     this.#uses.input.lookAt(room, authTypesFor(asAuth, room.rules));
     if (stateEngine.isTip(room.nid, before)) return undefined;
-    const verdict = judge.inState(room.rules, asAuth, currentState(this.#uses, room.nid));
+    const state = currentState(this.#uses, room.nid);
+    // The current state is corrected when all of the room's events have been gone through.
+    const verdict =
+      course.isFinal === true
+        ? judge.inDoubtfulState(room.rules, asAuth, state)
+        : judge.inState(room.rules, asAuth, state);
     if (!verdict.allowed) course.softFailure = `By the current state: ${verdict.reason}`;
     return undefined;
   }

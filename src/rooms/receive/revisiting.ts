@@ -4,7 +4,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { type EventRow, pointBefore } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
-import { eventFlags, isAccepted } from '../../store/events/flags.ts';
+import { eventFlags } from '../../store/events/flags.ts';
 import type { EventNid, StatePoint, StreamPos } from '../../store/nids.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { Log } from '../../util/log.ts';
@@ -129,24 +129,18 @@ export class Revisiting {
   }
 
   /**
-   * Why another server's event would not have been shown when it came, had the room's members been known. As the room stood
-   * then: where its state rests on what was not allowed after all, the event is given the benefit of the doubt.
+   * Why another server's event would not have been shown when it came, had the room's members been known: by the state
+   * that the room had then.
    */
   #softFailure(room: KnownRoom, row: EventRow, before: StatePoint, asAuth: AuthEvent<EventNid>): string | undefined {
-    const { interning, serverName, partialRooms, stateEngine, events, judge } = this.#uses;
+    const { interning, serverName, partialRooms, stateEngine, judge } = this.#uses;
     const isOurs = interning.userServer(row.sender) === interning.findServer(serverName);
     const line = partialRooms.find(room.nid)?.line;
     if (row.pos === null || isOurs || line === undefined) return undefined;
     const then: StatePoint = { line, pos: (row.pos - 1) as StreamPos };
     if (stateEngine.isSame(before, then)) return undefined;
-    let isInDoubt = false;
-    const state = stateAt(this.#uses, then);
-    const verdict = judge.inState(room.rules, asAuth, (type, stateKey) => {
-      const found = state(type, stateKey);
-      isInDoubt ||= found !== undefined && !isAccepted(events.row(found.id)?.flags ?? 0);
-      return found;
-    });
-    return verdict.allowed || isInDoubt ? undefined : `By the current state: ${verdict.reason}`;
+    const verdict = judge.inDoubtfulState(room.rules, asAuth, stateAt(this.#uses, then));
+    return verdict.allowed ? undefined : `By the current state: ${verdict.reason}`;
   }
 
   /** The state before an event as it is known now. */
