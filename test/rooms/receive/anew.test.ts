@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
-import { eventFlags } from '../../../src/store/events/flags.ts';
+import { pointBefore } from '../../../src/store/events/event-row.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { Universe } from '../../support/universe.ts';
 import { SharedRoom } from './shared-room.ts';
@@ -21,16 +21,11 @@ describe('an event that was rejected', () => {
   /** As after a verdict that somebody's wrong word on the state has brought about. */
   const reject = (room: SharedRoom, id: EventId) => {
     const { db, stores, services } = room.world.hs;
-    const { interning, events, extremities } = stores;
+    const { interning, events } = stores;
     db.write<void>(() => {
-      const nid = interning.event(id);
-      const row = events.row(nid) ?? assert.fail();
-      db.prepare<[number], never>('DELETE FROM timeline WHERE event = ?').run(nid);
-      db.prepare<[number], never>('DELETE FROM stream_event WHERE event = ?').run(nid);
-      events.setPlace(nid, { pos: null, segment: null, idx: null });
-      events.setFlags(nid, eventFlags.REJECTED, 0);
-      extremities.replace(row.room, [nid], extremities.forward(row.room).includes(nid) ? events.parents(nid) : []);
-      services.rooms.authEvents.forget(nid);
+      const row = events.row(interning.event(id)) ?? assert.fail();
+      const before = pointBefore(row) ?? assert.fail();
+      services.rooms.removal.takeOut(room.known, row, { outcome: 'rejected', before });
     });
   };
 

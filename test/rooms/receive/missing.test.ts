@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { pointBefore } from '../../../src/store/events/event-row.ts';
+import type { EventNid } from '../../../src/store/nids.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { Universe } from '../../support/universe.ts';
 import { SharedRoom } from './shared-room.ts';
@@ -60,6 +62,33 @@ describe('an event whose prev_events are missing', () => {
       assert.ok(missing && room.stored(interning.eventId(missing.parent)) === 'outlier');
     });
   }
+
+  it('is taken out again without a hole: what is missing before it is missing before what is left, or before nothing', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const room = await shared(universe);
+    for (let n = 0; n < 300; n++) room.scripted.add(text(`${n}`));
+    await room.send(room.scripted.add(text('here')));
+    const { db, stores, services } = room.world.hs;
+    const { events, extremities, timeline } = stores;
+    const takeOut = (nid: EventNid) =>
+      db.write<void>(() => {
+        const row = events.row(nid) ?? assert.fail();
+        const before = pointBefore(row) ?? assert.fail();
+        services.rooms.removal.takeOut(room.known, row, { outcome: 'rejected', before });
+      });
+    const [gap] = extremities.backward(room.known.nid);
+    const { segment } = timeline.end(room.known.nid) ?? assert.fail();
+    const [first, second, ...others] = timeline.page(segment, 0, 'f', 1000).events.map(({ event }) => event);
+    assert.ok(gap && first && second);
+    assert.equal(gap.child, first);
+    takeOut(first);
+    assert.deepEqual(extremities.backward(room.known.nid), [{ ...gap, child: second }]);
+    for (const event of [second, ...others].reverse()) takeOut(event);
+    assert.deepEqual(extremities.backward(room.known.nid), []);
+    const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room.scripted.roomId)}/messages?dir=b&limit=1`;
+    const { chunk } = await room.world.ok('GET', path, room.token);
+    assert.equal(chunk.length, 1);
+  });
 
   it('waits where nobody can tell the state, and is taken when it can be told', async () => {
     await using universe = await Universe.open(['a.test']);
