@@ -164,6 +164,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     rooms,
     client: federation.client,
     verifier: receiving.verifier,
+    maxAge: config.purge.historyMaxAge,
   });
   const catchUp = new CatchUp({ ...shared, ...receiving, ...history });
 

@@ -6,10 +6,12 @@ import type { RoomId, UserId } from '../protocol/ids/types.ts';
 import type { Ledger, LedgerReport } from '../rooms/ledger/ledger.ts';
 import type { FillingReport } from '../rooms/partial/filling.ts';
 import type { Rooms } from '../rooms/rooms.ts';
+import type { Thinned } from '../store/thinning/thinning-jobs.ts';
+import type { Millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
 
 export interface RoomCostUses {
-  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges' | 'filling'>;
+  readonly rooms: Pick<Rooms, 'aliases' | 'limits' | 'candidates' | 'exemptions' | 'purges' | 'filling' | 'thinning'>;
   /** Has all users of this server leave a room. */
   readonly leave: (roomId: RoomId) => Promise<void>;
   readonly ledger: Pick<Ledger, 'report'>;
@@ -74,6 +76,17 @@ export class RoomCosts {
       );
     }
     return roomId;
+  }
+
+  /** Deletes messages of a room that are older than a time. Throws `AdminError`. */
+  async thin(room: string, olderThan: Millis): Promise<Thinned & { roomId: RoomId }> {
+    const { roomId } = await this.#named(room);
+    const thinned = await this.#uses.rooms.thinning.thin(roomId, olderThan);
+    if (thinned !== undefined) return { roomId, ...thinned };
+    throw new AdminError(
+      'refused',
+      `the history of ${roomId} cannot be deleted: nothing is stored of it, its members are not all here, it is being deleted as a whole, or the time is not known`,
+    );
   }
 
   /** Rooms whose members are not all here yet. */

@@ -3,6 +3,7 @@ import { estimateWords, excessWords } from '../governor/room-limits.ts';
 import { type LedgerEntry, shareWords } from '../rooms/ledger/ledger.ts';
 import { showEstimate } from '../rooms/limits/room-limits.ts';
 import type { FillingReport } from '../rooms/partial/filling.ts';
+import { millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
 import { operation } from './operation.ts';
 import { checkVia } from './room-costs.ts';
@@ -66,6 +67,14 @@ export const roomOperations = {
   'room/purge': operation(
     v.strictObject({ room: roomName, leave: v.optional(v.boolean(), false) }),
     async ({ roomCosts }, { room, leave }) => ({ room_id: await roomCosts.purge(room, leave) }),
+  ),
+
+  'room/thin': operation(
+    v.strictObject({ room: roomName, older_than_ms: v.pipe(v.number(), v.integer(), v.minValue(0)) }),
+    async ({ roomCosts }, { room, older_than_ms }) => {
+      const { roomId, events, states, bytes } = await roomCosts.thin(room, millis(older_than_ms));
+      return { room_id: roomId, messages: events, state_events: states, bytes };
+    },
   ),
 
   'room/filling': operation(v.strictObject({}), ({ roomCosts }) => ({ rooms: roomCosts.filling().map(showFilling) })),

@@ -59,6 +59,6 @@ export interface AdminServices {
   readonly synced: () => Promise<void>;
   readonly roomCosts: Pick<
     RoomCosts,
-    'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'ledger' | 'filling' | 'fill'
+    'estimate' | 'exemptRoom' | 'exemptUser' | 'exemptions' | 'purge' | 'thin' | 'ledger' | 'filling' | 'fill'
   >;
 }

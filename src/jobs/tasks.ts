@@ -29,7 +29,7 @@ export interface TaskUses {
   /** Nothing if searching is switched off. */
   readonly searchIndex?: SearchIndex | undefined;
   readonly catchUpRooms: Pick<CatchUpRooms, 'slice'>;
-  readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter' | 'remote'>;
+  readonly rooms: Pick<Rooms, 'takeover' | 'purges' | 'meter' | 'remote' | 'thinning'>;
   readonly ledger: Pick<Ledger, 'report' | 'watchSome'>;
   readonly e2ee: Pick<E2ee, 'toDevice' | 'backups' | 'remote'>;
   readonly federation: Pick<Federation, 'reachability' | 'keyRing'>;
@@ -160,6 +160,11 @@ function roomTasks({ rooms, ledger }: TaskUses): BackgroundTask[] {
       name: 'remove joins that came to nothing',
       every: millis(minute),
       slice: () => rooms.takeover.clearLeftover(),
+    },
+    {
+      name: 'delete old history',
+      every: millis(minute),
+      slice: () => rooms.thinning.slice(),
     },
     {
       name: 'delete rooms that nobody is in',

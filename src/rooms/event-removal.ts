@@ -7,6 +7,7 @@ import { eventFlags, isAccepted } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, StatePoint } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
+import type { OldEvents } from '../store/thinning/old-events.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { EventObservers } from './event-observers.ts';
@@ -21,6 +22,7 @@ export interface EventRemovalUses {
   readonly extremities: Extremities;
   readonly segments: Segments;
   readonly timeline: Timeline;
+  readonly oldEvents: Pick<OldEvents, 'wasCited'>;
   readonly streams: Streams;
   readonly redactions: RedactionEffects;
   readonly relationIndex: RelationIndex;
@@ -102,7 +104,8 @@ export class EventRemoval {
 
   #hasPlace(nid: EventNid): boolean {
     const row = this.#uses.events.row(nid);
-    return row !== undefined && row.segment !== null && pointBefore(row) !== undefined;
+    if (row === undefined || row.segment === null || pointBefore(row) === undefined) return false;
+    return !this.#uses.oldEvents.wasCited(row.room, nid);
   }
 
   /**

@@ -154,11 +154,14 @@ export class RoomMessages {
 
   *#array(key: string, rows: readonly EventRow[], audience: EventAudience): Generator<string> {
     yield `"${key}":[`;
+    let separator = '';
     for (let at = 0; at < rows.length; at += piece) {
-      const part = rows.slice(at, at + piece);
+      // Between two pieces old history may have been deleted.
+      const part = this.#uses.events.rows(rows.slice(at, at + piece).map(({ nid }) => nid));
       const shown = this.#uses.bundles.with(part, audience);
       const events = part.map((row) => this.#uses.clientEvents.text(row, shown));
-      yield (at === 0 ? '' : ',') + events.join(',');
+      if (events.length > 0) yield separator + events.join(',');
+      separator = ',';
     }
     yield ']';
   }

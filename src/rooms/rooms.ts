@@ -55,13 +55,14 @@ import { Sending } from './send.ts';
 import { ServerAccess } from './server-access.ts';
 import { ownSignatures, verifiedSignatures } from './signatures.ts';
 import { StateEngine } from './state-engine.ts';
+import { createThinning, type ThinningParts } from './thinning/create-thinning.ts';
 import { createThirdParty, type ThirdParty } from './third-party/create-third-party.ts';
 import { RoomTokens } from './tokens.ts';
 import { RoomUpgrades } from './upgrade/upgrade.ts';
 import { Visibility } from './visibility.ts';
 
 /** Everything about rooms that others ask for. */
-export interface Rooms extends Limiting, Remote, PartialParts, ThirdParty {
+export interface Rooms extends Limiting, Remote, PartialParts, ThirdParty, ThinningParts {
   readonly creation: RoomCreation;
   readonly upgrades: RoomUpgrades;
   readonly sending: Sending;
@@ -190,6 +191,7 @@ export function createRooms(uses: RoomsUses): Rooms {
     authJudge,
     policy,
     ...partial,
+    ...createThinning({ ...base, rooms: known, relationIndex, maxAge: uses.purgeSettings.historyMaxAge }),
     meter,
     ...limiting,
     ...entrances,

@@ -2,6 +2,7 @@ import { invalidParam } from '../protocol/errors.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { RoomNid, StreamPos } from '../store/nids.ts';
 import type { BoundaryStore } from '../store/rooms/boundaries.ts';
+import type { HistoryFloors } from '../store/thinning/history-floors.ts';
 import type { Boundary, Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
 import { pageToken, parseToken, type Token, tokenAge } from '../streams/tokens.ts';
@@ -12,17 +13,20 @@ export class RoomTokens {
   readonly #timeline: Timeline;
   readonly #boundaries: BoundaryStore;
   readonly #events: EventStore;
+  readonly #historyFloors: HistoryFloors;
 
   constructor(uses: {
     readonly streams: Streams;
     readonly timeline: Timeline;
     readonly boundaries: BoundaryStore;
     readonly events: EventStore;
+    readonly historyFloors: HistoryFloors;
   }) {
     this.#streams = uses.streams;
     this.#timeline = uses.timeline;
     this.#boundaries = uses.boundaries;
     this.#events = uses.events;
+    this.#historyFloors = uses.historyFloors;
   }
 
   /** A boundary as a token. */
@@ -34,7 +38,11 @@ export class RoomTokens {
   boundary(name: string, text: string, room: RoomNid): Boundary {
     const token = this.#parse(name, text);
     if (token.kind === 'page') {
-      if (this.#boundaries.roomOf(token.segment) !== room) throw invalidParam(`${name} is a token of another room`);
+      const floor = this.#historyFloors.of(room);
+      const of = this.#boundaries.roomOf(token.segment);
+      // It lies in a stretch of history that has been deleted.
+      if (of === undefined && floor !== undefined && token.segment < floor.segment) return floor;
+      if (of !== room) throw invalidParam(`${name} is a token of another room`);
       return { segment: token.segment, idx: token.idx };
     }
     const boundary = this.#boundaries.at(room, token.pos);

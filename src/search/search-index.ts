@@ -52,7 +52,8 @@ export class SearchIndex implements EventObserver {
     const entries = timeline.stream(from, now, sliceSize);
     const to = entries.length < sliceSize ? now : (entries.at(-1)?.pos ?? now);
     const rows = events.rows(entries.map(({ event }) => event));
-    const wanted = rows.filter(isSearchable);
+    // What has no place is left of a history that was deleted.
+    const wanted = rows.filter((row) => row.segment !== null && isSearchable(row));
     // Most of what else passes (receipts, memberships) would only move the cursor: then it waits for the next text.
     if (wanted.length === 0 && to === now) {
       this.#looked = now;

@@ -8,6 +8,7 @@ import { pushRules } from './check/push-rules.ts';
 import { broken } from './check/queries.ts';
 import { relationRules } from './check/relation-rules.ts';
 import { stateRules } from './check/state-rules.ts';
+import { thinningRules } from './check/thinning-rules.ts';
 import { traceRules } from './check/trace-rules.ts';
 import type { Database } from './db.ts';
 
@@ -24,6 +25,7 @@ export function checkConsistency(db: Database, serverName: ServerName): string[]
       ...stateRules,
       ...authRules,
       ...relationRules,
+      ...thinningRules,
       ...pushRules,
       ...traceRules,
       ...e2eeRules,

@@ -1,5 +1,5 @@
 -- The schema after all migrations; written by scripts/write-schema.ts.
-PRAGMA user_version = 27;
+PRAGMA user_version = 28;
 
 CREATE TABLE access_token (
   hash    BLOB PRIMARY KEY,       -- sha256 of the token
@@ -112,6 +112,12 @@ CREATE TABLE bound_address (
   address         TEXT NOT NULL,
   identity_server TEXT NOT NULL,
   PRIMARY KEY (user, medium, address, identity_server)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cited_event (
+  room  INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY (room, event)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cross_signing_key (
@@ -337,6 +343,12 @@ CREATE TABLE forward_extremity (
   PRIMARY KEY (room, event)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE history_floor (
+  room    INTEGER PRIMARY KEY,
+  segment INTEGER NOT NULL,
+  idx     INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE history_state (
   segment INTEGER NOT NULL,     -- negative: of the one event with that number, which has no place
   key     INTEGER NOT NULL,     -- the history's visibility, or the membership of a user of this server
@@ -351,6 +363,12 @@ CREATE TABLE join_sample (
   events INTEGER NOT NULL,       -- entries of the state
   ms     INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE kept_message (
+  room  INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  PRIMARY KEY (room, event)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE key_backup (
   user      INTEGER NOT NULL,
@@ -584,7 +602,7 @@ CREATE TABLE outgrown_room (
   room    INTEGER PRIMARY KEY,
   since   INTEGER NOT NULL,
   limits  TEXT NOT NULL              -- JSON: what is above what
-) STRICT;
+, thinned INTEGER) STRICT;
 
 CREATE TABLE partial_event (
   room  INTEGER NOT NULL,
@@ -682,6 +700,11 @@ CREATE TABLE received_transaction (
 ) STRICT;
 
 CREATE INDEX received_transaction_ts ON received_transaction (ts);
+
+CREATE TABLE reception_mark (
+  ts  INTEGER PRIMARY KEY,             -- milliseconds since the epoch
+  pos INTEGER NOT NULL                 -- everything up to here had come by then
+) STRICT;
 
 CREATE TABLE redacted_original (
   room   INTEGER NOT NULL,
@@ -947,6 +970,17 @@ CREATE TABLE stream_event (
   pos   INTEGER PRIMARY KEY,
   room  INTEGER NOT NULL,
   event INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE thinning (
+  room    INTEGER PRIMARY KEY,
+  segment INTEGER NOT NULL,
+  idx     INTEGER NOT NULL,
+  stage   INTEGER NOT NULL DEFAULT 0,  -- stages before this one are done
+  cursor  INTEGER NOT NULL DEFAULT 0,  -- within the stage
+  events  INTEGER NOT NULL DEFAULT 0,  -- deleted so far
+  states  INTEGER NOT NULL DEFAULT 0,  -- kept without their places
+  bytes   INTEGER NOT NULL DEFAULT 0   -- of the bodies deleted
 ) STRICT;
 
 CREATE TABLE thread (

@@ -51,6 +51,7 @@ import { StateImports } from './state/state-import.ts';
 import { StateLog } from './state/state-log.ts';
 import { UnsettledRooms } from './state/unsettled-rooms.ts';
 import { SyncChanges } from './sync/changes.ts';
+import { openThinningStores, type ThinningStores } from './thinning/open.ts';
 import { Timeline } from './timeline.ts';
 import { AccountDataStore } from './users/account-data.ts';
 import { AccountValidityStore } from './users/account-validity.ts';
@@ -66,7 +67,7 @@ import { TokenStore } from './users/tokens.ts';
 import { UiaSessionStore } from './users/uia-sessions.ts';
 
 /** Everything that reads and writes `hearth.db`, one object per kind of thing. */
-export interface Stores extends FederationStores, LimitStores {
+export interface Stores extends FederationStores, LimitStores, ThinningStores {
   readonly interning: Interning;
   readonly positions: PositionStore;
   readonly localUsers: LocalUsers;
@@ -188,6 +189,7 @@ export function openStores(db: Database, serverName: ServerName): Stores {
     ...openAccountStores(db),
     ...openFederationStores(db),
     ...openLimitStores(db),
+    ...openThinningStores(db),
   };
 }
 

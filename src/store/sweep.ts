@@ -117,6 +117,10 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'room_cost.room',
     'room_activity.room',
     'outgrown_room.room',
+    'history_floor.room',
+    'kept_message.room',
+    'cited_event.room',
+    'thinning.room',
   ],
   state_key: ['event.state_key', 'state_change.key', 'current_state.key', 'history_state.key'],
   event_type: ['event.type', 'state_key.type', 'relation.rel', 'relation.type'],
@@ -165,6 +169,8 @@ export const references: { readonly [K in SweptKind]: readonly string[] } = {
     'delayed_event.event',
     'deferred_pdu.event',
     'deferred_pdu.missing',
+    'kept_message.event',
+    'cited_event.event',
   ],
 };
 

@@ -20,6 +20,7 @@ import type { OtherState } from '../store/state/other-state.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { StateLog } from '../store/state/state-log.ts';
 import type { SyncChanges } from '../store/sync/changes.ts';
+import type { HistoryFloors } from '../store/thinning/history-floors.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { AccountDataStore } from '../store/users/account-data.ts';
 import type { Notifier } from '../streams/notifier.ts';
@@ -63,6 +64,7 @@ export interface CreateSyncUses {
   readonly reading: RoomReading;
   readonly messages: RoomMessages;
   readonly timeline: Timeline;
+  readonly historyFloors: HistoryFloors;
   readonly pushRules: PushRules;
   readonly people: Pick<People, 'blocksInvites'>;
   readonly typing: Typing;

@@ -9,6 +9,7 @@ import type { Segments } from '../store/segments.ts';
 import type { RoomInfo } from '../store/state/room-info.ts';
 import type { SyncChanges } from '../store/sync/changes.ts';
 import { justBefore } from '../store/sync/positions.ts';
+import type { HistoryFloors } from '../store/thinning/history-floors.ts';
 import type { Turn } from './turn.ts';
 
 /** Events in a timeline where the filter asks for no other number. */
@@ -44,6 +45,7 @@ export interface TimelineStretch {
 export interface TimelineUses {
   readonly changes: SyncChanges;
   readonly segments: Segments;
+  readonly historyFloors: HistoryFloors;
   readonly clientEvents: ClientEvents;
   readonly interning: Interning;
 }
@@ -52,6 +54,7 @@ export interface TimelineUses {
 export class RoomTimelines {
   readonly #changes: SyncChanges;
   readonly #segments: Segments;
+  readonly #historyFloors: HistoryFloors;
   readonly #clientEvents: ClientEvents;
   readonly #interning: Interning;
 
@@ -59,6 +62,7 @@ export class RoomTimelines {
     this.#interning = uses.interning;
     this.#changes = uses.changes;
     this.#segments = uses.segments;
+    this.#historyFloors = uses.historyFloors;
     this.#clientEvents = uses.clientEvents;
   }
 
@@ -74,8 +78,14 @@ export class RoomTimelines {
       return emptyBatch(info.segment, upTo, info.lastPos > after);
     }
     this.#search(turn, stretch, after, search, filter);
-    const cut = since === undefined || since < begin;
+    const cut = since === undefined || since < begin || this.#isThinned(info, since);
     return search.batch(info.segment, upTo, cut);
+  }
+
+  /** Whether some of what happened since has been deleted. */
+  #isThinned({ room, segment }: RoomInfo, since: StreamPos): boolean {
+    const floor = this.#historyFloors.of(room);
+    return floor !== undefined && floor.segment === segment && since < floor.idx;
   }
 
   /** Newest first, in pages, until there is one event more than wanted or nothing is left. */

@@ -87,6 +87,7 @@ export function memoryServices() {
       exemptions: () => ({ rooms: [], users: [] }),
       ledger: () => Promise.resolve({ file: 0, free: 0, rooms: [], others: { rooms: 0, bytes: 0 }, shared: {} }),
       purge: (room) => Promise.resolve(asRoomId(room)),
+      thin: (room) => Promise.resolve({ roomId: asRoomId(room), events: 3, states: 1, bytes: 2048 }),
       filling: () => [],
       fill: (room) => Promise.resolve(asRoomId(room)),
     },

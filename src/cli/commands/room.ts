@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { OutputOf } from '../../admin/operations.ts';
+import { parseDuration } from '../../config/definition/kinds.ts';
 import { columns, mib } from '../output.ts';
 import { outputOf, run } from '../session.ts';
 
@@ -37,6 +38,15 @@ export function addRoomCommands(program: Command): void {
       outputOf(command).result(done, `${done.room_id} will be gone in a few minutes.`);
     });
 
+  room
+    .command('thin <room>')
+    .description('delete messages of a room (ID or alias) here that are older than a time; its state stays')
+    .requiredOption('--older-than <duration>', 'counted from when they came here (12h, 90d)', age)
+    .action(async (name: string, options: { olderThan: number }, command: Command) => {
+      const done = await run(command, 'room/thin', { room: name, older_than_ms: options.olderThan });
+      outputOf(command).result(done, thinnedWords(done));
+    });
+
   addFillingCommands(room);
 
   const exempt = room.command('exempt').description('rooms and users that the limits on rooms do not hold for');
@@ -59,6 +69,19 @@ export function addRoomCommands(program: Command): void {
       const all = [...rooms, ...users];
       outputOf(command).result({ rooms, users }, all.length === 0 ? 'There are no exceptions.' : all.join('\n'));
     });
+}
+
+function age(text: string): number {
+  const millis = parseDuration(text);
+  if (millis === undefined) throw new InvalidArgumentError('A duration such as 12h or 90d is needed.');
+  return millis;
+}
+
+function thinnedWords({ room_id: room, messages, state_events: states, bytes }: OutputOf<'room/thin'>): string {
+  if (messages + states === 0) return `${room} has nothing that old.`;
+  const kept =
+    states === 0 ? '' : ` ${states} state events of that time are still needed and stay, but not in the history.`;
+  return `${messages} messages of ${room} are deleted, whose texts took ${mib(bytes)}.${kept} The file gets smaller within the next days.`;
 }
 
 function addFillingCommands(room: Command): void {

@@ -180,9 +180,9 @@ export const definition = {
         'Minutes until all members are known.',
       ),
       when_outgrown: preset(
-        oneOf('warn', 'leave'),
+        oneOf('warn', 'thin', 'leave'),
         'warn',
-        'What becomes of a room that has outgrown a limit since it was joined: the admin is told of it, or all users of this server leave it as well.',
+        'What becomes of a room that has outgrown a limit since it was joined, besides the admin being told: nothing (`warn`), its oldest messages are deleted here down to four fifths of `max_disk_mb`, but for the newest 500 and those of the last 7 days (`thin`), or all users of this server leave it (`leave`).',
       ),
     }),
   }),

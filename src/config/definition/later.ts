@@ -4,8 +4,6 @@ import { optional, preset, table } from './field.ts';
 import { duration, flag, list, oneOf, parsed, path, rate, text, webAddress, whole } from './kinds.ts';
 import { listenAddress, serverName } from './values.ts';
 
-const later = { since: 'later' } as const;
-
 function limit(what: string, perSecond: number, burst: number) {
   return table(what, {
     per_second: preset(rate, perSecond, 'How many are allowed each second in the long run.'),
@@ -138,10 +136,11 @@ export const laterTables = {
     max_delay: preset(duration, '24h', 'The longest delay that a client may ask for.'),
   }),
   purge: table('Forgetting what nobody needs.', {
-    history_max_age: optional(duration, 'How old messages may grow; without it they are kept.', {
-      ...later,
-      example: '365d',
-    }),
+    history_max_age: optional(
+      duration,
+      'How old messages may grow, counted from when they came here; without it they are kept. State (names, members, rights) and the newest message of each room stay.',
+      { example: '365d' },
+    ),
     empty_rooms_after: preset(
       duration,
       '7d',

@@ -10,6 +10,7 @@ import type { Interning } from '../../store/interning/interning.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
 import type { Segment } from '../../store/segments.ts';
+import type { HistoryFloors } from '../../store/thinning/history-floors.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { Clock } from '../../util/clock.ts';
 import { KeyedQueue } from '../../util/keyed-queue.ts';
@@ -28,6 +29,7 @@ import { Patience } from './patience.ts';
 import type { Placement } from './placement.ts';
 import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
+import type { WantedHistory } from './wanted-history.ts';
 
 export interface BackfillUses {
   readonly gates?: Pick<Gates, 'mayBackfill' | 'backfillsAtOnce'>;
@@ -35,6 +37,8 @@ export interface BackfillUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly timeline: Timeline;
+  readonly historyFloors: HistoryFloors;
+  readonly wanted: WantedHistory;
   readonly clock: Clock;
   readonly log: Log;
   readonly verifier: EventVerifier;
@@ -140,6 +144,7 @@ export class Backfill {
   /** Inside a write. */
   #link(bottom: Segment, collection?: Collection): boolean {
     const { edges, events, interning, lost } = this.#uses;
+    if (edges.isClosed(bottom)) return false;
     return edges.link(bottom, {
       isLost: (event) => lost.has(event),
       depth: (event) => events.row(event)?.depth ?? collection?.events.get(interning.eventId(event))?.depth,
@@ -184,7 +189,8 @@ export class Backfill {
     servers: readonly ServerName[],
   ): Promise<number> {
     const { lost, log, interning } = this.#uses;
-    const order = this.#order(bottom, collection);
+    const whole = this.#order(bottom, collection);
+    const order = this.#uses.wanted.trim(whole.map((event) => ({ ...event, ts: this.#timeOf(event, collection) })));
     const wanted = order
       .map(({ eventId }) => collection.events.get(eventId)?.event)
       .filter((each) => each !== undefined);
@@ -194,6 +200,7 @@ export class Backfill {
     for (const { eventId } of order)
       if (this.#rowOf(eventId) === undefined) log.info('backfill.passed', { event: eventId });
     const seen = await this.#place(room, bottom, order);
+    if (order.length < whole.length) this.#endAt(bottom);
     for (const { eventId } of order) {
       const nid = interning.findEvent(eventId);
       if (nid !== undefined) lost.found(nid);
@@ -201,6 +208,21 @@ export class Backfill {
     await this.#learnVisibility(room, bottom, givers);
     if (order.length > 0) log.debug('backfill.page', { room: room.roomId, events: order.length, seen });
     return order.length;
+  }
+
+  /** What the event says itself. */
+  #timeOf({ eventId }: HistoricEvent, { events }: Collection): number {
+    const collected = events.get(eventId);
+    return collected?.event?.pdu.origin_server_ts ?? this.#rowOf(eventId)?.ts ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** What lies behind a segment is older than anybody wants: if it is the room's oldest, its history begins there. */
+  #endAt(bottom: Segment): void {
+    const { db, edges, historyFloors, timeline } = this.#uses;
+    db.write<void>(() => {
+      if (edges.isClosed(bottom) || edges.preceding(bottom) !== undefined) return;
+      historyFloors.raise(bottom.room, timeline.bottomOf(bottom.nid));
+    });
   }
 
   #unknown<E extends { readonly eventId: EventId }>(events: readonly E[]): E[] {
@@ -234,6 +256,8 @@ export class Backfill {
       },
       preceding && {
         ...preceding,
+        // Whatever is less deep than where the history begins belongs to what was deleted.
+        hasMet: preceding.hasMet || preceding.isClosed,
         holds: (id) => {
           const nid = row(id)?.nid;
           return nid !== undefined && edges.isBehind(nid, preceding.fromPos);
@@ -253,11 +277,13 @@ export class Backfill {
   }
 
   async #place(room: VersionedRoom, bottom: Segment, order: readonly HistoricEvent[]): Promise<number> {
-    const { db, placement } = this.#uses;
+    const { db, placement, edges } = this.#uses;
     let seen = 0;
     for (let at = 0; at < order.length; at += sliceSize) {
       seen += db.write(() => {
         let placed = 0;
+        // Its history may have been deleted meanwhile.
+        if (edges.isClosed(bottom)) return placed;
         for (const event of order.slice(at, at + sliceSize)) if (placement.place(room, bottom, event)) placed++;
         return placed;
       });

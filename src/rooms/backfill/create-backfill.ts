@@ -3,8 +3,10 @@ import type { Gates } from '../../governor/gates.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Stores } from '../../store/stores.ts';
+import type { Millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
+import { Horizon } from '../receive/horizon.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import type { Rooms } from '../rooms.ts';
 import { AuthCompletion } from './auth-completion.ts';
@@ -19,6 +21,7 @@ import { Placement } from './placement.ts';
 import { HistoryReach } from './reach.ts';
 import { RemoteHistory } from './remote-history.ts';
 import { StateProbe } from './state-probe.ts';
+import { WantedHistory } from './wanted-history.ts';
 
 export interface BackfillServices {
   readonly backfill: Backfill;
@@ -38,6 +41,8 @@ export interface CreateBackfillUses {
   readonly client: Pick<FederationClient, 'call' | 'stream'>;
   readonly verifier: EventVerifier;
   readonly gates?: Pick<Gates, 'mayBackfill' | 'backfillsAtOnce'>;
+  /** How old messages may grow. */
+  readonly maxAge?: Millis | undefined;
 }
 
 /** History from elsewhere: builds what fetches it, bottom-up. */
@@ -52,7 +57,8 @@ export function createBackfill({ rooms, client, ...uses }: CreateBackfillUses): 
   const probe = new StateProbe({ ...base, remote, authCompletion, keeping });
   const states = new HistoricStates(base);
   const placement = new Placement({ ...base, states });
-  const fetching = { ...base, remote, servers, authCompletion, keeping, probe };
+  const wanted = new WantedHistory({ ...base, maxAge: uses.maxAge, horizon: new Horizon(stores) });
+  const fetching = { ...base, remote, servers, authCompletion, keeping, probe, wanted };
   const backfill = new Backfill({ ...fetching, states, placement, lost: new LostEvents(clock) });
   const distantEvents = new DistantEvents({ ...fetching, backfill, lost: new LostEvents(clock) });
   return {

@@ -21,6 +21,7 @@ import type { LostEvents } from './lost-events.ts';
 import type { OutlierKeeping } from './outlier-keeping.ts';
 import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
+import type { WantedHistory } from './wanted-history.ts';
 
 export interface DistantEventsUses {
   readonly db: Database;
@@ -37,6 +38,7 @@ export interface DistantEventsUses {
   readonly authCompletion: AuthCompletion;
   readonly keeping: OutlierKeeping;
   readonly probe: StateProbe;
+  readonly wanted: WantedHistory;
   readonly backfill: Backfill;
   readonly lost: LostEvents<string>;
 }
@@ -97,13 +99,15 @@ export class DistantEvents {
   }
 
   async #fetch(room: KnownRoom, eventId: EventId, servers: readonly ServerName[]): Promise<void> {
-    const { remote, authCompletion, keeping } = this.#uses;
+    const { remote, authCompletion, keeping, wanted } = this.#uses;
     const collection = new Collection(this.#uses, room);
     for (const server of servers) {
       const value = await remote.event(server, eventId);
       if (value !== undefined) await collection.take([value], server);
       const event = collection.events.get(eventId)?.event;
       if (event === undefined) continue;
+      const { depth, origin_server_ts: ts } = event.pdu;
+      if (!wanted.has(room.nid, { depth, ts })) return;
       await keeping.keep(room, await authCompletion.complete(room, [event], collection, [server, ...servers]));
       if (this.#row(eventId) !== undefined) return;
     }

@@ -4,12 +4,14 @@ import { eventFlags } from '../../store/events/flags.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
 import type { Segment, Segments } from '../../store/segments.ts';
+import type { HistoryFloors } from '../../store/thinning/history-floors.ts';
 import type { Boundary, Direction, Timeline } from '../../store/timeline.ts';
 
 export interface EdgesUses {
   readonly events: EventStore;
   readonly extremities: Extremities;
   readonly segments: Segments;
+  readonly historyFloors: HistoryFloors;
   readonly timeline: Timeline;
 }
 
@@ -78,9 +80,15 @@ export class Edges {
     return segment;
   }
 
-  /** What is missing behind a segment and all those that have met above it. */
+  /** Whether a room's history begins in this segment, or above: what is older was deleted, or is not wanted. */
+  isClosed({ room, nid }: Segment): boolean {
+    return this.#uses.historyFloors.isEnd(room, nid);
+  }
+
+  /** What is missing behind a segment and all those that have met above it, and may be looked for. */
   gaps(bottom: Segment): Gap[] {
     const { extremities, segments } = this.#uses;
+    if (this.isClosed(bottom)) return [];
     const gaps: Gap[] = [];
     let here: Segment | undefined = bottom;
     for (let steps = 0; here !== undefined && gaps.length < maxGaps && steps < maxChain; steps++) {
@@ -95,8 +103,10 @@ export class Edges {
    * Inside a write: what is missing behind the oldest event of a segment, written down. It is already unless whoever
    * opened the segment did not know.
    */
-  mend({ nid, room }: Segment): void {
+  mend(bottom: Segment): void {
     const { events, extremities, timeline } = this.#uses;
+    const { nid, room } = bottom;
+    if (this.isClosed(bottom)) return;
     const oldest = timeline.oldest(nid);
     if (oldest === undefined || events.row(oldest.event)?.type === wellKnown.types.create) return;
     for (const parent of this.missing(events.parents(oldest.event))) {
@@ -118,7 +128,8 @@ export class Edges {
       seen.add(nid);
       const row = events.row(nid);
       if (row === undefined) missing.add(nid);
-      else if (row.segment !== null) continue;
+      // What has lost its place with the history around it will not have another.
+      else if (row.segment !== null || row.pos !== null) continue;
       else if (isPassed(row.flags)) pending.push(...events.parents(nid));
       else missing.add(nid);
     }
@@ -140,21 +151,24 @@ export class Edges {
     if (gaps.length > 0) {
       const isBetween = ({ parent, depth }: Gap) =>
         !known.isLost(parent) && (known.depth(parent) ?? depth - 1) >= preceding.floor;
-      if (gaps.some(isBetween) || !preceding.hasMet) return false;
+      if (gaps.some(isBetween)) return false;
+      // Where the history begins, nothing is left that what came before it could meet.
+      const isBelow = ({ parent, depth }: Gap) => (known.depth(parent) ?? depth - 1) < preceding.floor;
+      if (!preceding.hasMet && !(preceding.isClosed && gaps.every(isBelow))) return false;
     }
     timeline.link(bottom.nid, preceding.nid);
     return true;
   }
 
-  /** The segment before one, with the depth of the oldest event that reading back from it gets to. */
-  preceding(bottom: Segment): { nid: number; fromPos: number; floor: number; hasMet: boolean } | undefined {
+  preceding(bottom: Segment): Preceding | undefined {
     const { segments, events, timeline } = this.#uses;
     const nid = segments.preceding(bottom);
     if (nid === undefined) return undefined;
     const { fromPos } = this.#require(nid);
-    const oldest = timeline.oldest(this.bottom(nid).nid);
+    const begin = this.bottom(nid);
+    const oldest = timeline.oldest(begin.nid);
     const floor = (oldest && events.row(oldest.event)?.depth) ?? Number.POSITIVE_INFINITY;
-    return { nid, fromPos, floor, hasMet: this.#hasMet(bottom, fromPos) };
+    return { nid, fromPos, floor, hasMet: this.#hasMet(bottom, fromPos), isClosed: this.isClosed(begin) };
   }
 
   /** Whether an event has its place in a segment that began at a position, or before. */
@@ -187,6 +201,18 @@ export class Edges {
     const children = extremities.resolveBackward(room, parent);
     for (const child of children) for (const each of instead) extremities.addBackward(room, each, child);
   }
+}
+
+/** The segment before one. */
+export interface Preceding {
+  readonly nid: number;
+  readonly fromPos: number;
+  /** The depth of the oldest event that reading back from it gets to. */
+  readonly floor: number;
+  /** Whether one of its events, or of those before, is cited by one near the end of the other. */
+  readonly hasMet: boolean;
+  /** Whether that oldest event is where the room's history begins. */
+  readonly isClosed: boolean;
 }
 
 /** Has no place and will not get one. */

@@ -12,6 +12,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
 import type { CommittedEvent, EventObserver } from '../observer.ts';
+import type { ThinningToSize } from '../thinning/thinning-to-size.ts';
 
 export interface LedgerUses {
   readonly db: Database;
@@ -25,6 +26,8 @@ export interface LedgerUses {
   readonly limits: Pick<RoomLimits, 'isExemptInside' | 'settings'>;
   /** Measures `hearth.db` beside the main thread. */
   readonly measure: (request: Omit<SizesRequest, 'file'>) => Promise<FileSizes>;
+  /** Has old history of a room deleted. */
+  readonly thinningToSize: Pick<ThinningToSize, 'begin'>;
   /** Has all users of this server leave a room. */
   readonly leave: (roomId: RoomId) => Promise<void>;
 }
@@ -59,6 +62,10 @@ export interface LedgerReport {
 const top = 200;
 const roomsPerSlice = 100;
 const day = 24 * 60 * 60_000;
+/** To what part of the limit a room's history is deleted, so that it does not begin again with the next messages. */
+const thinnedTo = 0.8;
+/** By then names that nothing uses any more are gone as well. */
+const betweenThinnings = 7 * day;
 /** Figures of less time would be multiplied too much. */
 const shortest = day / 24;
 
@@ -139,16 +146,44 @@ export class Ledger implements EventObserver {
       if (told !== undefined) db.write<void>(() => roomCosts.unmarkOutgrown(room));
       return;
     }
-    if (told === names) return;
+    const mayThin = this.#mayThin(room, above);
+    if (told === names && !mayThin) return;
     db.write<void>(() => roomCosts.markOutgrown(room, names, clock.now()));
     const roomId = interning.roomId(room);
     const { eventsPerDay, cpuPerDay } = this.#entry(room, bytes ?? 0);
     // A room that is nowhere else would be lost.
-    const action = limits.settings.whenOutgrown === 'leave' && scale.servers > 1 ? 'leave' : 'warn';
+    const leaves = limits.settings.whenOutgrown === 'leave' && scale.servers > 1;
+    const thins = mayThin && (await this.#thin(room, above));
+    if (told === names && !thins) return;
+    const action = leaves ? 'leave' : thins ? 'thin' : 'warn';
     log.warn('limits.room_outgrown', { roomId, above, bytes, eventsPerDay, cpuPerDay, action });
-    if (action === 'leave') await leave(roomId);
+    if (leaves) await leave(roomId);
+  }
+
+  /**
+   * Whether history may be deleted: once for limits that this does not help with; for the disk again when it has been
+   * measured anew, after some days in which what was freed has been given back.
+   */
+  #mayThin(room: RoomNid, above: readonly Excess[]): boolean {
+    const { roomCosts, limits } = this.#uses;
+    if (limits.settings.whenOutgrown !== 'thin') return false;
+    const thinned = roomCosts.thinned(room);
+    if (thinned === undefined) return true;
+    return isAboveDisk(above) && (roomCosts.cost(room)?.measured ?? 0) > thinned + betweenThinnings;
+  }
+
+  /** True if history is being deleted. */
+  async #thin(room: RoomNid, above: readonly Excess[]): Promise<boolean> {
+    const { thinningToSize, roomCosts, limits, db, clock } = this.#uses;
+    const most = limits.settings.maxDiskMb * 1e6 * thinnedTo;
+    const free = isAboveDisk(above) ? Math.max(0, (roomCosts.bytesOf(room) ?? 0) - most) : 'all';
+    const outcome = await thinningToSize.begin(room, free);
+    if (outcome !== 'later') db.write<void>(() => roomCosts.markThinned(room, clock.now()));
+    return outcome === 'begun';
   }
 }
+
+const isAboveDisk = (above: readonly Excess[]): boolean => above.some(({ limit }) => limit === 'max_disk_mb');
 
 /** `These 3 rooms are 82 % of your server`; nothing where no few rooms are most of it. */
 export function shareWords(rooms: readonly Pick<LedgerEntry, 'roomId' | 'share'>[]): string | undefined {

@@ -4,6 +4,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { Extremities } from '../../store/events/extremities.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
+import type { HistoryFloors } from '../../store/thinning/history-floors.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { VerifiedEvent } from './verify.ts';
 
@@ -12,7 +13,11 @@ export interface HorizonUses {
   readonly events: EventStore;
   readonly extremities: Extremities;
   readonly timeline: Timeline;
+  readonly historyFloors: HistoryFloors;
 }
+
+/** Events where a room's history begins whose middle depth counts: a few with a wrong one do not matter. */
+const looked = 20;
 
 /**
  * What counts as a room's past: what lies before the newest stretch of its history that was received as it happened,
@@ -58,6 +63,27 @@ export class Horizon {
   /** Whether an event that lacks these parents goes on from the past: nothing new is missing before it. */
   goesOnFromPast(room: RoomNid, depth: number, missing: readonly EventNid[]): boolean {
     return depth <= this.depth(room) || missing.every((parent) => this.#isCited(room, parent));
+  }
+
+  /**
+   * Whether an event belongs to the part of a room's history that was deleted: nothing that it cites has a place, and it
+   * is not deeper than what the history begins with. It may have been here before.
+   */
+  isBelowFloor(room: RoomNid, depth: number, prevEvents: readonly EventNid[]): boolean {
+    const { events, historyFloors } = this.#uses;
+    if (historyFloors.of(room) === undefined) return false;
+    if (events.rows(prevEvents).some(({ segment }) => segment !== null)) return false;
+    return depth < (this.floorDepth(room) ?? 0);
+  }
+
+  /** The depth at which a room's history begins, where the part before that was deleted. */
+  floorDepth(room: RoomNid): number | undefined {
+    const { events, historyFloors, timeline } = this.#uses;
+    const floor = historyFloors.of(room);
+    if (floor === undefined) return undefined;
+    const page = timeline.page(floor.segment, floor.idx, 'f', looked).events;
+    const depths = events.rows(page.map(({ event }) => event)).map(({ depth }) => depth);
+    return depths.sort((left, right) => left - right)[Math.floor(depths.length / 2)];
   }
 
   #isCited(room: RoomNid, parent: EventNid): boolean {

@@ -91,14 +91,18 @@ export class Judging {
   }
 
   /** An outlier gets its place; what was rejected may have been for want of something that is here by now. */
-  #known({ room, event, nid }: Case): Verdict {
-    const { events, judge } = this.#uses;
+  #known({ room, event, nid, asAuth }: Case): Verdict {
+    const { events, judge, horizon } = this.#uses;
     const row = events.row(nid);
     if (row === undefined) return undefined;
     if (!judge.isSame(room, row, event)) return { outcome: 'dropped', reason: 'Another event has this ID' };
     // The room's beginning is part of every state and auth chain, and has no state before it that could give it a place.
     const isBeginning = row.type === wellKnown.types.create && (row.flags & eventFlags.REJECTED) === 0;
-    if (!isBeginning && (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0) return undefined;
+    const isOutlier = (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) === eventFlags.OUTLIER;
+    // It has had its place, or would not have kept it.
+    const isPast = isOutlier && horizon.isBelowFloor(room.nid, event.pdu.depth, asAuth.prevEvents);
+    const isUndecided = (row.flags & (eventFlags.OUTLIER | eventFlags.REJECTED)) !== 0 && !isPast;
+    if (!isBeginning && isUndecided) return undefined;
     return { outcome: 'duplicate', nid, before: pointBefore(row) };
   }
 
@@ -192,6 +196,10 @@ export class Judging {
     }
     // Of a sender whose membership is not known yet it cannot be told what the current state says.
     if (course.isPartial) return undefined;
+    if (this.#uses.horizon.isBelowFloor(room.nid, course.event.pdu.depth, asAuth.prevEvents)) {
+      course.softFailure = 'It belongs to a part of the history that was deleted here';
+      return undefined;
+    }
     this.#uses.input.lookAt(room, authTypesFor(asAuth, room.rules));
     if (stateEngine.isTip(room.nid, before)) return undefined;
     const state = currentState(this.#uses, room.nid);

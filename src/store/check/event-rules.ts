@@ -46,7 +46,7 @@ export const eventRules: readonly Rule[] = [
     exceptions:
       `SELECT nid, flags FROM event WHERE (segment IS NULL) <> (idx IS NULL)` +
       ` OR (pos IS NOT NULL AND NOT ${accepted}) OR (segment IS NOT NULL AND NOT ${accepted})` +
-      ' OR (pos IS NOT NULL AND (flags & 16) <> 0) OR (pos IS NOT NULL AND idx IS NOT pos)',
+      ' OR (pos IS NOT NULL AND (flags & 16) <> 0) OR (pos IS NOT NULL AND segment IS NOT NULL AND idx <> pos)',
   },
   {
     sentence: 'Event {nid}: it is outside of its segment, or in that of another room',
@@ -67,7 +67,9 @@ export const eventRules: readonly Rule[] = [
       `SELECT event.room, event.nid AS event FROM event JOIN room_info ON room_info.room = event.room` +
         ` WHERE event.pos IS NOT NULL AND ${accepted} AND event.pos >= (SELECT max(from_pos) FROM room_line` +
         ' WHERE room_line.room = event.room) AND event.nid NOT IN (SELECT event_edge.parent FROM event_edge' +
-        ` JOIN event ON event.nid = event_edge.child WHERE event.pos IS NOT NULL AND ${accepted})`,
+        ` JOIN event ON event.nid = event_edge.child WHERE event.pos IS NOT NULL AND ${accepted})` +
+        // Those that cited it may have been deleted.
+        ' AND event.nid NOT IN (SELECT event FROM cited_event)',
       'SELECT room, event FROM forward_extremity',
     ),
   },

@@ -38,13 +38,17 @@ export class RoomCostStore {
   readonly #outgrown;
   readonly #markOutgrown;
   readonly #unmarkOutgrown;
+  readonly #thinned;
+  readonly #markThinned;
 
   constructor(db: Database) {
     this.#dropCosts = db.prepare<[], never>('DELETE FROM room_cost WHERE room > 0');
     this.#addCost = db.prepare<[number, number, string, number], never>(
       'INSERT INTO room_cost (room, bytes, groups, measured) VALUES (?, ?, ?, ?)',
     );
-    this.#cost = db.prepare<[number], { bytes: number }>('SELECT bytes FROM room_cost WHERE room = ?');
+    this.#cost = db.prepare<[number], { bytes: number; groups: string; measured: Millis }>(
+      'SELECT bytes, groups, measured FROM room_cost WHERE room = ?',
+    );
     this.#activity = db.prepare<[number], ActivityRow>(
       'SELECT since, events, micros, deliveries, resolutions FROM room_activity WHERE room = ?',
     );
@@ -62,6 +66,8 @@ export class RoomCostStore {
       'INSERT INTO outgrown_room (room, since, limits) VALUES (?, ?, ?)' +
         ' ON CONFLICT DO UPDATE SET limits = excluded.limits',
     );
+    this.#thinned = db.prepare<[number], Millis | null>('SELECT thinned FROM outgrown_room WHERE room = ?').pluck();
+    this.#markThinned = db.prepare<[number, number], never>('UPDATE outgrown_room SET thinned = ? WHERE room = ?');
     this.#unmarkOutgrown = db.prepare<[number], never>('DELETE FROM outgrown_room WHERE room = ?');
   }
 
@@ -69,6 +75,12 @@ export class RoomCostStore {
   replace(sizes: readonly RoomSize[], now: Millis): void {
     this.#dropCosts.run();
     for (const { room, bytes, groups } of sizes) this.#addCost.run(room, bytes, JSON.stringify(groups), now);
+  }
+
+  /** What was measured last; `undefined` for a room that is not among the largest. */
+  cost(room: RoomNid): { bytes: number; groups: Readonly<Record<string, number>>; measured: Millis } | undefined {
+    const row = this.#cost.get(room);
+    return row && { ...row, groups: JSON.parse(row.groups) as Record<string, number> };
   }
 
   /** `undefined` for a room that is not among the largest. */
@@ -103,6 +115,16 @@ export class RoomCostStore {
 
   markOutgrown(room: RoomNid, limits: string, now: Millis): void {
     this.#markOutgrown.run(room, now, limits);
+  }
+
+  /** When its history was last deleted because of that. */
+  thinned(room: RoomNid): Millis | undefined {
+    return this.#thinned.get(room) ?? undefined;
+  }
+
+  /** Of a room that has outgrown a limit. */
+  markThinned(room: RoomNid, now: Millis): void {
+    this.#markThinned.run(now, room);
   }
 
   unmarkOutgrown(room: RoomNid): void {

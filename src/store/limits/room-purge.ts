@@ -66,6 +66,8 @@ export class RoomPurgeStore {
       'room_cost',
       'room_activity',
       'outgrown_room',
+      'history_floor',
+      'thinning',
       'room_partial',
       'room_completion',
     ].map((table) => db.prepare<[number], never>(`DELETE FROM ${table} WHERE room = ?`));
@@ -161,6 +163,8 @@ function directly(db: Database): Stage[] {
     ['backward_extremity', 'parent'],
     ['alias', 'alias'],
     ['deferred_pdu', 'event'],
+    ['kept_message', 'event'],
+    ['cited_event', 'event'],
     ['delayed_event', 'id'],
   ];
   return tables.map(([table, key]) => direct(db, table, key));

@@ -25,6 +25,7 @@ import boundAddress from './0024_bound_address.sql' with { type: 'text' };
 import accountValidity from './0025_account_validity.sql' with { type: 'text' };
 import redactedOriginal from './0026_redacted_original.sql' with { type: 'text' };
 import otherState from './0027_other_state.sql' with { type: 'text' };
+import thinning from './0028_thinning.sql' with { type: 'text' };
 
 export interface Migration {
   readonly version: number;
@@ -63,4 +64,5 @@ export const migrations: readonly Migration[] = [
   { version: 25, name: 'account_validity', sql: accountValidity, compat: 1 },
   { version: 26, name: 'redacted_original', sql: redactedOriginal, compat: 1 },
   { version: 27, name: 'other_state', sql: otherState, compat: 27 },
+  { version: 28, name: 'thinning', sql: thinning, compat: 28 },
 ];

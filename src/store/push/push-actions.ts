@@ -57,6 +57,7 @@ export class PushActions {
   readonly #keepReadThread;
   readonly #trimRead;
   readonly #dropRead;
+  readonly #dropReadUpTo;
   readonly #after;
   readonly #unreadBefore;
   readonly #readBefore;
@@ -100,6 +101,9 @@ export class PushActions {
     );
     this.#dropRead = db.prepare<[user: number, room: number], never>(
       'DELETE FROM push_read WHERE user = ? AND room = ?',
+    );
+    this.#dropReadUpTo = db.prepare<[user: number, upTo: number, room: number], never>(
+      'DELETE FROM push_read WHERE user = ? AND pos <= ? AND room = ?',
     );
     const columns = 'room, pos, event, highlight, actions';
     this.#after = db.prepare<[user: number, pos: number], StoredNotification>(
@@ -166,6 +170,11 @@ export class PushActions {
   dropAll(user: UserNid, room: RoomNid): void {
     this.#dropAll.run(user, room);
     this.#dropRead.run(user, room);
+  }
+
+  /** Forgets what was read up to a position. */
+  dropRead(user: UserNid, room: RoomNid, upTo: StreamPos): void {
+    this.#dropReadUpTo.run(user, upTo, room);
   }
 
   count(user: UserNid, room: RoomNid, thread: number): { readonly notify: number; readonly highlight: number } {

@@ -129,6 +129,24 @@ export class PushCountStore {
     const oldest = this.#actions.oldest(user, room);
     if (oldest !== undefined && upTo < oldest) return false;
     this.#actions.markRead(user, room, upTo, thread);
+    return this.#recount(user, room, counts, pos);
+  }
+
+  /**
+   * Forgets what notified a user up to `upTo`, read or not: the events are deleted. Counts follow, as of `pos`. Returns
+   * whether any of them changed. What is only counted goes with anything that is kept: it is older.
+   */
+  forgetUpTo(user: UserNid, room: RoomNid, upTo: StreamPos, pos: StreamPos): boolean {
+    this.#actions.dropRead(user, room, upTo);
+    const counts = this.unread(user, room).filter((row) => row.notify + row.highlight > 0);
+    const oldest = this.#actions.oldest(user, room);
+    if (counts.length === 0 || oldest === undefined || upTo < oldest) return false;
+    this.#actions.drop(user, room, upTo, 'all');
+    return this.#recount(user, room, counts, pos);
+  }
+
+  /** Counts again what is kept. */
+  #recount(user: UserNid, room: RoomNid, counts: readonly UnreadRow[], pos: StreamPos): boolean {
     let changed = false;
     for (const before of counts) {
       const left = this.#actions.count(user, room, before.thread);

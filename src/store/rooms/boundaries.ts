@@ -23,6 +23,11 @@ export class BoundaryStore {
     return this.#roomOf.get(segment)?.room;
   }
 
+  /** The newest segment that began up to a position. */
+  begun(room: RoomNid, pos: StreamPos): number | undefined {
+    return this.#begunBy.get(room, pos)?.segment;
+  }
+
   /** The boundary behind everything live up to `pos`; before the first live event of the room if that is later. */
   at(room: RoomNid, pos: StreamPos): Boundary | undefined {
     const begun = this.#begunBy.get(room, pos);

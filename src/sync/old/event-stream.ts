@@ -165,7 +165,8 @@ export class EventStream {
       }
       const view = rooms.view(room);
       const row = view && this.#uses.events.row(event);
-      if (view === undefined || row === undefined || !rooms.isWanted(row, view)) continue;
+      // A state event without a place is what is left of a history that was deleted.
+      if (view === undefined || row === undefined || row.segment === null || !rooms.isWanted(row, view)) continue;
       found.push({ pos, text: () => this.#eventText(row, view, requester) });
     }
     const turn = this.#turn(requester, from, upTo);

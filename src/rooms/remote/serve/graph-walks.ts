@@ -67,9 +67,14 @@ export class GraphWalks {
     return this.#known(room, parents);
   }
 
-  /** Outliers have no place in the graph: nothing is known of what came before them. */
+  /**
+   * Outliers have no place in the graph: nothing is known of what came before them. What has lost its place is all that is
+   * left of its time: whoever took it for a history would look for the rest of it elsewhere anyway.
+   */
   #known(room: RoomNid, nids: readonly EventNid[]): EventRow[] {
-    return this.#events.rows(nids).filter((row) => row.room === room && (row.flags & eventFlags.OUTLIER) === 0);
+    const isKnown = ({ flags, pos, segment }: EventRow) =>
+      (flags & eventFlags.OUTLIER) === 0 && (pos === null || segment !== null);
+    return this.#events.rows(nids).filter((row) => row.room === room && isKnown(row));
   }
 }
 

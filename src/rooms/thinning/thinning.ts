@@ -1,0 +1,249 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { RoomId } from '../../protocol/ids/types.ts';
+import type { Database } from '../../store/db.ts';
+import type { EventStore } from '../../store/events/event-store.ts';
+import type { Interning } from '../../store/interning/interning.ts';
+import type { RoomPurgeStore } from '../../store/limits/room-purge.ts';
+import type { RoomNid } from '../../store/nids.ts';
+import type { PushCountStore } from '../../store/push/push-counts.ts';
+import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
+import type { RoomStateStore } from '../../store/state/room-state-store.ts';
+import type { StateImports } from '../../store/state/state-import.ts';
+import type { HistoryFloors } from '../../store/thinning/history-floors.ts';
+import type { OldEvents } from '../../store/thinning/old-events.ts';
+import type { ReceptionMarks } from '../../store/thinning/reception-marks.ts';
+import type { Thinned, Thinning, ThinningJobs } from '../../store/thinning/thinning-jobs.ts';
+import type { Boundary } from '../../store/timeline.ts';
+import type { Streams } from '../../streams/streams.ts';
+import { type Millis, millis } from '../../util/brand.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Log } from '../../util/log.ts';
+import { SliceSize } from '../../util/slices.ts';
+import type { OldEventRemoval } from './old-event-removal.ts';
+import type { OldHistory } from './old-history.ts';
+
+export interface HistoryThinningUses {
+  readonly db: Database;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly interning: Interning;
+  readonly events: EventStore;
+  readonly roomState: RoomStateStore;
+  readonly pushCounts: PushCountStore;
+  readonly partialRooms: Pick<PartialRooms, 'has'>;
+  readonly stateImports: Pick<StateImports, 'find'>;
+  readonly roomPurges: Pick<RoomPurgeStore, 'isPending'>;
+  readonly historyFloors: HistoryFloors;
+  readonly oldEvents: OldEvents;
+  readonly receptionMarks: ReceptionMarks;
+  readonly thinningJobs: ThinningJobs;
+  readonly oldHistory: OldHistory;
+  readonly removal: OldEventRemoval;
+  /** How old messages may grow. */
+  readonly maxAge: Millis | undefined;
+}
+
+/** Events taken in a slice at most. */
+const mostEvents = 200;
+const usersPerSlice = 20;
+const keptPerSlice = 50;
+const reportsPerSlice = 500;
+/** Rooms looked at in a slice for messages that have grown too old. */
+const roomsPerSlice = 20;
+/** Between two notes of what has come by then: that exactly the age of what came is known. */
+const markEvery = 60 * 60_000;
+/** Between two looks at all rooms. */
+const lookEvery = 60 * 60_000;
+
+/** What a slice of a stage leaves: where it goes on; `undefined`: the stage is done. Inside a write. */
+type Stage = (job: Thinning) => number | undefined;
+
+/**
+ * Deletes the old history of rooms, slice by slice. After each slice the room is what it is when its history begins
+ * there: nothing has to be finished for it to be right.
+ */
+export class HistoryThinning {
+  readonly #uses: HistoryThinningUses;
+  readonly #size: SliceSize;
+  readonly #stages: readonly Stage[] = [
+    (job) => this.#notifications(job),
+    (job) => this.#events(job),
+    (job) => this.#kept(job),
+    (job) => this.#rest(job),
+  ];
+  #looked = -Infinity;
+  #cursor: RoomNid | 0 = 0;
+
+  constructor(uses: HistoryThinningUses) {
+    this.#uses = uses;
+    this.#size = new SliceSize(uses.clock, { first: 20, most: mostEvents });
+  }
+
+  /** Does a slice of a few milliseconds; false: there is nothing to do. Not while the time is unknown. */
+  slice(): boolean {
+    const { clock, thinningJobs } = this.#uses;
+    if (!clock.isRight) return false;
+    const last = this.#uses.receptionMarks.last();
+    if (last === undefined || Math.abs(clock.now() - last) >= markEvery) this.mark();
+    for (let job = thinningJobs.next(0); job !== undefined; job = thinningJobs.next(job.room)) {
+      if (!this.mayThin(job.room)) continue;
+      this.#slice(job);
+      return true;
+    }
+    return this.#look();
+  }
+
+  /** Notes what has come by now. */
+  mark(): void {
+    const { db, clock, streams, receptionMarks } = this.#uses;
+    if (clock.isRight) db.write<void>(() => receptionMarks.add(streams.now(), clock.now()));
+  }
+
+  /** Whether the room's history may be deleted now: all of the room is here, and stays. */
+  mayThin(room: RoomNid): boolean {
+    const { roomState, partialRooms, stateImports, roomPurges } = this.#uses;
+    if (roomState.info(room) === undefined || roomPurges.isPending(room)) return false;
+    return !partialRooms.has(room) && stateImports.find(room) === undefined;
+  }
+
+  /** From now on the history up to a place is deleted, by `slice`. False if that cannot be begun. */
+  begin(room: RoomNid, upTo: Boundary): boolean {
+    const { db, thinningJobs, log, interning } = this.#uses;
+    if (!this.mayThin(room)) return false;
+    db.write<void>(() => thinningJobs.begin(room, upTo));
+    log.info('thinning.begins', { room: interning.roomId(room) });
+    return true;
+  }
+
+  /**
+   * Deletes the history of a room that is older than a time, at once. `undefined`: the room is not known, or is not
+   * all here.
+   */
+  async thin(roomId: RoomId, olderThan: Millis): Promise<Thinned | undefined> {
+    const { interning, clock, oldHistory } = this.#uses;
+    const room = interning.findRoom(roomId);
+    if (room === undefined || !clock.isRight || !this.mayThin(room)) return undefined;
+    this.mark();
+    const time = millis(clock.now() - olderThan);
+    let sum: Thinned = { events: 0, states: 0, bytes: 0 };
+    for (let upTo = oldHistory.before(room, time); upTo !== undefined; upTo = oldHistory.before(room, time)) {
+      const done = this.begin(room, upTo) ? await this.#finish(room) : undefined;
+      if (done === undefined) break;
+      sum = added(sum, done);
+    }
+    return sum;
+  }
+
+  async #finish(room: RoomNid): Promise<Thinned | undefined> {
+    const { thinningJobs } = this.#uses;
+    let last: Thinned | undefined;
+    for (let job = thinningJobs.find(room); job !== undefined; job = thinningJobs.find(room)) {
+      if (!this.mayThin(room)) return last;
+      last = job;
+      this.#slice(job);
+      await nextTurn();
+    }
+    return last;
+  }
+
+  #slice(job: Thinning): void {
+    const { db, thinningJobs, log, interning } = this.#uses;
+    const { room, stage, cursor } = job;
+    const run = this.#stages[stage];
+    if (run === undefined) {
+      const { events, states, bytes } = job;
+      db.write<void>(() => thinningJobs.end(room));
+      log.info('thinning.done', { room: interning.roomId(room), events, states, bytes });
+      return;
+    }
+    db.write<void>(() => {
+      const next = run({ ...job, cursor });
+      thinningJobs.move(room, next === undefined ? stage + 1 : stage, next ?? 0);
+    });
+  }
+
+  /** What notified our users of what is going to be deleted. */
+  #notifications(job: Thinning): number | undefined {
+    const { roomState, pushCounts, streams, oldEvents } = this.#uses;
+    const upTo = oldEvents.liveUpTo(job);
+    const users = roomState
+      .localsIn(job.room)
+      .map(({ user }) => user)
+      .filter((user) => user > job.cursor)
+      .sort((left, right) => left - right)
+      .slice(0, usersPerSlice);
+    for (const user of users) {
+      if (pushCounts.forgetUpTo(user, job.room, upTo, streams.next())) streams.touchUser(user);
+    }
+    return users.length < usersPerSlice ? undefined : users.at(-1);
+  }
+
+  #events(job: Thinning): number | undefined {
+    const { historyFloors, oldEvents, thinningJobs, removal } = this.#uses;
+    const size = this.#size.size;
+    const page = oldEvents.page(job.room, historyFloors.of(job.room), job, size);
+    const taken = this.#size.measure(page.length, () =>
+      page.reduce((sum, row) => added(sum, removal.take(row)), { events: 0, states: 0, bytes: 0 }),
+    );
+    oldEvents.forgetMissing(
+      job.room,
+      page.map(({ nid }) => nid),
+    );
+    thinningJobs.count(job.room, taken);
+    const last = page.at(-1);
+    const isDone = page.length < size;
+    if (last !== undefined || isDone) this.#raise(job.room, isDone || last === undefined ? job : last);
+    return isDone ? undefined : 0;
+  }
+
+  /** The history begins with the first event that is left, wherever a gap lies before it. */
+  #raise(room: RoomNid, to: Boundary): void {
+    const { historyFloors, oldEvents } = this.#uses;
+    const first = oldEvents.first(room, to);
+    const floor = first === undefined || first.segment === to.segment ? to : { ...first, idx: first.idx - 1 };
+    historyFloors.raise(room, floor);
+    oldEvents.closeSegments(room, floor);
+  }
+
+  /** Messages that stayed although their places went, and are not needed any more. */
+  #kept({ room, cursor }: Thinning): number | undefined {
+    const { oldEvents, events, removal, thinningJobs } = this.#uses;
+    const page = oldEvents.kept(room, cursor, keptPerSlice);
+    for (const row of events.rows(page)) {
+      if (row.segment !== null || removal.isNeeded(row)) continue;
+      thinningJobs.count(room, { events: 1, states: 0, bytes: removal.delete(row) });
+    }
+    return page.length < keptPerSlice ? undefined : page.at(-1);
+  }
+
+  #rest({ room, cursor }: Thinning): number | undefined {
+    const { oldEvents, historyFloors } = this.#uses;
+    const floor = historyFloors.of(room);
+    if (cursor === 0 && floor !== undefined) oldEvents.forgetFollowed(floor);
+    return oldEvents.forgetReports(room, cursor, reportsPerSlice);
+  }
+
+  /** Looks for messages that have grown too old, in some rooms; false after the last of them. */
+  #look(): boolean {
+    const { clock, maxAge, thinningJobs, oldHistory } = this.#uses;
+    if (maxAge === undefined) return false;
+    if (this.#cursor === 0 && clock.monotonic() - this.#looked < lookEvery) return false;
+    const page = thinningJobs.rooms(this.#cursor, roomsPerSlice);
+    for (const room of page) {
+      const upTo = this.mayThin(room) ? oldHistory.before(room, millis(clock.now() - maxAge)) : undefined;
+      if (upTo !== undefined) this.begin(room, upTo);
+    }
+    this.#cursor = page.length < roomsPerSlice ? 0 : (page.at(-1) ?? 0);
+    this.#looked = clock.monotonic();
+    return page.length === roomsPerSlice || thinningJobs.next(0) !== undefined;
+  }
+}
+
+export function added(left: Thinned, right: Thinned): Thinned {
+  return {
+    events: left.events + right.events,
+    states: left.states + right.states,
+    bytes: left.bytes + right.bytes,
+  };
+}

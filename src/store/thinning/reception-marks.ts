@@ -1,0 +1,64 @@
+import { type Millis, millis } from '../../util/brand.ts';
+import type { Database } from '../db.ts';
+import type { StreamPos } from '../nids.ts';
+
+/** Marks older than that are kept one for each day. */
+const closely = 60 * 24 * 60 * 60_000;
+const day = 24 * 60 * 60_000;
+
+/** What had come by when, as our own clock says. Writing methods belong inside a write. */
+export class ReceptionMarks {
+  readonly #last;
+  readonly #insert;
+  readonly #dropFuture;
+  readonly #dropClose;
+  readonly #before;
+  readonly #since;
+
+  constructor(db: Database) {
+    this.#last = db.prepare<[], { ts: Millis; pos: StreamPos }>(
+      'SELECT ts, pos FROM reception_mark WHERE ts > 0 ORDER BY ts DESC LIMIT 1',
+    );
+    this.#insert = db.prepare<[ts: number, pos: number], never>(
+      'INSERT OR IGNORE INTO reception_mark (ts, pos) VALUES (?, ?)',
+    );
+    this.#dropFuture = db.prepare<[now: number], never>('DELETE FROM reception_mark WHERE ts > ?');
+    this.#dropClose = db.prepare<[dayBegin: number, dayEnd: number, dayBegin: number], never>(
+      'DELETE FROM reception_mark WHERE ts >= ? AND ts < ?' +
+        ' AND ts > (SELECT min(ts) FROM reception_mark AS first WHERE first.ts >= ?)',
+    );
+    this.#before = db
+      .prepare<[ts: number], StreamPos>('SELECT pos FROM reception_mark WHERE ts <= ? ORDER BY ts DESC LIMIT 1')
+      .pluck();
+    this.#since = db
+      .prepare<[from: number, pos: number], Millis>(
+        'SELECT ts FROM reception_mark WHERE ts > ? AND pos >= ? ORDER BY ts LIMIT 1',
+      )
+      .pluck();
+  }
+
+  /** When the last one was made. */
+  last(): Millis | undefined {
+    return this.#last.get()?.ts;
+  }
+
+  /** Everything up to `pos` is here now. */
+  add(pos: StreamPos, now: Millis): void {
+    // Made while the clock was ahead: all they say is that what they name is here by now.
+    this.#dropFuture.run(now);
+    if ((this.#last.get()?.pos ?? 0) >= pos) return;
+    this.#insert.run(now, pos);
+    const past = Math.floor((now - closely) / day) * day;
+    this.#dropClose.run(past - day, past, past - day);
+  }
+
+  /** Everything up to this position had come by then; `undefined`: that is not known of anything. */
+  receivedBy(ts: Millis): StreamPos | undefined {
+    return this.#before.get(ts);
+  }
+
+  /** By when a position had come; `undefined`: since the last mark. */
+  timeOf(pos: StreamPos): Millis | undefined {
+    return this.#since.get(millis(0), pos);
+  }
+}
