@@ -7,7 +7,7 @@ import { eventFlags, isAccepted } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, StatePoint } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
-import type { OldEvents } from '../store/thinning/old-events.ts';
+import type { KeptMessages } from '../store/thinning/kept-messages.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { EventObservers } from './event-observers.ts';
@@ -22,7 +22,7 @@ export interface EventRemovalUses {
   readonly extremities: Extremities;
   readonly segments: Segments;
   readonly timeline: Timeline;
-  readonly oldEvents: Pick<OldEvents, 'wasCited'>;
+  readonly keptMessages: Pick<KeptMessages, 'wasCited'>;
   readonly streams: Streams;
   readonly redactions: RedactionEffects;
   readonly relationIndex: RelationIndex;
@@ -105,7 +105,7 @@ export class EventRemoval {
   #hasPlace(nid: EventNid): boolean {
     const row = this.#uses.events.row(nid);
     if (row === undefined || row.segment === null || pointBefore(row) === undefined) return false;
-    return !this.#uses.oldEvents.wasCited(row.room, nid);
+    return !this.#uses.keptMessages.wasCited(row.room, nid);
   }
 
   /**

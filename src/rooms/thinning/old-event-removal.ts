@@ -7,6 +7,7 @@ import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid } from '../../store/nids.ts';
 import type { RedactionStore } from '../../store/rooms/redactions.ts';
 import type { MessageTextStore } from '../../store/search/message-text.ts';
+import type { KeptMessages } from '../../store/thinning/kept-messages.ts';
 import type { OldEvents } from '../../store/thinning/old-events.ts';
 import type { Thinned } from '../../store/thinning/thinning-jobs.ts';
 import type { Boundary } from '../../store/timeline.ts';
@@ -18,6 +19,7 @@ export interface OldEventRemovalUses {
   readonly interning: Interning;
   readonly events: EventStore;
   readonly oldEvents: OldEvents;
+  readonly keptMessages: KeptMessages;
   readonly redactions: RedactionStore;
   readonly messageText: MessageTextStore;
   readonly relationIndex: RelationIndex;
@@ -35,19 +37,19 @@ export class OldEventRemoval {
 
   /** An event that has its place: a message is deleted, a state event stays without the place. */
   take(row: EventRow & Boundary): Thinned {
-    const { oldEvents } = this.#uses;
+    const { oldEvents, keptMessages } = this.#uses;
     if (row.stateKey === null && !this.isNeeded(row)) return { events: 1, states: 0, bytes: this.delete(row) };
     this.#forgetContent(row);
     oldEvents.displace(row);
     if (row.stateKey !== null) return { events: 0, states: 1, bytes: 0 };
-    oldEvents.keep(row);
+    keptMessages.keep(row);
     return { events: 0, states: 0, bytes: 0 };
   }
 
   /** Whether a message has to stay: as an end of the room, for another server, or because what it redacts is here. */
   isNeeded(row: EventRow): boolean {
-    const { oldEvents, redactions, events } = this.#uses;
-    if (oldEvents.isNeeded(row)) return true;
+    const { keptMessages, redactions, events } = this.#uses;
+    if (keptMessages.isNeeded(row)) return true;
     const target = this.#targetOf(row);
     return target !== undefined && redactions.of(target) === row.nid && events.row(target) !== undefined;
   }

@@ -3,7 +3,7 @@ import type { RoomNid, StreamPos } from '../../store/nids.ts';
 import type { BoundaryStore } from '../../store/rooms/boundaries.ts';
 import type { Segment, Segments } from '../../store/segments.ts';
 import { comparePlaces, type HistoryFloors } from '../../store/thinning/history-floors.ts';
-import type { OldEvents } from '../../store/thinning/old-events.ts';
+import type { OldPlaces } from '../../store/thinning/old-places.ts';
 import type { ReceptionMarks } from '../../store/thinning/reception-marks.ts';
 import type { Boundary, Placed, Timeline } from '../../store/timeline.ts';
 import { type Millis, millis } from '../../util/brand.ts';
@@ -13,7 +13,7 @@ export interface OldHistoryUses {
   readonly boundaries: BoundaryStore;
   readonly events: EventStore;
   readonly historyFloors: HistoryFloors;
-  readonly oldEvents: OldEvents;
+  readonly oldPlaces: OldPlaces;
   readonly receptionMarks: ReceptionMarks;
   readonly segments: Segments;
   readonly timeline: Timeline;
@@ -50,12 +50,12 @@ export class OldHistory {
 
   /** A place, or one before it so that the room's newest message stays; `undefined` if nothing lies before that. */
   deletable(room: RoomNid, wanted: Boundary): Boundary | undefined {
-    const { historyFloors, oldEvents } = this.#uses;
+    const { historyFloors, oldPlaces } = this.#uses;
     const newest = this.#newestMessage(room);
     if (newest === undefined) return undefined;
     const last = { segment: newest.segment, idx: newest.idx - 1 };
     const upTo = comparePlaces(wanted, last) < 0 ? wanted : last;
-    return oldEvents.page(room, historyFloors.of(room), upTo, 1).length === 0 ? undefined : upTo;
+    return oldPlaces.page(room, historyFloors.of(room), upTo, 1).length === 0 ? undefined : upTo;
   }
 
   /** The newest message; the newest event where none is among the last. */
@@ -109,11 +109,11 @@ export class OldHistory {
 
   /** How far what came by backfill before the first live event of a segment is old, by what the events say. */
   #inBackfill({ nid, room, fromPos }: Segment, time: Millis): Boundary | undefined {
-    const { historyFloors, oldEvents } = this.#uses;
+    const { historyFloors, oldPlaces } = this.#uses;
     const latest = this.#timeOf(fromPos);
     const floor = historyFloors.of(room);
     const from = floor?.segment === nid ? floor : { segment: nid, idx: Number.MIN_SAFE_INTEGER };
-    const rows = oldEvents.page(room, from, { segment: nid, idx: fromPos - 1 }, mostLooked);
+    const rows = oldPlaces.page(room, from, { segment: nid, idx: fromPos - 1 }, mostLooked);
     // What says to be newer than what came behind it is wrong.
     const end = rows.findIndex(({ ts }) => ts >= time && ts <= latest);
     const last = end < 0 ? rows.at(-1) : rows[end - 1];

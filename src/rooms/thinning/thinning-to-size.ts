@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RoomCostStore } from '../../store/limits/room-costs.ts';
 import type { RoomNid } from '../../store/nids.ts';
 import { comparePlaces, type HistoryFloors } from '../../store/thinning/history-floors.ts';
-import type { OldEvents } from '../../store/thinning/old-events.ts';
+import type { OldPlaces } from '../../store/thinning/old-places.ts';
 import type { Boundary } from '../../store/timeline.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -13,7 +13,7 @@ export interface ThinningToSizeUses {
   readonly clock: Clock;
   readonly roomCosts: RoomCostStore;
   readonly historyFloors: HistoryFloors;
-  readonly oldEvents: OldEvents;
+  readonly oldPlaces: OldPlaces;
   readonly oldHistory: OldHistory;
   readonly thinning: HistoryThinning;
 }
@@ -60,11 +60,11 @@ export class ThinningToSize {
 
   /** So many events on from where the history begins. */
   async #walk(room: RoomNid, most: number): Promise<{ readonly events: number; readonly at: Boundary | undefined }> {
-    const { oldEvents, historyFloors } = this.#uses;
+    const { oldPlaces, historyFloors } = this.#uses;
     let at = historyFloors.of(room);
     let events = 0;
     while (events < most) {
-      const next = oldEvents.step(room, at, Math.min(step, most - events));
+      const next = oldPlaces.step(room, at, Math.min(step, most - events));
       if (next === undefined) break;
       events += next.events;
       at = next.at;

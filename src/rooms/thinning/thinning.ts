@@ -10,7 +10,9 @@ import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { StateImports } from '../../store/state/state-import.ts';
 import type { HistoryFloors } from '../../store/thinning/history-floors.ts';
+import type { KeptMessages } from '../../store/thinning/kept-messages.ts';
 import type { OldEvents } from '../../store/thinning/old-events.ts';
+import type { OldPlaces } from '../../store/thinning/old-places.ts';
 import type { ReceptionMarks } from '../../store/thinning/reception-marks.ts';
 import type { Thinned, Thinning, ThinningJobs } from '../../store/thinning/thinning-jobs.ts';
 import type { Boundary } from '../../store/timeline.ts';
@@ -36,6 +38,8 @@ export interface HistoryThinningUses {
   readonly roomPurges: Pick<RoomPurgeStore, 'isPending'>;
   readonly historyFloors: HistoryFloors;
   readonly oldEvents: OldEvents;
+  readonly keptMessages: KeptMessages;
+  readonly oldPlaces: OldPlaces;
   readonly receptionMarks: ReceptionMarks;
   readonly thinningJobs: ThinningJobs;
   readonly oldHistory: OldHistory;
@@ -165,8 +169,8 @@ export class HistoryThinning {
 
   /** What notified our users of what is going to be deleted. */
   #notifications(job: Thinning): number | undefined {
-    const { roomState, pushCounts, streams, oldEvents } = this.#uses;
-    const upTo = oldEvents.liveUpTo(job);
+    const { roomState, pushCounts, streams, oldPlaces } = this.#uses;
+    const upTo = oldPlaces.liveUpTo(job);
     const users = roomState
       .localsIn(job.room)
       .map(({ user }) => user)
@@ -180,9 +184,9 @@ export class HistoryThinning {
   }
 
   #events(job: Thinning): number | undefined {
-    const { historyFloors, oldEvents, thinningJobs, removal } = this.#uses;
+    const { historyFloors, oldEvents, oldPlaces, thinningJobs, removal } = this.#uses;
     const size = this.#size.size;
-    const page = oldEvents.page(job.room, historyFloors.of(job.room), job, size);
+    const page = oldPlaces.page(job.room, historyFloors.of(job.room), job, size);
     const taken = this.#size.measure(page.length, () =>
       page.reduce((sum, row) => added(sum, removal.take(row)), { events: 0, states: 0, bytes: 0 }),
     );
@@ -199,17 +203,17 @@ export class HistoryThinning {
 
   /** The history begins with the first event that is left, wherever a gap lies before it. */
   #raise(room: RoomNid, to: Boundary): void {
-    const { historyFloors, oldEvents } = this.#uses;
-    const first = oldEvents.first(room, to);
+    const { historyFloors, oldPlaces } = this.#uses;
+    const first = oldPlaces.first(room, to);
     const floor = first === undefined || first.segment === to.segment ? to : { ...first, idx: first.idx - 1 };
     historyFloors.raise(room, floor);
-    oldEvents.closeSegments(room, floor);
+    oldPlaces.closeSegments(room, floor);
   }
 
   /** Messages that stayed although their places went, and are not needed any more. */
   #kept({ room, cursor }: Thinning): number | undefined {
-    const { oldEvents, events, removal, thinningJobs } = this.#uses;
-    const page = oldEvents.kept(room, cursor, keptPerSlice);
+    const { keptMessages, events, removal, thinningJobs } = this.#uses;
+    const page = keptMessages.page(room, cursor, keptPerSlice);
     for (const row of events.rows(page)) {
       if (row.segment !== null || removal.isNeeded(row)) continue;
       thinningJobs.count(room, { events: 1, states: 0, bytes: removal.delete(row) });
@@ -218,9 +222,9 @@ export class HistoryThinning {
   }
 
   #rest({ room, cursor }: Thinning): number | undefined {
-    const { oldEvents, historyFloors } = this.#uses;
+    const { oldEvents, oldPlaces, historyFloors } = this.#uses;
     const floor = historyFloors.of(room);
-    if (cursor === 0 && floor !== undefined) oldEvents.forgetFollowed(floor);
+    if (cursor === 0 && floor !== undefined) oldPlaces.forgetFollowed(floor);
     return oldEvents.forgetReports(room, cursor, reportsPerSlice);
   }
 

@@ -1,6 +1,8 @@
 import type { Database } from '../db.ts';
 import { HistoryFloors } from './history-floors.ts';
+import { KeptMessages } from './kept-messages.ts';
 import { OldEvents } from './old-events.ts';
+import { OldPlaces } from './old-places.ts';
 import { ReceptionMarks } from './reception-marks.ts';
 import { ThinningJobs } from './thinning-jobs.ts';
 
@@ -8,7 +10,9 @@ import { ThinningJobs } from './thinning-jobs.ts';
 export interface ThinningStores {
   readonly historyFloors: HistoryFloors;
   readonly receptionMarks: ReceptionMarks;
+  readonly keptMessages: KeptMessages;
   readonly oldEvents: OldEvents;
+  readonly oldPlaces: OldPlaces;
   readonly thinningJobs: ThinningJobs;
 }
 
@@ -16,7 +20,9 @@ export function openThinningStores(db: Database): ThinningStores {
   return {
     historyFloors: new HistoryFloors(db),
     receptionMarks: new ReceptionMarks(db),
+    keptMessages: new KeptMessages(db),
     oldEvents: new OldEvents(db),
+    oldPlaces: new OldPlaces(db),
     thinningJobs: new ThinningJobs(db),
   };
 }
