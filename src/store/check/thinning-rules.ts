@@ -55,16 +55,4 @@ export const thinningRules: readonly Rule[] = [
       'SELECT target, redaction FROM pending_redaction WHERE NOT EXISTS' +
       ' (SELECT 1 FROM event WHERE event.nid = pending_redaction.redaction)',
   },
-  {
-    sentence: 'User {user} is notified of event {event} in room {room}, which is not there',
-    exceptions:
-      'SELECT user, room, event FROM push_action WHERE event NOT IN (SELECT nid FROM event)' +
-      ' UNION ALL SELECT user, room, event FROM push_read WHERE event NOT IN (SELECT nid FROM event)',
-  },
-  {
-    sentence: 'Event {event} can be searched but is not there, or has no place',
-    exceptions:
-      'SELECT message_text.rowid AS event FROM message_text LEFT JOIN event ON event.nid = message_text.rowid' +
-      ' WHERE event.segment IS NULL',
-  },
 ];
