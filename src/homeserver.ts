@@ -7,6 +7,7 @@ import { clientEndpoints } from './api/client/index.ts';
 import { federationEndpoints } from './api/federation/index.ts';
 import { ClientAddress } from './api/http/client-address.ts';
 import { RateLimits } from './api/http/rate-limits.ts';
+import { StrangersTurns } from './api/http/strangers-turns.ts';
 import { metricsEndpoint } from './api/metrics.ts';
 import type { Services } from './api/services.ts';
 import { wellKnownEndpoints } from './api/well-known/endpoints.ts';
@@ -216,6 +217,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
     serving: createServing({ ...base, rooms, people, receiving, inviteObservers: [pushCounts] }),
     wellKnown: config.wellKnown,
     remoteProfiles: new RemoteProfiles({ client: federation.client, clock }),
+    strangers: new StrangersTurns(),
     server: {
       serverName,
       publicUrl: config.publicUrl,

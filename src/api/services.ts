@@ -26,6 +26,7 @@ import type { RemoteProfiles } from '../users/remote-profiles.ts';
 import type { Users } from '../users/users.ts';
 import type { Clock } from '../util/clock.ts';
 import type { RateLimits } from './http/rate-limits.ts';
+import type { StrangersTurns } from './http/strangers-turns.ts';
 
 /** What endpoints tell of the server itself. */
 export interface ServerInfo {
@@ -42,6 +43,8 @@ export interface AccountServices extends Users, Lifecycle {
   readonly server: ServerInfo;
   /** Of users of other servers. */
   readonly remoteProfiles: RemoteProfiles;
+  /** For what anybody may have other servers asked for. */
+  readonly strangers: StrangersTurns;
 }
 
 /** What concerns services beside this server: calls, other networks. */

@@ -87,11 +87,18 @@ export class KeyRing {
   ): Promise<RemoteKeyAnswer | undefined> {
     const { known, fetcher, policy } = this.#uses;
     if (!policy.mayTalkTo(server)) return undefined;
-    const before = known.answer(server);
-    const isEnough = before !== undefined && before.validUntil >= validUntil;
-    if (isEnough && keyIds.every((keyId) => known.get(server, keyId) !== undefined)) return before;
+    const before = this.keptAnswer(server, keyIds, validUntil);
+    if (before !== undefined) return before;
     await fetcher.fetch(new Map([[server, { keyIds: new Set(keyIds), validAt: validUntil }]]), false);
     return known.answer(server);
+  }
+
+  /** The same, if nobody has to be asked for it. */
+  keptAnswer(server: ServerName, keyIds: readonly KeyId[], validUntil: Millis): RemoteKeyAnswer | undefined {
+    const { known, policy } = this.#uses;
+    const kept = policy.mayTalkTo(server) ? known.answer(server) : undefined;
+    const isEnough = kept !== undefined && kept.validUntil >= validUntil;
+    return isEnough && keyIds.every((keyId) => known.get(server, keyId) !== undefined) ? kept : undefined;
   }
 
   /** A large room has thousands of servers: the keys of those in the database are prepared on the way. */

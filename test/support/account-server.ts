@@ -1,5 +1,6 @@
 import { type App, createApp } from '../../src/api/app.ts';
 import { accountApiEndpoints } from '../../src/api/client/account/endpoints.ts';
+import { StrangersTurns } from '../../src/api/http/strangers-turns.ts';
 import type { AccountServices } from '../../src/api/services.ts';
 import { createE2ee } from '../../src/e2ee/create-e2ee.ts';
 import { createLifecycle } from '../../src/lifecycle/lifecycle.ts';
@@ -89,7 +90,7 @@ export class AccountServer implements AsyncDisposable {
     const lifecycle = createLifecycle({ db, streams, clock, stores, users, e2ee, rooms });
     const remoteProfiles = new RemoteProfiles({ client: nobodyClient, clock });
     const server = { serverName, publicUrl: options.publicUrl, defaultRoomVersion: '12', maxDelay: 86_400_000 };
-    this.services = { ...users, ...lifecycle, server, remoteProfiles };
+    this.services = { ...users, ...lifecycle, server, remoteProfiles, strangers: new StrangersTurns() };
     this.app = createApp(accountApiEndpoints(this.services), { gate: users.tokens, log: silentLog, random });
   }
 

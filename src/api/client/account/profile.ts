@@ -36,9 +36,11 @@ const getAll = (services: AccountServices): Endpoint =>
     auth: 'none',
     body: 'none',
     limit: 'other',
-    async handler({ params }) {
-      const userId = asked(params.userId);
-      return json(isOurs(userId, services) ? services.profiles.get(userId) : await services.remoteProfiles.get(userId));
+    async handler(request) {
+      const userId = asked(request.params.userId);
+      const { profiles, remoteProfiles, strangers } = services;
+      if (isOurs(userId, services)) return json(profiles.get(userId));
+      return json(await strangers.run(request, () => remoteProfiles.get(userId)));
     },
   });
 
@@ -56,12 +58,12 @@ const get = (services: AccountServices): Endpoint =>
     auth: 'none',
     body: 'none',
     limit: 'other',
-    async handler({ params }) {
-      const [userId, keyName] = [asked(params.userId), params.keyName];
-      const { profiles, remoteProfiles } = services;
+    async handler(request) {
+      const [userId, keyName] = [asked(request.params.userId), request.params.keyName];
+      const { profiles, remoteProfiles, strangers } = services;
       const value = isOurs(userId, services)
         ? profiles.field(userId, keyName)
-        : await remoteProfiles.field(userId, keyName);
+        : await strangers.run(request, () => remoteProfiles.field(userId, keyName));
       return json({ [keyName]: value });
     },
   });

@@ -13,20 +13,21 @@ const path = '/_matrix/client/v3/publicRooms';
  * · 403 M_FORBIDDEN a server that is not talked to · 502, 504 M_UNKNOWN another server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
  */
-export const getPublicRooms = ({ directory }: Services): Endpoint =>
+export const getPublicRooms = ({ directory, server, strangers }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path,
     auth: 'none',
     body: 'none',
     limit: 'other',
-    handler: async ({ query }) =>
-      json(
-        await directory.remotePublicRooms.list(query.get('server'), {
-          limit: query.integer('limit'),
-          since: query.get('since'),
-        }),
-      ),
+    async handler(request) {
+      const { query } = request;
+      const name = query.get('server');
+      const wish = { limit: query.integer('limit'), since: query.get('since') };
+      const list = () => directory.remotePublicRooms.list(name, wish);
+      const isOurs = name === undefined || name === server.serverName;
+      return json(await (isOurs ? list() : strangers.run(request, list)));
+    },
   });
 
 /**

@@ -10,7 +10,7 @@ import type { Services } from '../../services.ts';
  * 200 a room summary, with the requester's `membership` · 404 M_NOT_FOUND
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
-export const roomSummary = ({ directory }: Services): Endpoint =>
+export const roomSummary = ({ directory, strangers }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path: '/_matrix/client/v1/room_summary/{roomIdOrAlias}',
@@ -21,6 +21,9 @@ export const roomSummary = ({ directory }: Services): Endpoint =>
     auth: 'optional',
     body: 'none',
     limit: 'other',
-    handler: async ({ requester, params, query }) =>
-      json(await directory.summaries.get(requester, params.roomIdOrAlias, query.all('via'))),
+    async handler(request) {
+      const { requester, params, query } = request;
+      const get = () => directory.summaries.get(requester, params.roomIdOrAlias, query.all('via'));
+      return json(await (requester === undefined ? strangers.run(request, get) : get()));
+    },
   });

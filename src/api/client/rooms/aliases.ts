@@ -1,6 +1,6 @@
 import { object, string } from 'valibot';
 import { invalidParam } from '../../../protocol/errors.ts';
-import { parseRoomAlias, parseRoomId } from '../../../protocol/ids/room-id.ts';
+import { parseRoomAlias, parseRoomId, serverOfAlias } from '../../../protocol/ids/room-id.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { empty, json } from '../../http/reply.ts';
@@ -16,17 +16,19 @@ const path = '/_matrix/client/v3/directory/room/{roomAlias}';
  * server does not answer
  * @see https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
  */
-export const resolveAlias = ({ rooms }: Services): Endpoint =>
+export const resolveAlias = ({ rooms, server, strangers }: Services): Endpoint =>
   endpoint({
     method: 'GET',
     path,
     auth: 'none',
     body: 'none',
     limit: 'other',
-    async handler({ params }) {
-      const alias = parseRoomAlias(params.roomAlias);
+    async handler(request) {
+      const alias = parseRoomAlias(request.params.roomAlias);
       if (alias === undefined) throw invalidParam('This is not a room alias');
-      const { roomId, servers } = await rooms.aliases.resolveAnywhere(alias);
+      const resolve = () => rooms.aliases.resolveAnywhere(alias);
+      const isOurs = serverOfAlias(alias) === server.serverName;
+      const { roomId, servers } = await (isOurs ? resolve() : strangers.run(request, resolve));
       return json({ room_id: roomId, servers });
     },
   });

@@ -7,12 +7,11 @@ import type { KeyId } from '../../../protocol/ids/types.ts';
 import { millis } from '../../../util/brand.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
-import type { Query } from '../../http/query.ts';
 import { json } from '../../http/reply.ts';
-import type { Endpoint } from '../../http/types.ts';
+import type { ApiRequest, Endpoint } from '../../http/types.ts';
 import type { Services } from '../../services.ts';
 
-type Uses = Pick<Services, 'federation' | 'clock'>;
+type Uses = Pick<Services, 'federation' | 'clock' | 'strangers'>;
 
 /** Servers that are answered about at once, and keys of each: we may have to ask all of those servers first. */
 const mostServers = 100;
@@ -26,12 +25,17 @@ const maxBody = 256 * 1024;
  * 200 `{ server_keys: [ … ] }`, empty if nothing is known · 400 M_INVALID_PARAM no server name
  * @see https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2queryservername
  */
-export function queryOne({ federation, clock }: Uses): Endpoint[] {
-  const answer = async (name: string, keyIds: readonly KeyId[], query: Query) => {
+export function queryOne({ federation, clock, strangers }: Uses): Endpoint[] {
+  const answer = async (
+    name: string,
+    keyIds: readonly KeyId[],
+    request: Pick<ApiRequest<'none', 'none'>, 'query' | 'ip' | 'signal'>,
+  ) => {
     const server = parseServerName(name);
     if (server === undefined) throw invalidParam('This is no server name');
-    const validUntil = millis(query.integer('minimum_valid_until_ts') ?? clock.now());
-    return json({ server_keys: await federation.notary.answers([{ server, keyIds, validUntil }]) });
+    const validUntil = millis(request.query.integer('minimum_valid_until_ts') ?? clock.now());
+    const question = { server, keyIds, validUntil };
+    return json({ server_keys: await strangers.run(request, () => federation.notary.answers([question])) });
   };
   return [
     endpoint({
@@ -40,7 +44,7 @@ export function queryOne({ federation, clock }: Uses): Endpoint[] {
       auth: 'none',
       body: 'none',
       limit: 'federation',
-      handler: ({ params, query }) => answer(params.serverName, [], query),
+      handler: (request) => answer(request.params.serverName, [], request),
     }),
     endpoint({
       method: 'GET',
@@ -48,7 +52,10 @@ export function queryOne({ federation, clock }: Uses): Endpoint[] {
       auth: 'none',
       body: 'none',
       limit: 'federation',
-      handler: ({ params, query }) => answer(params.serverName, isKeyId(params.keyId) ? [params.keyId] : [], query),
+      handler(request) {
+        const { serverName, keyId } = request.params;
+        return answer(serverName, isKeyId(keyId) ? [keyId] : [], request);
+      },
     }),
   ];
 }
@@ -63,7 +70,7 @@ const question = looseObject({
  * 200 `{ server_keys: [ … ] }` · 400 M_BAD_JSON
  * @see https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query
  */
-export const queryMany = ({ federation, clock }: Uses): Endpoint =>
+export const queryMany = ({ federation, clock, strangers }: Uses): Endpoint =>
   endpoint({
     method: 'POST',
     path: '/_matrix/key/v2/query',
@@ -71,7 +78,7 @@ export const queryMany = ({ federation, clock }: Uses): Endpoint =>
     body: 'json',
     limit: 'federation',
     maxBody,
-    async handler({ body }) {
+    async handler({ body, ip, signal }) {
       const questions: KeyQuestion[] = [];
       const { server_keys: asked } = parse(question, body);
       if (Array.isArray(body['server_keys'])) throw badJson('server_keys must be an object');
@@ -82,6 +89,7 @@ export const queryMany = ({ federation, clock }: Uses): Endpoint =>
         const times = named.map(([, criteria]) => criteria.minimum_valid_until_ts ?? clock.now());
         questions.push({ server, keyIds, validUntil: millis(times.length === 0 ? clock.now() : Math.max(...times)) });
       }
-      return json({ server_keys: await federation.notary.answers(questions) });
+      const answers = () => federation.notary.answers(questions);
+      return json({ server_keys: await strangers.run({ ip, signal }, answers) });
     },
   });
