@@ -3,7 +3,7 @@ import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
-import type { DeferredPdu, DeferredPduStore } from '../../store/rooms/deferred-pdus.ts';
+import { type DeferredPdu, type DeferredPduStore, nothing } from '../../store/rooms/deferred-pdus.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
@@ -27,8 +27,13 @@ const mostInAll = 2000;
 const firstWait = 60_000;
 const longestWait = 3_600_000;
 const mostTries = 9;
+/** To resolve states that disagree on more than is ever resolved takes a worker some seconds each time, only to say so. */
+const longWait = 600_000;
 const triedAtOnce = 20;
 const readyAtOnce = 50;
+
+/** Why the states that an event follows are not resolved: those of too many others were, or there is too much in them. */
+export type Unresolved = 'too many conflicts' | 'too large a conflict';
 
 /** Tries events of one room again; it takes away those that it has decided about. */
 export type TryAgain = (room: RoomNid, origin: ServerName, events: readonly VerifiedEvent[]) => Promise<void>;
@@ -60,29 +65,46 @@ export class Deferred {
 
   /** Inside a write. Keeps an event; one that is kept already has failed once more. False if it is given up. */
   keep(room: RoomNid, origin: ServerName, event: VerifiedEvent, lacking: Lacking): boolean {
-    const { db, interning, deferredPdus, clock, log } = this.#uses;
+    const { interning, deferredPdus, log } = this.#uses;
     const nid = interning.event(event.eventId);
     const [first] = [...lacking.authEvents, ...lacking.prevEvents];
     if (first === undefined) throw new Error('an event that lacks nothing need not wait');
     const missing = interning.event(first);
-    db.afterCommit(() => this.#schedule());
     const kept = deferredPdus.find(nid);
-    if (kept !== undefined) return this.#postpone(kept, missing);
+    if (kept !== undefined) return this.#postpone(kept, missing, firstWait);
+    if (!this.#add(room, origin, event, missing, firstWait)) return false;
+    log.info('receive.deferred', { event: event.eventId, missing: first, origin });
+    return true;
+  }
+
+  /** Inside a write. The same for one that lacks nothing: the states that it follows could not be resolved. */
+  keepUnresolved(room: RoomNid, origin: ServerName, event: VerifiedEvent, why: Unresolved): boolean {
+    const { interning, deferredPdus, log } = this.#uses;
+    const wait = why === 'too large a conflict' ? longWait : firstWait;
+    const kept = deferredPdus.find(interning.event(event.eventId));
+    if (kept !== undefined) return this.#postpone(kept, nothing, wait);
+    if (!this.#add(room, origin, event, nothing, wait)) return false;
+    log.warn('receive.deferred', { event: event.eventId, room: interning.roomId(room), why, origin });
+    return true;
+  }
+
+  #add(room: RoomNid, origin: ServerName, event: VerifiedEvent, missing: EventNid, wait: number): boolean {
+    const { db, interning, deferredPdus, clock, log } = this.#uses;
     if (deferredPdus.countIn(room) >= mostInRoom || deferredPdus.count() >= mostInAll) {
       log.warn('receive.too_many_deferred', { room: interning.roomId(room), event: event.eventId, origin });
       return false;
     }
     deferredPdus.add({
-      event: nid,
+      event: interning.event(event.eventId),
       room,
       origin: interning.server(origin),
       missing,
       redacted: event.redacted,
       body: event.canonical,
       tries: 1,
-      retryAt: millis(clock.now() + firstWait),
+      retryAt: millis(clock.now() + wait),
     });
-    log.info('receive.deferred', { event: event.eventId, missing: first, origin });
+    db.afterCommit(() => this.#schedule());
     return true;
   }
 
@@ -103,17 +125,23 @@ export class Deferred {
     return this.#uses.deferredPdus.ready(room, readyAtOnce).map((row) => this.#read(row));
   }
 
-  #postpone({ event, room, tries, retryAt }: DeferredPdu, missing: EventNid): boolean {
-    const { deferredPdus, clock, log, interning } = this.#uses;
+  #postpone({ event, room, tries, retryAt, ...kept }: DeferredPdu, missing: EventNid, first: number): boolean {
+    const { db, deferredPdus, clock, log, interning } = this.#uses;
+    db.afterCommit(() => this.#schedule());
     // It came in again before its time.
-    if (retryAt > clock.now()) return true;
+    if (retryAt > clock.now()) {
+      // Whether what it lacked is here by now is no question any more.
+      if (missing === nothing && kept.missing !== nothing) deferredPdus.postpone(event, nothing, tries, retryAt);
+      return true;
+    }
     // What lacks the state of a room that is being filled in waits for that.
     if (tries >= mostTries && !this.#uses.partialRooms.has(room)) {
       deferredPdus.remove(event);
-      log.warn('receive.given_up', { event: interning.eventId(event), missing: interning.eventId(missing) });
+      const lacks = missing === nothing ? {} : { missing: interning.eventId(missing) };
+      log.warn('receive.given_up', { event: interning.eventId(event), ...lacks });
       return false;
     }
-    const wait = Math.min(longestWait, firstWait * 2 ** tries);
+    const wait = Math.min(longestWait, first * 2 ** tries);
     deferredPdus.postpone(event, missing, tries + 1, millis(clock.now() + wait));
     return true;
   }

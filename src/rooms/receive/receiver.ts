@@ -21,7 +21,7 @@ import type { Resolutions } from '../resolutions.ts';
 import type { ServerAccess } from '../server-access.ts';
 import { LargeConflict } from '../state-engine.ts';
 import { type Completion, serversToAsk } from './completion.ts';
-import type { Deferred } from './deferred.ts';
+import type { Deferred, Unresolved } from './deferred.ts';
 import { Effort } from './effort.ts';
 import { errorOf, type Fate, type Lacking } from './fate.ts';
 import type { Circumstances, Judging } from './judging.ts';
@@ -69,9 +69,13 @@ const shunnedFor = 60_000;
 /** Servers in rooms that are remembered for that. */
 const mostShunned = 512;
 
+const disagreement = 'The states that it follows disagree on too much';
+
 interface Judged {
   readonly fates: Map<EventId, Fate>;
   readonly lacking: Map<EventId, Lacking>;
+  /** Of those that are dropped unless they are kept for later: the states that they follow could not be resolved now. */
+  readonly unresolved: Map<EventId, Unresolved>;
 }
 
 /**
@@ -193,6 +197,7 @@ export class Receiver {
       if (judged.lacking.size > 0) this.#shunned.set(place, this.#uses.clock.monotonic() + shunnedFor);
       if (mayDefer) this.#defer(origin, room, left, judged);
     }
+    if (mayDefer && judged.unresolved.size > 0) this.#deferUnresolved(origin, room, events, judged);
     await this.#judgeReady(origin, room, judged.fates);
     return judged.fates;
   }
@@ -217,6 +222,7 @@ export class Receiver {
         judged.lacking.delete(id);
         left.delete(id);
       }
+      for (const [id, why] of now.unresolved) judged.unresolved.set(id, why);
       for (const [id, lacking] of now.lacking) if (judged.lacking.has(id)) judged.lacking.set(id, lacking);
       if (now.lacking.size === 0) return;
       if (!(await completion.step(room, { events: left, statesAfter }, now.lacking, effort))) return;
@@ -237,12 +243,31 @@ export class Receiver {
     });
   }
 
+  /** Keeps what follows states that disagree on too much; those that have to do with others are judged meanwhile. */
+  #deferUnresolved(
+    origin: ServerName,
+    room: KnownRoom,
+    events: readonly VerifiedEvent[],
+    { fates, unresolved }: Pick<Judged, 'fates' | 'unresolved'>,
+  ): void {
+    const { db, deferred } = this.#uses;
+    db.write<void>(() => {
+      for (const event of events) {
+        const why = unresolved.get(event.eventId);
+        if (why === undefined || !deferred.keepUnresolved(room.nid, origin, event, why)) continue;
+        fates.set(event.eventId, { outcome: 'deferred', reason: disagreement });
+      }
+    });
+  }
+
   /** Deferred events that lacked what has just come in. */
   async #judgeReady(origin: ServerName, room: KnownRoom, fates: ReadonlyMap<EventId, Fate>): Promise<void> {
     if (![...fates.values()].some(({ outcome }) => outcome !== 'duplicate' && outcome !== 'dropped')) return;
     const ready = this.#uses.deferred.ready(room.nid);
     if (ready.length === 0) return;
-    const { lacking } = await this.#inLane(origin, room, ready, {});
+    const judged = await this.#inLane(origin, room, ready, {});
+    const { lacking } = judged;
+    this.#deferUnresolved(origin, room, ready, judged);
     this.#uses.db.write<void>(() => {
       for (const event of ready) {
         const lacks = lacking.get(event.eventId);
@@ -266,7 +291,7 @@ export class Receiver {
     events: readonly VerifiedEvent[],
     circumstances: Circumstances,
   ): Promise<Judged> {
-    const judged: Judged = { fates: new Map(), lacking: new Map() };
+    const judged: Judged = { fates: new Map(), lacking: new Map(), unresolved: new Map() };
     const ordered = byCitation(events);
     const notRecommended = await this.#uses.policy.notRecommended(room, ordered);
     const known = { ...circumstances, notRecommended };
@@ -310,14 +335,19 @@ export class Receiver {
     judged: Judged,
   ): Promise<void> {
     let left = events;
+    let why: Unresolved = 'too many conflicts';
     for (let round = 0; round < mostConflicts && left.length > 0; round++) {
       const [conflict] = this.#judge(room, left, circumstances, judged);
       if (conflict === undefined) return;
       left = left.filter(({ eventId }) => !judged.fates.has(eventId) && !judged.lacking.has(eventId));
-      if (!(await this.#uses.resolutions.prepare(room, conflict.points, origin))) break;
+      if (await this.#uses.resolutions.prepare(room, conflict.points, origin)) continue;
+      why = 'too large a conflict';
+      break;
     }
-    const reason = 'The states that it follows disagree on too much';
-    for (const { eventId } of left) judged.fates.set(eventId, { outcome: 'dropped', reason });
+    for (const { eventId } of left) {
+      judged.fates.set(eventId, { outcome: 'dropped', reason: disagreement });
+      judged.unresolved.set(eventId, why);
+    }
   }
 
   /** In a savepoint: an event that we fail at takes no other with it. */

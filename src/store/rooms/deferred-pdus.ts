@@ -2,13 +2,16 @@ import type { Millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
 import type { EventNid, RoomNid, ServerNid } from '../nids.ts';
 
+/** Stands for the event that is missing where none is. */
+export const nothing = 0 as EventNid;
+
 /** A verified event that cannot be judged yet. */
 export interface DeferredPdu {
   readonly event: EventNid;
   readonly room: RoomNid;
   /** Who sent it. */
   readonly origin: ServerNid;
-  /** One of the events that it lacks. */
+  /** One of the events that it lacks, or `nothing`. */
   readonly missing: EventNid;
   readonly redacted: boolean;
   /** Canonical JSON. */

@@ -126,6 +126,71 @@ describe('a fork that disagrees with us on very much', () => {
   });
 });
 
+describe('an event that follows states which cannot be resolved', () => {
+  const minute = 60_000;
+
+  /** As if the states disagreed on more than is ever resolved. */
+  const unresolvable = ({ room }: Quarrel) => {
+    const { resolutions } = room.world.hs.services.rooms;
+    const prepare = resolutions.prepare.bind(resolutions);
+    let asked = 0;
+    resolutions.prepare = () => {
+      asked++;
+      return Promise.resolve(false);
+    };
+    return {
+      asked: () => asked,
+      end: () => {
+        resolutions.prepare = prepare;
+      },
+    };
+  };
+
+  const following = ({ room, ours, theirs }: Quarrel) =>
+    room.scripted.build({ type: 'm.room.message', content: { body: 'peace' }, prevEvents: [ours, theirs] });
+
+  it('waits, is not tried with each event that comes in, and is taken when they can be', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const quarrel = await Quarrel.begin(universe);
+    const { room } = quarrel;
+    await quarrel.settled();
+    const { asked, end } = unresolvable(quarrel);
+    const event = following(quarrel);
+    assert.deepEqual(await room.send(event), { [event.eventId]: {} });
+    assert.equal(room.stored(event.eventId), 'deferred');
+    const before = asked();
+    const other = { type: 'm.room.message', content: { body: 'more' }, prevEvents: [quarrel.theirs] };
+    await room.send(room.scripted.build(other));
+    assert.equal(asked(), before);
+    universe.clock.advance(9 * minute);
+    assert.equal(asked(), before);
+    universe.clock.advance(2 * minute);
+    await universe.until(() => asked() > before, 'that it is tried again');
+    end();
+    universe.clock.advance(21 * minute);
+    await universe.until(() => room.stored(event.eventId) === 'accepted', 'that it is taken');
+  });
+
+  it('is given up after nine tries', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const quarrel = await Quarrel.begin(universe);
+    const { room } = quarrel;
+    await quarrel.settled();
+    const { asked } = unresolvable(quarrel);
+    const event = following(quarrel);
+    await room.send(event);
+    for (let tries = 1; tries < 9; tries++) {
+      const before = asked();
+      universe.clock.advance(61 * minute);
+      await universe.until(() => asked() > before, 'that it is tried again');
+    }
+    await universe.until(() => {
+      universe.clock.advance(61 * minute);
+      return room.stored(event.eventId) === 'unknown';
+    }, 'that it is given up');
+  });
+});
+
 describe('the events of a transaction on a fork', () => {
   it('are resolved once, unless one looks at what the others change', async () => {
     await using universe = await Universe.open(['a.test']);
