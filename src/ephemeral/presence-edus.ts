@@ -1,10 +1,12 @@
 import type { EduPage, EduSource } from '../federation/queue/edu-source.ts';
+import { SpanMemo } from '../federation/queue/span-memo.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { ServerRooms } from '../store/federation/server-rooms.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, ServerNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
+import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { Presence } from './presence.ts';
 
@@ -14,6 +16,13 @@ export interface PresenceEdusUses {
   readonly serverRooms: ServerRooms;
   readonly interning: Interning;
   readonly serverName: ServerName;
+  readonly clock: Clock;
+}
+
+/** What a user's presence is now. */
+interface Changed {
+  readonly user: UserNid;
+  readonly content: JsonObject;
 }
 
 /**
@@ -22,9 +31,11 @@ export interface PresenceEdusUses {
  */
 export class PresenceEdus implements EduSource {
   readonly #uses: PresenceEdusUses;
+  readonly #memo: SpanMemo<readonly Changed[]>;
 
   constructor(uses: PresenceEdusUses) {
     this.#uses = uses;
+    this.#memo = new SpanMemo(uses.clock);
   }
 
   servers(from: StreamPos, to: StreamPos, after: ServerNid | 0, limit: number): ServerNid[] {
@@ -45,11 +56,14 @@ export class PresenceEdus implements EduSource {
     return { edus: push.length === 0 ? [] : [{ edu_type: 'm.presence', content: { push } }], upTo: to };
   }
 
-  #changed(from: StreamPos, to: StreamPos): { user: UserNid; content: JsonObject }[] {
+  forget(): void {
+    this.#memo.forget();
+  }
+
+  #changed(from: StreamPos, to: StreamPos): readonly Changed[] {
     const { presence, interning, serverName } = this.#uses;
-    return presence
-      .changed(from, to)
-      .filter(({ user }) => interning.serverName(interning.userServer(user)) === serverName);
+    const isOurs = ({ user }: Changed) => interning.serverName(interning.userServer(user)) === serverName;
+    return this.#memo.get(from, to, () => presence.changed(from, to).filter(isOurs));
   }
 
   #roomsOf(user: UserNid): RoomNid[] {

@@ -1,4 +1,5 @@
 import type { Edu, EduPage, EduSource } from '../federation/queue/edu-source.ts';
+import { SpanMemo } from '../federation/queue/span-memo.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
 import {
   mainThread,
@@ -10,6 +11,7 @@ import {
 import type { ServerRooms } from '../store/federation/server-rooms.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, ServerNid, StreamPos } from '../store/nids.ts';
+import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 
 export interface ReceiptEdusUses {
@@ -17,9 +19,16 @@ export interface ReceiptEdusUses {
   readonly serverRooms: ServerRooms;
   readonly interning: Interning;
   readonly serverName: ServerName;
+  readonly clock: Clock;
 }
 
 type Receipt = ReceiptRow & { readonly room: RoomNid };
+
+/** Receipts of our users in a stretch, which goes up to `end`. */
+interface Stretch {
+  readonly ours: readonly Receipt[];
+  readonly end: StreamPos;
+}
 
 /** Receipts looked at in one go, of whomever. */
 const lookedAt = 1000;
@@ -33,9 +42,11 @@ const perEdu = 100;
  */
 export class ReceiptEdus implements EduSource {
   readonly #uses: ReceiptEdusUses;
+  readonly #memo: SpanMemo<Stretch>;
 
   constructor(uses: ReceiptEdusUses) {
     this.#uses = uses;
+    this.#memo = new SpanMemo(uses.clock);
   }
 
   servers(from: StreamPos, to: StreamPos, after: ServerNid | 0, limit: number): ServerNid[] {
@@ -53,22 +64,32 @@ export class ReceiptEdus implements EduSource {
   }
 
   read(server: ServerNid, from: StreamPos, to: StreamPos, limit: number): EduPage {
-    const page = this.#uses.receipts.page(from, to, lookedAt);
-    const last = page.at(-1);
-    let upTo = page.length < lookedAt || last === undefined ? to : last.pos;
+    const { ours, end } = this.#memo.get(from, to, () => this.#read(from, to));
+    let upTo = end;
     const edus = new ReceiptWriter(this.#uses.interning);
     const rooms = new Map<RoomNid, boolean>();
     let before = from;
-    for (const receipt of page) {
+    for (const receipt of ours) {
       const isIn = rooms.get(receipt.room) ?? this.#uses.serverRooms.isIn(receipt.room, server, to);
       rooms.set(receipt.room, isIn);
-      if (isIn && this.#isOurs(receipt) && !edus.add(receipt, limit)) {
+      if (isIn && !edus.add(receipt, limit)) {
         upTo = before;
         break;
       }
       before = receipt.pos;
     }
     return { edus: edus.edus, upTo };
+  }
+
+  forget(): void {
+    this.#memo.forget();
+  }
+
+  #read(from: StreamPos, to: StreamPos): Stretch {
+    const page = this.#uses.receipts.page(from, to, lookedAt);
+    const last = page.at(-1);
+    const end = page.length < lookedAt || last === undefined ? to : last.pos;
+    return { ours: page.filter((receipt) => this.#isOurs(receipt)), end };
   }
 
   #isOurs({ kind, user }: Receipt): boolean {

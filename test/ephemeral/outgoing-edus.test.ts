@@ -9,13 +9,14 @@ import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import { mainThread, type ReceiptRow, unthreaded } from '../../src/store/ephemeral/receipts.ts';
 import type { EventNid } from '../../src/store/nids.ts';
+import { streamStart } from '../../src/store/sync/positions.ts';
 import type { Requester } from '../../src/users/requester.ts';
 import { millis } from '../../src/util/brand.ts';
 import { OutboxRig } from '../support/federation/outbox-rig.ts';
 import type { TestStore } from '../support/store.ts';
 
 const serverName = asServerName('localhost');
-const receipts = (store: TestStore) => [new ReceiptEdus({ ...store.stores, serverName })];
+const receipts = ({ stores, clock }: TestStore) => [new ReceiptEdus({ ...stores, clock, serverName })];
 
 function read(rig: OutboxRig, room: ReturnType<OutboxRig['room']>, user: string, receipt: Partial<ReceiptRow>): void {
   const { stores, streams, db } = rig.store;
@@ -128,7 +129,7 @@ describe('presence', () => {
         enabled: true,
         exists: () => true,
       });
-      return [new PresenceEdus({ ...store.stores, presence, serverName })];
+      return [new PresenceEdus({ ...store.stores, clock: store.clock, presence, serverName })];
     });
     rig.room('room', ['a.test', 'b.test']);
     const userId = asUserId('@us:localhost');
@@ -148,6 +149,48 @@ describe('presence', () => {
     ];
     assert.deepEqual(rig.taken.map(({ to }) => to).sort(), ['a.test', 'b.test']);
     for (const { edus } of rig.taken) assert.deepEqual(edus, [{ edu_type: 'm.presence', content: { push } }]);
+  });
+});
+
+describe('what thousands of servers are told of the same stretch', () => {
+  it('is read once, and in the same words', async () => {
+    await using rig = OutboxRig.open();
+    const { stores, clock } = rig.store;
+    const room = rig.room('room', ['a.test', 'b.test']);
+    const userId = asUserId('@us:localhost');
+    const user = stores.interning.findUser(userId);
+    assert.ok(user);
+    read(rig, room, userId, { event: room.say('hello')[0]?.nid as EventNid });
+    let asked = 0;
+    const presence = {
+      changed: () => {
+        asked++;
+        return [{ user, content: { presence: 'online', last_active_ago: clock.now() } }];
+      },
+    } as unknown as Presence;
+    const page = (...span: Parameters<typeof stores.receipts.page>) => {
+      asked++;
+      return stores.receipts.page(...span);
+    };
+    const uses = { ...stores, clock, serverName };
+    const sources = [
+      new PresenceEdus({ ...uses, presence }),
+      new ReceiptEdus({ ...uses, receipts: { page } as unknown as typeof stores.receipts }),
+    ];
+    const to = rig.store.streams.now();
+    const told = (server: string) =>
+      sources.map((source) => source.read(rig.server(server), streamStart, to, 100).edus);
+    const first = told('a.test');
+    assert.deepEqual(
+      first.map((edus) => edus.length),
+      [1, 1],
+    );
+    clock.advance(1000);
+    assert.deepEqual(told('b.test'), first);
+    assert.equal(asked, 2);
+    // Who is told much later hears what holds then.
+    clock.advance(60_000);
+    assert.notDeepEqual(told('b.test'), first);
   });
 });
 

@@ -29,4 +29,6 @@ export interface EduSource {
    * something: rows may go.
    */
   delivered?(server: ServerNid, upTo: StreamPos): void;
+  /** All that keep up have been told of a stretch: what was remembered of it for them can go. */
+  forget?(): void;
 }

@@ -41,6 +41,10 @@ export class EduSources {
     }
   }
 
+  forget(): void {
+    for (const source of this.#sources) source.forget?.();
+  }
+
   #pass(server: ServerNid, from: StreamPos, to: StreamPos, limit: number): GatheredEdus {
     const edus: Edu[] = [];
     const sources: EduSource[] = [];

@@ -197,8 +197,11 @@ export class FanOut {
     for (const item of page) {
       const { server, events, hasEdus } = item;
       if (server === self || (events.length === 0 && !hasEdus)) continue;
+      const row = rows.get(server);
+      // Of one that waits for its turn, or is dead, it is known already: a message costs nothing for it.
+      if (row?.isIdle === false) continue;
       if (!courier.mayTalkTo(server)) later.push(() => this.#giveUp(server, round.span));
-      else if (rows.has(server)) later.push(() => destinations.wake(server, clock.now()));
+      else if (row !== undefined) later.push(() => destinations.wake(server, clock.now()));
       else if (courier.isDown(server)) later.push(() => this.#fallBehind(round, server, 'it is out of reach'));
       else open.push(item);
     }

@@ -118,6 +118,7 @@ export class Transactions {
   /** Lets go of the bodies. */
   forget(): void {
     this.#kept.clear();
+    this.#uses.edus.forget();
   }
 
   #canonical(event: EventNid): string | undefined {

@@ -72,12 +72,10 @@ export class DestinationStore {
     );
     this.#keep = db.prepare<[number], never>('UPDATE outbox SET kept = ? WHERE one = 1');
     this.#one = db.prepare<[number], Destination>(`SELECT ${columns} FROM destination WHERE server = ?`);
-    this.#among = db
-      .prepare<[string], ServerNid>(
-        'SELECT destination.server FROM json_each(?) AS wanted' +
-          ' CROSS JOIN destination ON destination.server = wanted.value',
-      )
-      .pluck();
+    this.#among = db.prepare<[string], { server: ServerNid; isIdle: 0 | 1 }>(
+      'SELECT destination.server, destination.due IS NULL AS isIdle FROM json_each(?) AS wanted' +
+        ' CROSS JOIN destination ON destination.server = wanted.value',
+    );
     this.#ready = db
       .prepare<[number, number], ServerNid>('SELECT server FROM destination WHERE due <= ? ORDER BY due LIMIT ?')
       .pluck();
@@ -149,9 +147,10 @@ export class DestinationStore {
     return this.#one.get(server);
   }
 
-  /** Which of the servers have a row. */
-  among(servers: readonly ServerNid[]): Set<ServerNid> {
-    return new Set(this.#among.all(JSON.stringify(servers)));
+  /** Which of the servers have a row, and whether there was nothing more to tell them. */
+  among(servers: readonly ServerNid[]): Map<ServerNid, { readonly isIdle: boolean }> {
+    const rows = this.#among.all(JSON.stringify(servers));
+    return new Map(rows.map(({ server, isIdle }) => [server, { isIdle: isIdle === 1 }]));
   }
 
   /** Servers that may be told something now, those first that have waited longest. */

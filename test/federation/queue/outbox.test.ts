@@ -163,6 +163,27 @@ describe('a room of many servers', () => {
 });
 
 describe('a server that does not take what it is told', () => {
+  it('costs a message nothing while it is left alone', async () => {
+    const statements = async (dead: number): Promise<number> => {
+      await using rig = OutboxRig.open();
+      const names = Array.from({ length: dead }, (_, index) => `dead${index}.test`);
+      const room = rig.room('room', ['a.test', ...names]);
+      for (const name of names) rig.answers.set(name, 'fails');
+      room.say('hello');
+      await rig.settle();
+      assert.equal(rig.rows().length, dead);
+      let asked = 0;
+      rig.store.db.timeQueries(() => asked++);
+      room.say('once more');
+      await rig.settle();
+      rig.store.db.timeQueries(undefined);
+      assert.deepEqual(rig.heard('a.test').slice(-1), ['once more']);
+      return asked;
+    };
+    // Servers are read in pages of 64.
+    assert.ok((await statements(330)) - (await statements(10)) <= 5 * 4);
+  });
+
   it('is tried again ever more rarely, while others are told', async () => {
     await using rig = OutboxRig.open();
     rig.answers.set('dead.test', 'fails');
