@@ -7,18 +7,25 @@ import type { FilterStore } from '../store/users/filters.ts';
 import { sha256 } from '../util/hash.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
+import { SizedLru } from '../util/sized-lru.ts';
 
-/** Parsed filters: each session uses one with every /sync; a few hundred bytes each. */
-const maxParsed = 256;
+/** Characters of parsed filters that are kept, and what each counts besides: a session uses one with every /sync. */
+const maxParsed = 512 * 1024;
+const ownWeight = 500;
 /** Of those that stand in the request itself: few kinds of clients do that, and all of a kind ask for the same. */
 const maxInline = 32;
 const maxInlineLength = 2000;
+
+interface Parsed {
+  readonly filter: Filter;
+  readonly weight: number;
+}
 
 /** Filters that clients have stored on the server. They never change. */
 export class Filters {
   readonly #db: Database;
   readonly #store: FilterStore;
-  readonly #parsed = new Lru<string, Filter>(maxParsed);
+  readonly #parsed = new SizedLru<string, Parsed>(maxParsed, ({ weight }) => weight);
   readonly #inline = new Lru<string, Filter>(maxInline);
 
   constructor(uses: { db: Database; store: FilterStore }) {
@@ -49,11 +56,11 @@ export class Filters {
   /** Ready for use. 404 M_NOT_FOUND. */
   get(user: UserNid, filterId: string): Filter {
     const key = `${user} ${filterId}`;
-    let filter = this.#parsed.get(key);
-    if (filter === undefined) {
-      filter = parseFilter(this.json(user, filterId));
-      this.#parsed.set(key, filter);
-    }
+    const known = this.#parsed.get(key);
+    if (known !== undefined) return known.filter;
+    const json = this.json(user, filterId);
+    const filter = parseFilter(json);
+    this.#parsed.set(key, { filter, weight: ownWeight + JSON.stringify(json).length });
     return filter;
   }
 
