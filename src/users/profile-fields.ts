@@ -1,7 +1,8 @@
 import { invalidParam, MatrixError } from '../protocol/errors.ts';
 import { fitsBytes } from '../protocol/ids/byte-length.ts';
 
-const fieldName = /^(?:avatar_url|displayname|[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)$/;
+/** Or a name with a namespace: the domains in those may have hyphens, and parts that begin with a digit. */
+const fieldName = /^(?:avatar_url|displayname|[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+)$/;
 const maxFieldBytes = 255;
 
 /** The whole profile as JSON. */
@@ -12,7 +13,10 @@ export function isMemberField(field: string): field is 'displayname' | 'avatar_u
   return field === 'displayname' || field === 'avatar_url';
 }
 
-/** Whether a profile can have a field of this name. */
+/**
+ * Whether a profile can have a field of this name.
+ * @see https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar
+ */
 export function isFieldName(field: string): boolean {
   return fieldName.test(field) && fitsBytes(field, maxFieldBytes);
 }

@@ -17,12 +17,13 @@ describe('profiles', () => {
       ['m.tz', 'Europe/Vienna'],
       ['org.example.any', { deep: [1, null] }],
       ['org.example.nothing', null],
+      ['org.my-domain.4you', true],
     ] as const) {
       const answer = await server.call('PUT', `${own}/${field}`, { token, body: { [field]: value } });
       assert.deepEqual([answer.status, answer.json], [200, {}], field);
       assert.deepEqual((await server.call('GET', `${own}/${field}`)).json, { [field]: value });
     }
-    assert.equal(Object.keys((await server.call('GET', own)).json).length, 5);
+    assert.equal(Object.keys((await server.call('GET', own)).json).length, 6);
   });
 
   it('are there, empty, for a user who has set nothing; not for nobody', async () => {
@@ -76,6 +77,8 @@ describe('profiles', () => {
     ['a picture that is no mxc URI', 'avatar_url', { avatar_url: 'https://a/b' }, 'M_INVALID_PARAM'],
     ['a time zone that is no text', 'm.tz', { 'm.tz': 1 }, 'M_BAD_JSON'],
     ['a field without a namespace', 'colour', { colour: 'red' }, 'M_INVALID_PARAM'],
+    ['a field without a name in its namespace', 'org.', { 'org.': 'x' }, 'M_INVALID_PARAM'],
+    ['a field that begins with a hyphen', '-org.x', { '-org.x': 'x' }, 'M_INVALID_PARAM'],
     ['a field with capitals', 'org.Example', { 'org.Example': 'x' }, 'M_INVALID_PARAM'],
     ['a field name over 255 bytes', long, { [long]: 'x' }, 'M_KEY_TOO_LARGE'],
     ['more than 64 KiB', 'org.x', { 'org.x': 'x'.repeat(65_536) }, 'M_PROFILE_TOO_LARGE'],
