@@ -1,4 +1,4 @@
-import { badJson, invalidParam, MatrixError, notFound } from '../protocol/errors.ts';
+import { badJson, invalidParam, MatrixError, notFound, tooLarge } from '../protocol/errors.ts';
 import { parseRoomId } from '../protocol/ids/room-id.ts';
 import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
@@ -12,6 +12,10 @@ const managedTypes: ReadonlySet<string> = new Set(['m.push_rules', 'm.fully_read
 
 const maxTypeLength = 255;
 const maxTagBytes = 255;
+/** Of one type: lists of direct chats and of ignored users are the longest that there are. */
+const maxContent = 1024 * 1024;
+/** Of one user: a first /sync tells all of it, what concerns no room in one piece. */
+const maxKept = 16 * 1024 * 1024;
 
 export interface AccountDataUses {
   readonly db: Database;
@@ -81,13 +85,13 @@ export class AccountData {
     return found;
   }
 
-  /** As a client sets it. 405 M_BAD_JSON a type of the server's · 400 M_INVALID_PARAM not a room ID, no type */
+  /** As a client sets it. 405 M_BAD_JSON a type of the server's · 400 M_INVALID_PARAM not a room ID, no type · 413 M_TOO_LARGE */
   async change(user: UserNid, roomId: string | undefined, type: string, content: JsonObject): Promise<void> {
     if (managedTypes.has(type)) throw new MatrixError(405, 'M_BAD_JSON', `${type} cannot be set through this API`);
     if (type.length > maxTypeLength) throw invalidParam('This type is too long');
     if (roomId !== undefined) checkRoomId(roomId);
     await this.#uses.db.durable<void>(() => {
-      this.put(user, roomId === undefined ? undefined : this.#uses.interning.room(roomId), type, content);
+      this.#keep(user, roomId === undefined ? undefined : this.#uses.interning.room(roomId), type, content);
     });
   }
 
@@ -117,7 +121,7 @@ export class AccountData {
     return room === undefined ? {} : this.#tags(user, room);
   }
 
-  /** 400 M_INVALID_PARAM not a room ID, tag too long · 400 M_BAD_JSON `order` is no number */
+  /** 400 M_INVALID_PARAM not a room ID, tag too long · 400 M_BAD_JSON `order` is no number · 413 M_TOO_LARGE */
   async setTag(user: UserNid, roomId: string, tag: string, content: JsonObject): Promise<void> {
     checkRoomId(roomId);
     if (Buffer.byteLength(tag) > maxTagBytes) throw invalidParam(`A tag may have at most ${maxTagBytes} bytes`);
@@ -126,7 +130,7 @@ export class AccountData {
     }
     await this.#uses.db.durable<void>(() => {
       const room = this.#uses.interning.room(roomId);
-      this.put(user, room, 'm.tag', { tags: { ...this.#tags(user, room), [tag]: content } });
+      this.#keep(user, room, 'm.tag', { tags: { ...this.#tags(user, room), [tag]: content } });
     });
   }
 
@@ -143,6 +147,18 @@ export class AccountData {
   /** Inside a write: nothing is left. */
   erase(user: UserNid): void {
     this.#uses.store.removeAll(user);
+  }
+
+  /** Inside a write: what a client wants to be kept. 413 M_TOO_LARGE */
+  #keep(user: UserNid, room: RoomNid | undefined, type: string, content: JsonObject): void {
+    const { store } = this.#uses;
+    const bytes = Buffer.byteLength(JSON.stringify(content));
+    if (bytes > maxContent) throw tooLarge(`Account data of one type may have ${maxContent} bytes at most`);
+    const before = Buffer.byteLength(store.find(user, room, type)?.content ?? '');
+    if (bytes > before && store.size(user) - before + bytes > maxKept) {
+      throw tooLarge(`All account data of a user may have ${maxKept} bytes at most`);
+    }
+    this.put(user, room, type, content);
   }
 
   #tags(user: UserNid, room: RoomNid): JsonObject {

@@ -18,6 +18,7 @@ export class AccountDataStore {
   readonly #changed;
   readonly #put;
   readonly #removeAll;
+  readonly #size;
 
   constructor(db: Database) {
     this.#find = db.prepare<[user: number, room: number, type: string], AccountDataRow>(
@@ -36,6 +37,9 @@ export class AccountDataStore {
       'INSERT INTO account_data (user, room, type, content, pos) VALUES (?, ?, ?, ?, ?)' +
         ' ON CONFLICT (user, room, type) DO UPDATE SET content = excluded.content, pos = excluded.pos',
     );
+    this.#size = db
+      .prepare<[user: number], number | null>('SELECT sum(octet_length(content)) FROM account_data WHERE user = ?')
+      .pluck();
     this.#removeAll = db.prepare<[user: number]>('DELETE FROM account_data WHERE user = ?');
   }
 
@@ -55,6 +59,11 @@ export class AccountDataStore {
 
   put(user: UserNid, room: RoomNid | undefined, type: string, content: string, pos: StreamPos): void {
     this.#put.run(user, room ?? noRoom, type, content, pos);
+  }
+
+  /** Bytes of all that is kept for a user. */
+  size(user: UserNid): number {
+    return this.#size.get(user) ?? 0;
   }
 
   removeAll(user: UserNid): void {

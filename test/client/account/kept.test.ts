@@ -182,6 +182,29 @@ describe('account data', () => {
     }
   }
 
+  it('has 16 MiB at most for a user, of whatever types and rooms; less of it is always taken', async () => {
+    await using server = new AccountServer();
+    const { token } = await server.user('alice');
+    const bob = await server.user('bob');
+    const put = (path: string, size: number) =>
+      server.call('PUT', path, { token, body: { a: 'x'.repeat(size - '{"a":""}'.length) } });
+    const mib = 1024 * 1024;
+    const of = (i: number) => (i % 2 === 0 ? `${paths[0]}/org.x${i}` : `${paths[1]}/org.x${i}`);
+    for (let i = 0; i < 15; i++) assert.equal((await put(of(i), mib)).status, 200);
+    assert.equal((await put(of(15), mib - 1)).status, 200);
+    for (const [path, size] of [
+      [of(16), 100],
+      [of(15), mib + 1],
+    ] as const) {
+      const answer = await put(path, size);
+      assert.deepEqual([answer.status, answer.json.errcode], [413, 'M_TOO_LARGE']);
+    }
+    assert.equal((await put(of(3), 1000)).status, 200);
+    assert.equal((await put(of(16), 100)).status, 200);
+    const theirs = { token: bob.token, body: { a: 1 } };
+    assert.equal((await server.call('PUT', of(0).replace('alice', 'bob'), theirs)).status, 200);
+  });
+
   it('of something that is no room is refused', async () => {
     await using server = new AccountServer();
     const { token } = await server.user('alice');
@@ -249,6 +272,16 @@ describe('tags', () => {
       assert.equal((await server.call('DELETE', `${path}/${tag}`, { token })).status, 200);
     }
     assert.deepEqual((await server.call('GET', path, { token })).json, { tags: { 'u.W/ork': {} } });
+  });
+
+  it('have 1 MiB at most in one room', async () => {
+    await using server = new AccountServer();
+    const { token } = await server.user('alice');
+    const put = (tag: string) => server.call('PUT', `${path}/${tag}`, { token, body: { a: 'x'.repeat(250_000) } });
+    for (const tag of ['a', 'b', 'c', 'd']) assert.equal((await put(tag)).status, 200);
+    const answer = await put('e');
+    assert.deepEqual([answer.status, answer.json.errcode], [413, 'M_TOO_LARGE']);
+    assert.equal((await put('a')).status, 200);
   });
 
   const refused: [what: string, method: string, path: string, body: unknown, status: number, errcode: string][] = [

@@ -14,6 +14,7 @@ const maxBody = 1024 * 1024;
  * `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`
  * Keeps something for all sessions of the user.
  * 200 `{}` · 400 M_BAD_JSON, M_NOT_JSON · 403 M_FORBIDDEN another user · 405 M_BAD_JSON a type of the server's
+ * · 413 M_TOO_LARGE over 1 MiB, or all of the user's over 16 MiB
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
  */
 const put = ({ accountData }: AccountServices): Endpoint =>
@@ -51,7 +52,7 @@ const get = ({ accountData }: AccountServices): Endpoint =>
  * `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`
  * Keeps something that concerns one room for all sessions of the user.
  * 200 `{}` · 400 M_BAD_JSON, M_NOT_JSON, M_INVALID_PARAM no room ID · 403 M_FORBIDDEN another user
- * · 405 M_BAD_JSON a type of the server's
+ * · 405 M_BAD_JSON a type of the server's · 413 M_TOO_LARGE as above
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype
  */
 const putInRoom = ({ accountData }: AccountServices): Endpoint =>

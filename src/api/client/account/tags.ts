@@ -26,6 +26,7 @@ const list = ({ accountData }: AccountServices): Endpoint =>
 /**
  * `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`
  * 200 `{}` · 400 M_BAD_JSON, M_INVALID_PARAM no room ID, tag over 255 bytes · 403 M_FORBIDDEN another user
+ * · 413 M_TOO_LARGE all tags of the room over 1 MiB
  * @see https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag
  */
 const put = ({ accountData }: AccountServices): Endpoint =>
