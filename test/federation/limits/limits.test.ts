@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runOperation } from '../../../src/admin/operations.ts';
+import type { Reply } from '../../../src/api/http/types.ts';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
@@ -21,7 +22,8 @@ async function stage(limits: Record<string, unknown>, told?: JsonObject) {
   const world = universe.world('a.test');
   const alice = await Guest.register(world, 'alice');
   const ask = (name: Parameters<typeof runOperation>[1], input: unknown) => runOperation(world.hs.admin, name, input);
-  return { universe, server, room, world, alice, ask, [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose]() };
+  const began = universe.clock.now();
+  return { universe, server, room, world, alice, ask, began, [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose]() };
 }
 
 /** Lets so many people into a scripted room, besides its creator. */
@@ -31,6 +33,8 @@ function fill(room: ScriptedRoom, people: number): void {
     room.add({ type: 'm.room.member', sender: user, stateKey: user, content: { membership: 'join' } });
   }
 }
+
+const verbatim = (body: string): Reply => ({ status: 200, headers: { 'Content-Type': 'application/json' }, body });
 
 const large = { v1: 164, hearth: { members: 82_000, servers: 900, state_events: 82_000 } };
 
@@ -105,6 +109,41 @@ describe('limits before a join', () => {
       assert.equal((await stood.alice.join(stood.room.roomId, ['b.test'])).status, 200);
     }
   });
+
+  /** What a server may say to seem small, or to keep the join waiting. */
+  const lies: [what: string, told: () => JsonObject | Reply | Promise<Reply>][] = [
+    ['that the room is empty', () => ({ v1: 0, hearth: { members: 0, servers: 0, state_events: 0 } })],
+    ['numbers as texts', () => ({ v1: '0.01', hearth: { members: '1', servers: '1', state_events: '1' } })],
+    ['numbers below nothing', () => ({ v1: -0.01, hearth: { members: -1, servers: -1e308, state_events: -1 } })],
+    ['numbers beyond all numbers', () => verbatim('{"v1":1e999,"hearth":{"members":1e308,"state_events":1e999}}')],
+    ['what is no number', () => verbatim('{"v1":NaN,"hearth":{"members":Infinity}}')],
+    ['no JSON', () => verbatim('<html>')],
+    ['ten megabytes', () => verbatim(`{"v1":0.01,"x":"${'x'.repeat(10_000_000)}"}`)],
+    ['nothing, ever', () => new Promise<never>(() => {})],
+  ];
+  for (const [what, told] of lies) {
+    it(`do not depend on whoever tells ${what}: more than is allowed is not taken in`, async () => {
+      await using stood = await stage({ max_members: 10 });
+      const { universe, server, room, alice, world } = stood;
+      fill(room, 30);
+      server.on('GET', complexity, told);
+      let status: number | undefined;
+      const joined = alice.join(room.roomId, ['b.test']).then((answer) => {
+        ({ status } = answer);
+        assert.deepEqual([status, answer.json.errcode], [403, 'M_RESOURCE_LIMIT_EXCEEDED'], answer.json.error);
+      });
+      await universe.until(() => {
+        // Who never answers is waited for a few seconds.
+        if (!universe.calls.some(({ uri }) => uri.includes('make_join'))) universe.clock.advance(100);
+        return status !== undefined;
+      });
+      await joined;
+      assert.ok(universe.clock.now() - stood.began <= 30_000, 'and nobody waits for long');
+      isUnknown(world, room.roomId);
+      const left = room.current('m.room.member', alice.userId);
+      assert.ok(left === undefined || room.pdu(left).content['membership'] === 'leave');
+    });
+  }
 
   it('do not hold for a room or a user that the admin has made an exception for', async () => {
     await using stood = await stage({ max_members: 50_000 }, large);
