@@ -1,16 +1,20 @@
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
-import { HttpListener, type ListenOptions, type ServerTools } from '../api/http/server.ts';
+import { connectionsFor, HttpListener, type ListenOptions, type ServerTools } from '../api/http/server.ts';
 import { isSocketPath } from '../config/checks.ts';
 import type { Listener } from '../config/config.ts';
 import { CommandFailed } from './arguments.ts';
 import { type CertificateUser, readCertificates } from './service/certificates.ts';
 
 /** Opens every listener of the configuration, or none: throws `CommandFailed` that names the address. */
-export async function openListeners(listeners: readonly Listener[], tools: ServerTools): Promise<HttpListener[]> {
+export async function openListeners(
+  listeners: readonly Listener[],
+  tools: ServerTools,
+  budgetMb: number,
+): Promise<HttpListener[]> {
   const open: HttpListener[] = [];
   for (const listener of listeners) {
     try {
-      open.push(await openListener(listener, tools));
+      open.push(await openListener(listener, tools, connectionsFor(budgetMb)));
     } catch (error) {
       await Promise.all(open.map((each) => each.close()));
       throw new CommandFailed(`Cannot listen on ${placeOf(listener)}: ${reasonOf(error)}`, 'cannot_listen');
@@ -25,10 +29,10 @@ export function placeOf({ address, port }: Pick<Listener, 'address' | 'port'>): 
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-async function openListener(listener: Listener, tools: ServerTools): Promise<HttpListener> {
+async function openListener(listener: Listener, tools: ServerTools, connections: number): Promise<HttpListener> {
   const { address, port, serves } = listener;
   if (isSocketPath(address)) removeSocket(address);
-  const opened = await HttpListener.listen({ address, port, serves, ...tlsOf(listener) }, tools);
+  const opened = await HttpListener.listen({ address, port, serves, connections, ...tlsOf(listener) }, tools);
   // The proxy in front runs as another user; it is let in by the socket's group.
   if (isSocketPath(address)) chmodSync(address, 0o660);
   return opened;

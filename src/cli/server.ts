@@ -48,16 +48,19 @@ export async function runServer(config: Config, { notes, greet, readAgain }: Run
   await using doors = new AsyncDisposableStack();
   const socketPath = adminSocketPath(config.dataDir);
   doors.adopt(await AdminSocket.listen(socketPath, homeserver.admin, log), (socket) => socket.close());
-  const listeners = await openListeners(config.listen, { ...homeserver, clock: systemClock, log });
+  const listeners = await openListeners(
+    config.listen,
+    { ...homeserver, clock: systemClock, log },
+    config.memory.budgetMb,
+  );
   doors.defer(async () => void (await Promise.all(listeners.map((listener) => listener.close()))));
   const { metricsApp } = homeserver;
   if (metricsApp) {
-    const [listener] = await openListeners([metricsListener(config)], {
-      ...homeserver,
-      app: metricsApp,
-      clock: systemClock,
-      log,
-    });
+    const [listener] = await openListeners(
+      [metricsListener(config)],
+      { ...homeserver, app: metricsApp, clock: systemClock, log },
+      config.memory.budgetMb,
+    );
     doors.defer(() => listener?.close());
     log.info('metrics.ready', { listen: placeOf({ ...config.metrics, port: listener?.port ?? config.metrics.port }) });
   }

@@ -26,6 +26,35 @@ export function memoryLimit(read: ReadText = readText): number {
   return Math.min(...limits.filter((limit) => limit > 0), Number.POSITIVE_INFINITY);
 }
 
+/**
+ * Bytes of memory that could still be had: of the machine, and of each control group around this process that has a
+ * limit. What files are cached in counts as free. `undefined`: the system does not tell.
+ */
+export function memoryAvailable(read: ReadText = readText): number | undefined {
+  const { unified, memory } = groups(read);
+  const machine = /^MemAvailable:\s+(\d+) kB$/m.exec(read('/proc/meminfo') ?? '')?.[1];
+  const places = [
+    ...around(unified).map((path) => ({ folder: `/sys/fs/cgroup${path}`, ...second })),
+    ...around(memory).map((path) => ({ folder: `/sys/fs/cgroup/memory${path}`, ...first })),
+  ];
+  const left = places.flatMap(({ folder, limit, usage, files }) => {
+    const number = (file: string) => Number.parseInt(read(`${folder}/${file}`) ?? '', 10);
+    const cached = [...(read(`${folder}/memory.stat`) ?? '').matchAll(files)].map(([, bytes]) => Number(bytes));
+    const free = number(limit) - number(usage) + cached.reduce((sum, bytes) => sum + bytes, 0);
+    return Number.isNaN(free) ? [] : [free];
+  });
+  const all = machine === undefined ? left : [...left, Number(machine) * 1024];
+  return all.length === 0 ? undefined : Math.max(0, Math.min(...all));
+}
+
+/** What both versions call the files that tell of memory. */
+const first = {
+  limit: 'memory.limit_in_bytes',
+  usage: 'memory.usage_in_bytes',
+  files: /^total_(?:in)?active_file (\d+)$/gm,
+};
+const second = { limit: 'memory.max', usage: 'memory.current', files: /^(?:in)?active_file (\d+)$/gm };
+
 /** Where the system tells how long something waited for memory (PSI): in this process's control group, or in all of the machine. */
 export function memoryPressureFile(read: ReadText = readText): string | undefined {
   const places = around(groups(read).unified).map((path) => `/sys/fs/cgroup${path}/memory.pressure`);

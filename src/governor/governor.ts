@@ -36,8 +36,9 @@ const shrinkEvery = 30_000;
  */
 const plateauAfter = 30_000;
 const plateauGrowth = 4 * mib;
-/** Up to this share of all there is, such memory is allowed for. */
+/** Up to this share of all there is, such memory is allowed for; and above it as long as so much more could be had. */
 const mostOfBoard = 0.75;
+const reserve = { share: 0.08, least: 24 * mib };
 /** A plateau is somewhat below the end of the budget. */
 const plateauShare = 0.93;
 /** What a server needs beyond what it has when it has just started; a smaller budget could never be kept. */
@@ -167,10 +168,19 @@ export class Governor {
       this.#plateau = { since: now, rss };
     if (this.#plateau === undefined || now - this.#plateau.since < plateauAfter) return;
     this.#plateau = undefined;
-    const allowed = Math.min(rss / plateauShare, (readings.boardBytes ?? 0) * mostOfBoard);
+    const allowed = Math.min(rss / plateauShare, Math.max((readings.boardBytes ?? 0) * mostOfBoard, this.#within(rss)));
     if (allowed <= Math.max(this.#budget, this.#allowed)) return;
     this.#allowed = allowed;
     log.warn('governor.above_budget', { rss, budget: this.#budget, allowed: Math.round(allowed) });
+  }
+
+  /** How much the process could take without the board, or the control group, being full. RSS counts the program's file, too. */
+  #within(rss: number): number {
+    const { readings } = this.#uses;
+    const { boardBytes = 0 } = readings;
+    const free = readings.available?.() ?? 0;
+    const kept = Math.max(reserve.least, boardBytes * reserve.share);
+    return free > kept ? rss + free - kept : 0;
   }
 
   #again(): void {

@@ -1,6 +1,6 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { measureBoard } from '../config/board.ts';
-import { memoryPressureFile, readText } from '../config/control-groups.ts';
+import { memoryAvailable, memoryPressureFile, readText } from '../config/control-groups.ts';
 import type { DiskReading, MemoryReading } from './levels.ts';
 
 /** What the governor looks at. */
@@ -10,6 +10,8 @@ export interface Readings {
   disk(): DiskReading | undefined;
   /** What the machine, or the cgroup, has in all; `undefined`: nobody knows. */
   readonly boardBytes?: number;
+  /** What could still be had of it. */
+  available?(): number | undefined;
 }
 
 /** The process and the disk of its data as the system tells of them. */
@@ -17,6 +19,7 @@ export function systemReadings(dataDir: string): Readings {
   const pressureFile = memoryPressureFile();
   return {
     boardBytes: measureBoard().memoryMb * 1024 * 1024,
+    available: () => memoryAvailable(),
     memory: () => ({ rss: process.memoryUsage.rss(), pressure: pressureOf(pressureFile) }),
     disk() {
       try {

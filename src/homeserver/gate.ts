@@ -9,7 +9,7 @@ import type { Clock } from '../util/clock.ts';
 
 interface GateUses {
   readonly rateLimits: RateLimits;
-  readonly gates: Pick<Gates, 'requireWrite' | 'requireMemory' | 'diskIsFull'>;
+  readonly gates: Pick<Gates, 'requireWrite' | 'requireMemory' | 'requireInbound' | 'diskIsFull'>;
   readonly clock: Clock;
   readonly users: Pick<Users, 'tokens'>;
   readonly federation: Pick<Federation, 'requestAuth'>;
@@ -23,6 +23,7 @@ export function createGate({ rateLimits, gates, clock, users, federation }: Gate
     admit: (action, ip, requester) => rateLimits.admit(action, ip, requester),
     requireSpace: () => gates.requireWrite(),
     requireMemory: () => gates.requireMemory(),
+    requireInbound: () => gates.requireInbound(),
     bodies: { users: new BodyBudget(clock, usersBodies), strangers: new BodyBudget(clock, strangersBodies) },
     diskIsFull: () => gates.diskIsFull(),
     servers: {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { memoryLimit, memoryPressureFile } from '../../src/config/control-groups.ts';
+import { memoryAvailable, memoryLimit, memoryPressureFile } from '../../src/config/control-groups.ts';
 
 const mib = 1024 * 1024;
 const root = '/sys/fs/cgroup';
@@ -69,6 +69,52 @@ describe('the limit of the control groups', () => {
     it(`is ${what}`, () => {
       const limit = memoryLimit(shows(files));
       assert.equal(limit > 2 ** 50 ? Infinity : limit / mib, megabytes);
+    });
+  }
+});
+
+describe('what could still be had of the memory', () => {
+  const meminfo = 'MemTotal:         507904 kB\nMemAvailable:     204800 kB\n';
+  const cases: [what: string, files: Record<string, string>, megabytes: number | undefined][] = [
+    ['unknown where nobody tells', {}, undefined],
+    ['what the machine has', { '/proc/meminfo': meminfo }, 200],
+    [
+      'what the group has, cached files included (version 2)',
+      {
+        '/proc/meminfo': meminfo,
+        '/proc/self/cgroup': '0::/a\n',
+        [`${root}/a/memory.max`]: `${256 * mib}\n`,
+        [`${root}/a/memory.current`]: `${200 * mib}\n`,
+        [`${root}/a/memory.stat`]: `anon 1\ninactive_file ${20 * mib}\nactive_file ${10 * mib}\n`,
+      },
+      86,
+    ],
+    [
+      'what the machine has, with a group without a limit',
+      {
+        '/proc/meminfo': meminfo,
+        '/proc/self/cgroup': '0::/a\n',
+        [`${root}/a/memory.max`]: 'max\n',
+        [`${root}/a/memory.current`]: `${200 * mib}\n`,
+      },
+      200,
+    ],
+    [
+      'what the group has (version 1)',
+      {
+        '/proc/meminfo': meminfo,
+        '/proc/self/cgroup': '4:memory:/a\n',
+        [`${root}/memory/a/memory.limit_in_bytes`]: `${256 * mib}\n`,
+        [`${root}/memory/a/memory.usage_in_bytes`]: `${250 * mib}\n`,
+        [`${root}/memory/a/memory.stat`]: `inactive_file 7\ntotal_inactive_file ${2 * mib}\ntotal_active_file 0\n`,
+      },
+      8,
+    ],
+  ];
+  for (const [what, files, megabytes] of cases) {
+    it(`is ${what}`, () => {
+      const available = memoryAvailable(shows(files));
+      assert.equal(available === undefined ? undefined : available / mib, megabytes);
     });
   }
 });

@@ -55,12 +55,13 @@ describe('the level of the disk', () => {
 });
 
 describe('the governor', () => {
-  function opened(budgetMb = 200, boardMb = 0) {
+  function opened(budgetMb = 200, boardMb = 0, availableMb?: number) {
     const clock = new FakeClock();
     const memory: { -readonly [K in keyof MemoryReading]: MemoryReading[K] } = { rss: 70 * mib, pressure: 0 };
     const disk: { -readonly [K in keyof DiskReading]: DiskReading[K] } = { free: 4000 * mib, total: 16_000 * mib };
     const boardBytes = boardMb * mib;
-    const readings = { memory: () => ({ ...memory }), disk: () => ({ ...disk }), boardBytes };
+    const available = () => (availableMb === undefined ? undefined : availableMb * mib);
+    const readings = { memory: () => ({ ...memory }), disk: () => ({ ...disk }), boardBytes, available };
     const governor = new Governor({ readings, budgetMb, clock, log: silentLog });
     const changes: string[] = [];
     const shrinks: Level[] = [];
@@ -116,6 +117,19 @@ describe('the governor', () => {
     memory.rss = 350 * mib;
     clock.advance(120_000);
     assert.equal(governor.memory, 'critical', 'three quarters of the board are the end');
+  });
+
+  it('does not refuse for ever what the board has room for, however much is not given back', () => {
+    const cases: [availableMb: number, Level][] = [
+      [70, 'tight'],
+      [23, 'critical'],
+    ];
+    for (const [availableMb, level] of cases) {
+      const { clock, memory, governor } = opened(128, 256, availableMb);
+      memory.rss = 264 * mib;
+      clock.advance(40_000);
+      assert.equal(governor.memory, level, `${availableMb} MiB could still be had`);
+    }
   });
 
   it('looks no more once it has stopped', () => {

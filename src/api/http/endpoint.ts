@@ -6,7 +6,7 @@ import { readBody } from './body.ts';
 import type { BodyShare } from './body-budget.ts';
 import { checkGuest } from './guest-access.ts';
 import { isHeavy } from './is-heavy.ts';
-import { needsSpace } from './needs-space.ts';
+import { isTransaction, needsSpace } from './needs-space.ts';
 import type { LimitedAction } from './rate-limits.ts';
 import type {
   ApiRequest,
@@ -108,6 +108,7 @@ function shareFor(call: HttpCall, { bodies }: Gate, requester: unknown): BodySha
 function requireMeans({ method, path }: { method: string; path: string }, { query }: Target, gate: Gate): void {
   if (needsSpace(method, path)) gate.requireSpace?.();
   if (isHeavy(method, path, query)) gate.requireMemory?.();
+  if (isTransaction(path)) gate.requireInbound?.();
 }
 
 type AnyDefinition = Pick<
@@ -129,6 +130,8 @@ async function runForServer<Auth extends AuthKind, Body extends BodyKind, Path e
   if (servers === undefined) throw unrecognized();
   const stranger = () => gate.admit?.('federation', call.ip, undefined);
   const header = await servers.begin(call.headers.authorization, stranger);
+  // Before the body: who is sent away brings it again, and till then it costs nothing.
+  requireMeans(definition, target, gate);
   const share = servers.bodies.share(call.ip, () => call.stream.destroy());
   try {
     const bytes = await readBody(call, definition.maxBody ?? defaultMaxBody, (size) => share.grow(size));
@@ -138,7 +141,6 @@ async function runForServer<Auth extends AuthKind, Body extends BodyKind, Path e
     const uri = call.url.slice(call.url.indexOf(target.path));
     const origin = servers.verify(header, { method: call.method, uri, content });
     if (definition.limit !== undefined) servers.admit(definition.limit, origin);
-    requireMeans(definition, target, gate);
     const wantsJson = definition.body === 'json' || definition.body === 'optional-json';
     const value = content ?? (definition.body === 'optional-json' ? {} : undefined);
     if (wantsJson && !isJsonObject(value)) throw badJson('The request body must be a JSON object');

@@ -7,7 +7,12 @@ const light =
 /** It has an answer of its own for servers: they come back. */
 const transaction = '/_matrix/federation/v1/send/{txnId}';
 
+/** Whether it brings what happens on other servers. */
+export function isTransaction(path: string): boolean {
+  return path === transaction;
+}
+
 /** Whether an operation writes more than next to nothing. */
 export function needsSpace(method: string, path: string): boolean {
-  return (method === 'PUT' || method === 'POST') && path !== transaction && !light.test(path);
+  return (method === 'PUT' || method === 'POST') && !isTransaction(path) && !light.test(path);
 }

@@ -26,6 +26,8 @@ export interface ListenOptions {
   readonly serves: readonly Interface[];
   /** With them the listener speaks TLS, and HTTP/2 with those who can. */
   readonly tls?: ListenerCertificates;
+  /** Connections at a time; beyond them new ones are closed at once. As many as a board of half a gigabyte can hold unless given. */
+  readonly connections?: number;
   /** How long a connection over HTTP/2 on which nothing moves is kept; 75 seconds unless given. */
   readonly idleTimeout?: number;
 }
@@ -53,8 +55,14 @@ const limits: ServerOptions = {
   noDelay: true,
 };
 
-/** More than a small board can serve; beyond it new connections are closed at once. */
-const maxConnections = 2000;
+const mostConnections = 2000;
+/** One that says nothing takes some 50 KB with TLS: a fifth of the budget if there are so many. */
+const connectionsPerMb = 4;
+
+/** Connections that a listener takes at a time with so much memory for all of the server. */
+export function connectionsFor(budgetMb: number): number {
+  return Math.min(mostConnections, budgetMb * connectionsPerMb);
+}
 
 /** Requests over HTTP/2 that are open at one time on a listener; further ones are refused, and clients try again. */
 const maxOpenStreams = 2000;
@@ -78,13 +86,16 @@ export class HttpListener {
   /** Those of them, or what TLS has made of them, on which one request follows the other. */
   readonly #inTurn = new Set<Socket>();
 
-  private constructor({ serves, tls, idleTimeout = idleFor }: ListenOptions, tools: ServerTools) {
+  private constructor(
+    { serves, tls, idleTimeout = idleFor, connections = mostConnections }: ListenOptions,
+    tools: ServerTools,
+  ) {
     this.#tls = tls && createTlsServer(tls, limits);
     const server = this.#tls?.server ?? createServer(limits);
     this.#server = server;
     this.#serves = new Set(serves);
     this.#tools = tools;
-    server.maxConnections = maxConnections;
+    server.maxConnections = connections;
     Object.assign(server, { maxRequestsPerSocket: maxRequestsPerConnection });
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);

@@ -115,6 +115,8 @@ export interface Gate {
   requireMemory?(): void;
   /** What JSON bodies of clients may take up while they are held. Without it nothing is bounded but each of them. */
   readonly bodies?: { readonly users: BodyBudget; readonly strangers: BodyBudget };
+  /** Asked before what another server sends is even read. 429 M_LIMIT_EXCEEDED */
+  requireInbound?(): void;
   /** What is answered where the disk was full when something was to be written. 507 M_RESOURCE_LIMIT_EXCEEDED */
   diskIsFull?(): MatrixError;
   /** Without it no request of another server is let in. */

@@ -3,10 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
 import { type Readings, systemReadings } from '../../../src/governor/readings.ts';
 import { MatrixError } from '../../../src/protocol/errors.ts';
+import { asServerName } from '../../../src/protocol/ids/server-name.ts';
+import { signRequest } from '../../../src/protocol/signing/request.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
 import { World } from '../../support/world.ts';
@@ -59,6 +62,30 @@ describe('with next to no memory', () => {
     set({ rss: 100 });
     assert.equal((await send('one')).status, 200);
     assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
+  });
+
+  it('what other servers send is not even read', async () => {
+    await using stood = await stage();
+    const { set, universe, world, room } = stood;
+    set({ rss: 210 });
+    let read = 0;
+    async function* body() {
+      for (; read < 100; read++) yield Buffer.alloc(64 * 1024, 'x');
+    }
+    const uri = '/_matrix/federation/v1/send/large';
+    const signed = { method: 'PUT', uri, origin: room.server.name, destination: asServerName('a.test') };
+    const answer = await world.hs.app.handle({
+      method: 'PUT',
+      url: uri,
+      headers: { authorization: signRequest({ ...signed, content: {} }, room.server.key) },
+      stream: Readable.from(body()),
+      ip: '192.0.2.9',
+      signal: new AbortController().signal,
+    });
+    assert.equal(answer.status, 429);
+    assert.equal(read, 0);
+    set({ rss: 100 });
+    assert.equal((await room.server.request('a.test', 'PUT', uri, transaction(universe.clock))).status, 200);
   });
 
   it('large answers are put off with a time to come back; small ones are given', async () => {

@@ -23,7 +23,16 @@ async function stage(limits: Record<string, unknown>, told?: JsonObject) {
   const alice = await Guest.register(world, 'alice');
   const ask = (name: Parameters<typeof runOperation>[1], input: unknown) => runOperation(world.hs.admin, name, input);
   const began = universe.clock.now();
-  return { universe, server, room, world, alice, ask, began, [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose]() };
+  return {
+    universe,
+    server,
+    room,
+    world,
+    alice,
+    ask,
+    began,
+    [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose](),
+  };
 }
 
 /** Lets so many people into a scripted room, besides its creator. */
