@@ -27,6 +27,9 @@ describe('hearth', () => {
     'token create --uses 0',
     'user add alice',
     'user valid-until alice soon',
+    'report remove first',
+    'report list --limit some',
+    'room ledger --limit some',
   ];
   for (const args of wrong) {
     it(`ends with 2 when called as "hearth ${args}"`, async () => {

@@ -1,14 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { OutputOf } from '../../admin/operations.ts';
 import { columns, dateText } from '../output.ts';
 import { outputOf, run } from '../session.ts';
+import { whole } from './numbers.ts';
 
 type ListedReport = OutputOf<'report/list'>['reports'][number];
-
-function whole(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('A whole number above 0 is needed.');
-  return Number(text);
-}
 
 export function addReportCommands(program: Command): void {
   const report = program.command('report').description('what people have reported: events, rooms, users');
@@ -25,10 +21,11 @@ export function addReportCommands(program: Command): void {
     });
 
   report
-    .command('remove <id>')
+    .command('remove')
+    .argument('<id>', 'the number that the list has', whole)
     .description('remove a report that is dealt with')
-    .action(async (id: string, _options: unknown, command: Command) => {
-      const done = await run(command, 'report/remove', { id: whole(id) });
+    .action(async (id: number, _options: unknown, command: Command) => {
+      const done = await run(command, 'report/remove', { id });
       outputOf(command).result(done, `Report ${done.id} is removed.`);
     });
 }

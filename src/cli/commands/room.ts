@@ -3,6 +3,7 @@ import type { OutputOf } from '../../admin/operations.ts';
 import { parseDuration } from '../../config/definition/kinds.ts';
 import { columns, mib } from '../output.ts';
 import { outputOf, run } from '../session.ts';
+import { whole } from './numbers.ts';
 
 const more = (value: string, before: readonly string[]): string[] => [...before, value];
 
@@ -23,7 +24,7 @@ export function addRoomCommands(program: Command): void {
   room
     .command('ledger')
     .description('say what each room really costs: disk, members, events a day, time of the processor')
-    .option('--limit <rooms>', 'how many rooms are shown', (text) => Number(text), 20)
+    .option('--limit <rooms>', 'how many rooms are shown', whole, 20)
     .action(async (options: { limit: number }, command: Command) => {
       const ledger = await run(command, 'room/ledger', { limit: options.limit });
       outputOf(command).result(ledger, ledgerWords(ledger));
