@@ -1,6 +1,7 @@
 import { notFound } from '../protocol/errors.ts';
 import type { UserId } from '../protocol/ids/types.ts';
 import type { AccountSummary, Accounts, NewAccount } from '../users/accounts.ts';
+import type { Bindings } from '../users/identity/bindings.ts';
 import type { Millis } from '../util/brand.ts';
 import type { Deactivation } from './deactivation.ts';
 
@@ -8,10 +9,12 @@ import type { Deactivation } from './deactivation.ts';
 export class AccountAdministration {
   readonly #accounts: Accounts;
   readonly #deactivation: Deactivation;
+  readonly #bindings: Bindings;
 
-  constructor(uses: { accounts: Accounts; deactivation: Deactivation }) {
+  constructor(uses: { accounts: Accounts; deactivation: Deactivation; bindings: Bindings }) {
     this.#accounts = uses.accounts;
     this.#deactivation = uses.deactivation;
+    this.#bindings = uses.bindings;
   }
 
   create(account: NewAccount): Promise<'created' | 'taken'> {
@@ -41,10 +44,11 @@ export class AccountAdministration {
     this.#accounts.setAdmin(userId, isAdmin);
   }
 
-  /** 404 M_NOT_FOUND. Resolves when all rooms are left. */
+  /** 404 M_NOT_FOUND. Resolves when all rooms are left, and identity servers are told to forget whose addresses were. */
   async deactivate(userId: UserId, erase: boolean): Promise<void> {
     const account = this.#accounts.row(userId);
     if (account === undefined) throw notFound('There is no such user');
     await this.#deactivation.deactivate(account.user, erase);
+    await this.#bindings.unbindAll({ user: account.user, userId });
   }
 }

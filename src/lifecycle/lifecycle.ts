@@ -31,7 +31,7 @@ export interface Lifecycle {
 }
 
 export function createLifecycle({ db, streams, clock, stores, users, e2ee, rooms }: LifecycleUses): Lifecycle {
-  const { accounts, profiles, accountData, filters, devices, mailAddresses } = users;
+  const { accounts, profiles, accountData, filters, devices, mailAddresses, bindings } = users;
   const deactivation = new Deactivation({
     db,
     accounts,
@@ -48,6 +48,6 @@ export function createLifecycle({ db, streams, clock, stores, users, e2ee, rooms
     logouts: new Logouts({ db, devices }),
     dehydration: new Dehydration({ ...stores, ...e2ee, db, streams, clock, devices, deviceStore: stores.devices }),
     profileChanges: new ProfileChanges({ db, profiles, rooms }),
-    accountAdministration: new AccountAdministration({ accounts, deactivation }),
+    accountAdministration: new AccountAdministration({ accounts, deactivation, bindings }),
   };
 }

@@ -241,6 +241,7 @@ export class Accounts {
   /** Inside a write: takes password, admin rights, devices and tokens away for good. Rooms are not left here. */
   close(user: UserNid, erase: boolean): void {
     this.#uses.store.deactivate(user, erase);
+    this.#uses.validity.remove(user);
     this.#uses.devices.removeAll(user);
     this.#tell(user);
   }

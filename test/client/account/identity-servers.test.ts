@@ -128,6 +128,22 @@ describe('addresses that identity servers tell of', () => {
     assert.equal(identity.bound.size, 0);
   });
 
+  it('are forgotten, too, when an admin closes the account, whatever the identity server says', async () => {
+    const carol = await world.register('carol');
+    const { boundAddresses } = world.hs.stores;
+    const { accounts, accountAdministration } = world.hs.services;
+    const user = accounts.row('@carol:localhost' as never)?.user as never;
+    await bind({}, carol);
+    identity.proven.set('s2', { medium: 'msisdn', address: '49123' });
+    await bind({ sid: 's2' }, carol);
+    assert.equal(boundAddresses.ofUser(user).length, 2);
+    await accounts.setValidity('@carol:localhost' as never, 1 as never);
+    await accountAdministration.deactivate('@carol:localhost' as never, false);
+    assert.equal(identity.bound.size, 0);
+    assert.deepEqual(boundAddresses.ofUser(user), []);
+    assert.deepEqual(world.hs.stores.accountValidity.over(2, 10), []);
+  });
+
   it('POST /account/3pid believes no identity server whose an address is', async () => {
     const answer = await post('3pid', { three_pid_creds: wish() });
     assert.deepEqual([answer.status, answer.json.errcode], [403, 'M_THREEPID_AUTH_FAILED']);
