@@ -109,7 +109,7 @@ export class LocalEvents {
 
   #ref(nid: EventNid, rules: RoomVersionRules): EventRef {
     const eventId = this.#interning.eventId(nid);
-    return rules.refsAsPairs ? [eventId, { sha256: referenceHash(this.#events.pdu(nid), rules) }] : eventId;
+    return rules.refsAsPairs ? [eventId, { sha256: referenceHash(this.#events.exact(nid), rules) }] : eventId;
   }
 
   #depthAfter(prevEvents: readonly EventNid[]): number {

@@ -1,7 +1,9 @@
 import { type FederationClient, type RemoteFailure, remoteError } from '../federation/client.ts';
 import { MatrixError } from '../protocol/errors.ts';
 import type { BuiltEvent } from '../protocol/events/build.ts';
+import type { Pdu } from '../protocol/events/pdu.ts';
 import type { EventId, ServerName } from '../protocol/ids/types.ts';
+import { parseExactJson } from '../protocol/parse-json.ts';
 import {
   isExemptFromPolicy,
   isRecommended,
@@ -16,7 +18,6 @@ import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import { millis } from '../util/brand.ts';
-import type { JsonObject } from '../util/json.ts';
 import { Lru } from '../util/lru.ts';
 import type { AuthEvents } from './auth-events.ts';
 import type { KnownRoom } from './known-rooms.ts';
@@ -30,7 +31,7 @@ export interface PolicyCheckUses {
 }
 
 /** What is asked about: of an event of another server, or of one of ours before it is sent. */
-export type Asked = Pick<BuiltEvent, 'pdu' | 'eventId'>;
+export type Asked = Pick<BuiltEvent, 'pdu' | 'eventId' | 'canonical'>;
 
 const timeout = millis(10_000);
 /** One signature. */
@@ -99,7 +100,7 @@ export class PolicyCheck {
     const doubtful = events.filter(
       (event) =>
         !isExemptFromPolicy(event.pdu.type, event.pdu.state_key) &&
-        !isRecommended(event.pdu, room.rules, policy) &&
+        !isRecommended(exact(event), room.rules, policy) &&
         !this.#isDecided(event.eventId),
     );
     for (let at = 0; at < doubtful.length; at += atOnce) {
@@ -124,25 +125,29 @@ export class PolicyCheck {
     const known = this.#answers.get(key);
     if (known !== undefined) return known;
     const answer = await this.#ask(policy.server, event, false);
-    const signs = answer.ok && withRecommendation(event.pdu, room.rules, policy, answer.value) !== undefined;
+    const signs = answer.ok && withRecommendation(exact(event), room.rules, policy, answer.value) !== undefined;
     // A server that is out of reach may sign it later.
     if (answer.ok || answer.kind === 'refused') this.#answers.set(key, signs);
     return signs;
   }
 
-  #ask(server: ServerName, { pdu }: Asked, evenIfDown: boolean) {
+  #ask(server: ServerName, { canonical }: Asked, evenIfDown: boolean) {
     const { client } = this.#uses;
-    const { unsigned: _unsigned, ...content } = pdu as JsonObject;
     return client.call({
       server,
       method: 'POST',
       path: '/_matrix/policy/v1/sign',
-      content,
+      text: canonical,
       timeout,
       maxBytes: maxAnswerBytes,
       evenIfDown,
     });
   }
+}
+
+/** With numbers as they were signed: those of old room versions are no doubles. */
+function exact({ canonical }: Asked): Pdu {
+  return parseExactJson(canonical) as Pdu;
 }
 
 /** A policy server's no is the client's answer, word by word. */

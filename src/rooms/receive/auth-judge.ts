@@ -12,8 +12,10 @@ import { roomIdOf } from '../../protocol/events/client-event.ts';
 import { referenceHash } from '../../protocol/events/hashes.ts';
 import { neededAuthEvents } from '../../protocol/events/needed-auth.ts';
 import { refIds } from '../../protocol/events/pdu.ts';
+import type { EventLike } from '../../protocol/events/redact.ts';
 import { createOfRoomId } from '../../protocol/ids/room-id.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
+import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import { authEventOf } from '../../store/auth/auth-event.ts';
 import type { EventRow } from '../../store/events/event-row.ts';
@@ -68,7 +70,8 @@ export class AuthJudge {
   isSame({ nid: room, rules }: VersionedRoom, stored: EventRow, event: BuiltEvent): boolean {
     if (stored.room !== room) return false;
     if (rules.eventIdFormat !== 'v1') return true;
-    return referenceHash(this.#uses.events.pdu(stored.nid), rules) === referenceHash(event.pdu, rules);
+    const received = parseExactJson(event.canonical) as EventLike;
+    return referenceHash(this.#uses.events.exact(stored.nid), rules) === referenceHash(received, rules);
   }
 
   /** The event as the auth rules read it. Inside a write, as it may cite what was never heard of. */

@@ -106,7 +106,7 @@ export class ServerView {
 
   #redacted(nid: EventNid): string {
     const { rules } = this.#room;
-    return canonicalJson(redact(this.#uses.events.pdu(nid), rules), canonicalForm(rules));
+    return canonicalJson(redact(this.#uses.events.exact(nid), rules), canonicalForm(rules));
   }
 
   /** Sent by a user of the server, or about the membership of one. */

@@ -1,3 +1,5 @@
+import type { EventLike } from '../../protocol/events/redact.ts';
+import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { JsonObject } from '../../util/json.ts';
 import { BodyReader } from '../bodies/body-reader.ts';
 import type { Preparing } from '../database/reader.ts';
@@ -98,6 +100,11 @@ export class EventStore {
   /** The event as it was signed. Throws if there is none. */
   pdu(nid: EventNid): JsonObject {
     return this.#bodies.one(nid, 'whole');
+  }
+
+  /** The same for hashing and passing on: numbers that a double would change stay as they were signed. Throws likewise. */
+  exact(nid: EventNid): EventLike {
+    return parseExactJson(this.#bodies.canonical(nid)) as EventLike;
   }
 
   /** The event without `hashes` and `signatures`, as the auth rules read it. Cheaper than `pdu`. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { json } from '../../../src/api/http/reply.ts';
 import type { HttpCall, Reply } from '../../../src/api/http/types.ts';
+import { canonicalJson } from '../../../src/protocol/canonical-json.ts';
 import { MatrixError } from '../../../src/protocol/errors.ts';
 import { type BuiltEvent, buildEvent, type EventDraft } from '../../../src/protocol/events/build.ts';
 import { asKeyId } from '../../../src/protocol/ids/key-id.ts';
@@ -100,7 +101,7 @@ export class ScriptedServer {
       method,
       uri,
       headers: { Authorization: signRequest(signed, this.key) },
-      ...(content === undefined ? {} : { body: JSON.stringify(content) }),
+      ...(content === undefined ? {} : { body: canonicalJson(content, 'lenient') }),
       timeout: millis(10_000),
     });
     if (!result.ok) throw new Error(`${to} did not answer ${uri}: ${result.detail}`);
