@@ -17,14 +17,13 @@ import { KeyedQueue } from '../../util/keyed-queue.ts';
 import type { Log } from '../../util/log.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
-import type { AuthCompletion } from './auth-completion.ts';
 import { Collection } from './collection.ts';
 import type { Edges } from './edges.ts';
+import type { GivenEvents } from './given-events.ts';
 import type { HistoricStates } from './historic-states.ts';
 import type { HistoryServers } from './history-servers.ts';
 import type { LostEvents } from './lost-events.ts';
 import { type HistoricEvent, orderBackwards } from './order.ts';
-import type { OutlierKeeping } from './outlier-keeping.ts';
 import { Patience } from './patience.ts';
 import type { Placement } from './placement.ts';
 import type { RemoteHistory } from './remote-history.ts';
@@ -42,11 +41,10 @@ export interface BackfillUses {
   readonly clock: Clock;
   readonly log: Log;
   readonly verifier: EventVerifier;
-  readonly keeping: OutlierKeeping;
+  readonly givenEvents: GivenEvents;
   readonly probe: StateProbe;
   readonly remote: RemoteHistory;
   readonly servers: HistoryServers;
-  readonly authCompletion: AuthCompletion;
   readonly edges: Edges;
   readonly states: HistoricStates;
   readonly placement: Placement;
@@ -195,8 +193,7 @@ export class Backfill {
       .map(({ eventId }) => collection.events.get(eventId)?.event)
       .filter((each) => each !== undefined);
     const givers = collection.givers.length > 0 ? collection.givers : servers;
-    const events = await this.#uses.authCompletion.complete(room, this.#unknown(wanted), collection, givers);
-    await this.#uses.keeping.keep(room, events);
+    await this.#uses.givenEvents.keep(room, this.#unknown(wanted), collection, givers);
     for (const { eventId } of order)
       if (this.#rowOf(eventId) === undefined) log.info('backfill.passed', { event: eventId });
     const seen = await this.#place(room, bottom, order);

@@ -6,17 +6,18 @@ import type { Stores } from '../../store/stores.ts';
 import type { Millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
+import { Fetching } from '../receive/fetching.ts';
 import { Horizon } from '../receive/horizon.ts';
+import { RoomQuestions } from '../receive/room-questions.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import type { Rooms } from '../rooms.ts';
-import { AuthCompletion } from './auth-completion.ts';
 import { Backfill } from './backfill.ts';
 import { DistantEvents } from './distant-events.ts';
 import { DistantMoments } from './distant-moments.ts';
+import { GivenEvents } from './given-events.ts';
 import { HistoricStates } from './historic-states.ts';
 import { HistoryServers } from './history-servers.ts';
 import { LostEvents } from './lost-events.ts';
-import { OutlierKeeping } from './outlier-keeping.ts';
 import { Placement } from './placement.ts';
 import { HistoryReach } from './reach.ts';
 import { RemoteHistory } from './remote-history.ts';
@@ -52,20 +53,20 @@ export function createBackfill({ rooms, client, ...uses }: CreateBackfillUses): 
   const base = { ...stores, ...uses, ...rooms, rooms: rooms.known, judge: rooms.authJudge, log };
   const remote = new RemoteHistory(client);
   const servers = new HistoryServers(base);
-  const authCompletion = new AuthCompletion({ ...base, remote });
-  const keeping = new OutlierKeeping(base);
-  const probe = new StateProbe({ ...base, remote, authCompletion, keeping });
+  const fetching = new Fetching({ ...base, questions: new RoomQuestions(client) });
+  const givenEvents = new GivenEvents({ ...base, fetching });
+  const probe = new StateProbe({ ...base, remote, givenEvents });
   const states = new HistoricStates(base);
   const placement = new Placement({ ...base, states });
   const wanted = new WantedHistory({ ...base, maxAge: uses.maxAge, horizon: new Horizon(stores) });
-  const fetching = { ...base, remote, servers, authCompletion, keeping, probe, wanted };
-  const backfill = new Backfill({ ...fetching, states, placement, lost: new LostEvents(clock) });
-  const distantEvents = new DistantEvents({ ...fetching, backfill, lost: new LostEvents(clock) });
+  const parts = { ...base, remote, servers, givenEvents, probe, wanted };
+  const backfill = new Backfill({ ...parts, states, placement, lost: new LostEvents(clock) });
+  const distantEvents = new DistantEvents({ ...parts, backfill, lost: new LostEvents(clock) });
   return {
     historyServers: servers,
     backfill,
     historyReach: new HistoryReach({ ...base, backfill }),
     distantEvents,
-    distantMoments: new DistantMoments({ ...fetching, momentStore: stores.moments, distantEvents }),
+    distantMoments: new DistantMoments({ ...parts, momentStore: stores.moments, distantEvents }),
   };
 }

@@ -12,13 +12,12 @@ import type { Timeline } from '../../store/timeline.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
 import type { EventVerifier } from '../receive/verify.ts';
-import type { AuthCompletion } from './auth-completion.ts';
 import type { Backfill } from './backfill.ts';
 import { Collection } from './collection.ts';
 import { type Edges, isPassed } from './edges.ts';
+import type { GivenEvents } from './given-events.ts';
 import type { HistoryServers } from './history-servers.ts';
 import type { LostEvents } from './lost-events.ts';
-import type { OutlierKeeping } from './outlier-keeping.ts';
 import type { RemoteHistory } from './remote-history.ts';
 import type { StateProbe } from './state-probe.ts';
 import type { WantedHistory } from './wanted-history.ts';
@@ -35,8 +34,7 @@ export interface DistantEventsUses {
   readonly servers: HistoryServers;
   readonly remote: RemoteHistory;
   readonly verifier: EventVerifier;
-  readonly authCompletion: AuthCompletion;
-  readonly keeping: OutlierKeeping;
+  readonly givenEvents: GivenEvents;
   readonly probe: StateProbe;
   readonly wanted: WantedHistory;
   readonly backfill: Backfill;
@@ -99,7 +97,7 @@ export class DistantEvents {
   }
 
   async #fetch(room: KnownRoom, eventId: EventId, servers: readonly ServerName[]): Promise<void> {
-    const { remote, authCompletion, keeping, wanted } = this.#uses;
+    const { remote, givenEvents, wanted } = this.#uses;
     const collection = new Collection(this.#uses, room);
     for (const server of servers) {
       const value = await remote.event(server, eventId);
@@ -108,7 +106,7 @@ export class DistantEvents {
       if (event === undefined) continue;
       const { depth, origin_server_ts: ts } = event.pdu;
       if (!wanted.has(room.nid, { depth, ts })) return;
-      await keeping.keep(room, await authCompletion.complete(room, [event], collection, [server, ...servers]));
+      await givenEvents.keep(room, [event], collection, [server, ...servers.filter((other) => other !== server)]);
       if (this.#row(eventId) !== undefined) return;
     }
   }

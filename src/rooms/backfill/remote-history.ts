@@ -16,8 +16,6 @@ const stateTimeout = millis(20_000);
 const pageBytes = 4 * 1024 * 1024;
 /** One event and what is around it in an answer. */
 const eventBytes = 256 * 1024;
-/** Events of an auth chain that are taken over at once. */
-const maxChain = 500;
 /** A state with its auth chain, in IDs: more than the largest rooms have. */
 const maxStateBytes = 64 * 1024 * 1024;
 
@@ -60,18 +58,6 @@ export class RemoteHistory {
       maxBytes: eventBytes,
     });
     return answer.ok ? listOf(answer.value['pdus'], 1)[0] : undefined;
-  }
-
-  /** The auth chain of an event as far as it fits. */
-  async authChain(server: ServerName, roomId: RoomId, eventId: EventId): Promise<unknown[]> {
-    const answer = await this.#client.call({
-      server,
-      method: 'GET',
-      path: remotePath`/_matrix/federation/v1/event_auth/${roomId}/${eventId}`,
-      timeout,
-      maxBytes: pageBytes,
-    });
-    return answer.ok ? listOf(answer.value['auth_chain'], maxChain) : [];
   }
 
   /** The event that a server knows closest to a time. Its word for it. */

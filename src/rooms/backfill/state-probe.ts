@@ -7,10 +7,9 @@ import type { EventNid, StateKeyNid } from '../../store/nids.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
-import type { AuthCompletion } from './auth-completion.ts';
 import { Collection } from './collection.ts';
 import { isPassed } from './edges.ts';
-import type { OutlierKeeping } from './outlier-keeping.ts';
+import type { GivenEvents } from './given-events.ts';
 import { Patience } from './patience.ts';
 import type { RemoteHistory } from './remote-history.ts';
 
@@ -19,8 +18,7 @@ export interface StateProbeUses {
   readonly events: EventStore;
   readonly verifier: EventVerifier;
   readonly remote: RemoteHistory;
-  readonly authCompletion: AuthCompletion;
-  readonly keeping: OutlierKeeping;
+  readonly givenEvents: GivenEvents;
   readonly clock: Clock;
 }
 
@@ -94,10 +92,7 @@ export class StateProbe {
       if (value !== undefined) await collection.take([value], server);
       const event = collection.events.get(id)?.event;
       if (event?.pdu.type !== 'm.room.history_visibility' || event.pdu.state_key !== '') continue;
-      await this.#uses.keeping.keep(
-        room,
-        await this.#uses.authCompletion.complete(room, [event], collection, [server]),
-      );
+      await this.#uses.givenEvents.keep(room, [event], collection, [server]);
       const row = this.#row(room, id);
       if (row !== undefined) return row.nid;
     }

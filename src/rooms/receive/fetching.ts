@@ -1,9 +1,9 @@
-import type { EventId } from '../../protocol/ids/types.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventId, ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
-import type { KnownRoom } from '../known-rooms.ts';
-import { isOfRoom } from './auth-judge.ts';
+import { isOfRoom, type VersionedRoom } from './auth-judge.ts';
 import type { Effort } from './effort.ts';
 import type { Outliers } from './outliers.ts';
 import type { RoomQuestions } from './room-questions.ts';
@@ -19,8 +19,12 @@ export interface FetchingUses {
   readonly questions: RoomQuestions;
 }
 
-/** Verified at once, and written at once: some milliseconds of the main thread. */
+/** Verified at once. */
 const sliceSize = 50;
+/** Written at once: some milliseconds of the main thread. */
+const writtenTogether = 20;
+/** Auth events that are asked for one by one: for more of them a whole chain is cheaper. */
+const mostSingle = 8;
 /** Single events asked for at once. */
 const atOnce = 4;
 /** Auth events of fetched auth events are fetched too, so many times. */
@@ -44,7 +48,7 @@ export class Fetching {
   }
 
   /** What of a server's answer is right: verified, of the room, each once. */
-  async verified(room: KnownRoom, values: readonly unknown[], effort: Effort): Promise<VerifiedEvent[]> {
+  async verified(room: VersionedRoom, values: readonly unknown[], effort: Effort): Promise<VerifiedEvent[]> {
     const found = new Map<EventId, VerifiedEvent>();
     for (let at = 0; at < values.length && !effort.isOver; at += sliceSize) {
       const slice = values.slice(at, at + sliceSize);
@@ -58,22 +62,73 @@ export class Fetching {
   }
 
   /** Gets the auth events that an event lacks, with all that those lack. True if something came that was not here. */
-  async authEvents(room: KnownRoom, of: VerifiedEvent, lacking: readonly EventId[], effort: Effort): Promise<boolean> {
-    const chain = await this.#authChain(room, of, effort);
-    const got = this.#keep(room, chain);
+  async authEvents(
+    room: VersionedRoom,
+    of: VerifiedEvent,
+    lacking: readonly EventId[],
+    effort: Effort,
+  ): Promise<boolean> {
+    const [first] = effort.servers;
+    const chain = first === undefined ? [] : await this.#authChain(first, room, of, effort);
+    const got = await this.#keep(room, chain);
     const left = this.unknown(lacking);
     if (left.length === 0) return true;
     return (await this.outliers(room, left, effort)) || got;
   }
 
   /**
+   * Keeps events that another server gave as outliers, with the auth events that they lack, which others may have given
+   * already. What lacks some that nobody gives is left out, and answered.
+   */
+  async withAuthEvents(
+    room: VersionedRoom,
+    events: readonly VerifiedEvent[],
+    effort: Effort,
+    given: (id: EventId) => VerifiedEvent | undefined = () => undefined,
+  ): Promise<EventId[]> {
+    const collected = new Map(events.map((event) => [event.eventId, event]));
+    const lacked = () => this.unknown([...collected.values()].flatMap(citedBy)).filter((id) => !collected.has(id));
+    for (let wanted = lacked(), left = deepest; wanted.length > 0 && left > 0; wanted = lacked(), left--) {
+      const known = wanted.map(given).filter((event) => event !== undefined);
+      if (known.length === 0) break;
+      for (const event of known) collected.set(event.eventId, event);
+    }
+    for (const server of effort.servers) {
+      const wanted = lacked();
+      if (wanted.length <= mostSingle || effort.isOver) break;
+      const citing = [...collected.values()].find((event) => citedBy(event).some((id) => wanted.includes(id)));
+      if (citing === undefined) break;
+      for (const event of await this.#authChain(server, room, citing, effort)) collected.set(event.eventId, event);
+    }
+    await this.#gather(room, collected, lacked(), effort);
+    await this.#keep(room, [...collected.values()]);
+    return this.unknown(events.map(({ eventId }) => eventId));
+  }
+
+  /**
    * Gets events one by one, from whoever gives them, and the auth events that they lack. What no server has, or has
    * only with wrong signatures, is left out. True if something came.
    */
-  async outliers(room: KnownRoom, ids: readonly EventId[], effort: Effort): Promise<boolean> {
+  async outliers(room: VersionedRoom, ids: readonly EventId[], effort: Effort): Promise<boolean> {
     const collected = new Map<EventId, VerifiedEvent>();
+    await this.#gather(room, collected, this.unknown(ids), effort);
+    const got = await this.#keep(room, [...collected.values()]);
+    for (const event of byAuth([...collected.values()])) {
+      const lacking = this.unknown(citedBy(event));
+      if (lacking.length > 0 && lacking.every((id) => effort.hopeless.has(id))) effort.hopeless.add(event.eventId);
+    }
+    return got;
+  }
+
+  /** Adds events, the auth events that they lack, and so on. */
+  async #gather(
+    room: VersionedRoom,
+    collected: Map<EventId, VerifiedEvent>,
+    ids: readonly EventId[],
+    effort: Effort,
+  ): Promise<void> {
     const asked = new Set<EventId>();
-    let wanted = this.unknown(ids);
+    let wanted = ids;
     for (let depth = 0; wanted.length > 0 && depth < deepest && !effort.isOver; depth++) {
       for (const id of wanted) asked.add(id);
       const events = await this.#each(room, wanted, effort);
@@ -82,18 +137,12 @@ export class Fetching {
         effort.hopeless.delete(event.eventId);
       }
       const cited = events.flatMap((event) => citedBy(event));
-      wanted = this.unknown(cited.filter((id) => !asked.has(id)));
+      wanted = this.unknown(cited.filter((id) => !asked.has(id) && !collected.has(id)));
     }
-    const got = this.#keep(room, [...collected.values()]);
-    for (const event of byAuth([...collected.values()])) {
-      const lacking = this.unknown(citedBy(event));
-      if (lacking.length > 0 && lacking.every((id) => effort.hopeless.has(id))) effort.hopeless.add(event.eventId);
-    }
-    return got;
   }
 
   /** The event itself, from whoever has it. */
-  async one(room: KnownRoom, id: EventId, effort: Effort): Promise<VerifiedEvent | undefined> {
+  async one(room: VersionedRoom, id: EventId, effort: Effort): Promise<VerifiedEvent | undefined> {
     for (const server of effort.servers) {
       if (effort.isOver) return undefined;
       const value = await this.#uses.questions.event(server, id, effort.signal);
@@ -105,15 +154,19 @@ export class Fetching {
     return undefined;
   }
 
-  async #authChain(room: KnownRoom, { eventId }: VerifiedEvent, effort: Effort): Promise<VerifiedEvent[]> {
-    const [first] = effort.servers;
-    if (first === undefined || effort.isOver) return [];
+  async #authChain(
+    server: ServerName,
+    room: VersionedRoom,
+    { eventId }: VerifiedEvent,
+    effort: Effort,
+  ): Promise<VerifiedEvent[]> {
+    if (effort.isOver) return [];
     const { questions } = this.#uses;
-    const values = await questions.eventAuth(first, room.roomId, eventId, effort.eventsLeft, effort.signal);
+    const values = await questions.eventAuth(server, room.roomId, eventId, effort.eventsLeft, effort.signal);
     return values === undefined ? [] : this.verified(room, values, effort);
   }
 
-  async #each(room: KnownRoom, ids: readonly EventId[], effort: Effort): Promise<VerifiedEvent[]> {
+  async #each(room: VersionedRoom, ids: readonly EventId[], effort: Effort): Promise<VerifiedEvent[]> {
     const events: VerifiedEvent[] = [];
     for (let at = 0; at < ids.length && !effort.isOver; at += atOnce) {
       const some = await Promise.all(ids.slice(at, at + atOnce).map((id) => this.one(room, id, effort)));
@@ -123,12 +176,13 @@ export class Fetching {
   }
 
   /** Writes what can be authorised, in slices. */
-  #keep(room: KnownRoom, events: readonly VerifiedEvent[]): boolean {
+  async #keep(room: VersionedRoom, events: readonly VerifiedEvent[]): Promise<boolean> {
     const { db, outliers } = this.#uses;
     const ordered = byAuth(events);
     let added = 0;
-    for (let at = 0; at < ordered.length; at += sliceSize) {
-      const slice = ordered.slice(at, at + sliceSize);
+    for (let at = 0; at < ordered.length; at += writtenTogether) {
+      if (at > 0) await nextTurn();
+      const slice = ordered.slice(at, at + writtenTogether);
       const unknown = this.unknown(slice.map(({ eventId }) => eventId));
       db.write<void>(() => {
         const result = outliers.add(room, slice);

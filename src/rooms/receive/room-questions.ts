@@ -1,6 +1,7 @@
 import { parseEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
+import { type Millis, millis } from '../../util/brand.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.ts';
 
 /** What is asked of other servers here; `FederationClient` answers it. */
@@ -11,11 +12,14 @@ export interface RemoteCalls {
     readonly path: string;
     readonly query?: Readonly<Record<string, string>>;
     readonly content?: JsonObject;
+    readonly timeout?: Millis;
     readonly maxBytes?: number;
     readonly signal?: AbortSignal;
   }): Promise<{ readonly ok: true; readonly value: JsonObject } | { readonly ok: false }>;
 }
 
+/** Where another server may be asked instead. */
+const timeout = millis(10_000);
 /** Twice the largest event, for its envelope. */
 const eventBytes = 128 * 1024;
 /** Some fifty events of the largest size, hundreds of the usual one. */
@@ -91,7 +95,7 @@ export class RoomQuestions {
 
   async event(server: ServerName, eventId: EventId, signal: AbortSignal): Promise<unknown> {
     const path = `/_matrix/federation/v1/event/${encodeURIComponent(eventId)}`;
-    const answer = await this.#remote.call({ server, method: 'GET', path, maxBytes: eventBytes, signal });
+    const answer = await this.#remote.call({ server, method: 'GET', path, timeout, maxBytes: eventBytes, signal });
     return answer.ok ? arrayIn(answer.value, 'pdus')?.[0] : undefined;
   }
 
@@ -104,7 +108,7 @@ export class RoomQuestions {
     signal: AbortSignal,
   ): Promise<readonly unknown[] | undefined> {
     const path = `/_matrix/federation/v1/event_auth/${encodeURIComponent(roomId)}/${encodeURIComponent(eventId)}`;
-    const answer = await this.#remote.call({ server, method: 'GET', path, maxBytes: eventsBytes, signal });
+    const answer = await this.#remote.call({ server, method: 'GET', path, timeout, maxBytes: eventsBytes, signal });
     return answer.ok ? arrayIn(answer.value, 'auth_chain')?.slice(0, limit) : undefined;
   }
 
