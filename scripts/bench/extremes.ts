@@ -22,6 +22,11 @@ export const extremes: readonly (readonly [what: string, room: Extreme, toml?: s
     { ...few, members: 6000, servers: 3000, silentFrom: 1500 },
     'max_servers = 5000',
   ],
+  [
+    'so many servers, and no notary',
+    { ...few, members: 6000, servers: 3000, silentFrom: 1500, hasNotary: false },
+    'max_servers = 5000',
+  ],
   ['so many servers, with the limits of such a board', { ...few, members: 6000, servers: 3000, silentFrom: 1500 }],
   ['40,000 members on 500 servers', { members: 40_000, servers: 500, version: '10' }, 'max_members = 100000'],
   ['so many members, with the limits of such a board', { members: 40_000, servers: 500, version: '10' }],

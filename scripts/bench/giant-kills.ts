@@ -1,5 +1,7 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { questions } from '../../test/support/giant/extreme.ts';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { tableContents } from '../../test/support/giant/table-contents.ts';
 import { Person } from '../../test/support/person.ts';
@@ -20,6 +22,8 @@ export interface GiantKillsOptions {
   /** Whether the room's server leaves out members at first. */
   readonly canOmitMembers: boolean;
   readonly executable?: string;
+  /** Kills when the answer is there, and would outlive the process, in place of random moments. */
+  readonly onceKept?: boolean;
   /** Whether the data folders are kept of what came out differently, to be looked into. */
   readonly keepsDifferent?: boolean;
 }
@@ -32,6 +36,8 @@ export interface GiantKillsFigures {
   readonly kills: number;
   readonly interrupted: number;
   readonly stages: readonly KilledStage[];
+  /** Answers to a join or with a whole state that were asked for in all, the uninterrupted join included. */
+  readonly answers: number;
   /** Tables compared with those of a join that nobody interrupted. */
   readonly tables: number;
   /** What differs: nothing, if all is well. */
@@ -50,6 +56,7 @@ export async function giantKills(options: GiantKillsOptions): Promise<GiantKills
   const port = await freePort();
   const issued = await ca.issue('giant.test', '*.giant.test');
   const giant = await startGiant({ folder, port, ...issued, canOmitMembers: options.canOmitMembers });
+  const asked = questions(giant);
   const random = new SeededRandom(options.seed);
   const share = (): number => random.bytes(2).readUInt16BE() / 65_536;
   const begin = async () => {
@@ -73,7 +80,8 @@ export async function giantKills(options: GiantKillsOptions): Promise<GiantKills
     for (let kill = 0; kill < options.kills; kill++) {
       const { server, alice } = await begin();
       alice.call('POST', path, {}).catch(() => {});
-      if (isAtTheEnd(kill)) await untilFilled(server, roomId).then(() => pause(share() * longestCompletion));
+      if (options.onceKept === true) await until(() => isKept(server));
+      else if (isAtTheEnd(kill)) await untilFilled(server, roomId).then(() => pause(share() * longestCompletion));
       else await pause(((timed++ + share()) / (options.kills - Math.floor(options.kills / 5))) * took);
       await server.stop('SIGKILL');
       alice.close();
@@ -100,11 +108,17 @@ export async function giantKills(options: GiantKillsOptions): Promise<GiantKills
       else differences.push(`kept in ${again.dir} and ${plain.dir}`);
     }
     const interrupted = stages.filter((stage) => stage !== 'asked' && stage !== 'complete').length;
-    return { kills: options.kills, interrupted, stages, tables: expected.size, differences };
+    const { send_join: joins = 0, state = 0 } = await asked();
+    return { kills: options.kills, interrupted, stages, answers: joins + state, tables: expected.size, differences };
   } finally {
     giant.kill();
     if (differences.length === 0 || options.keepsDifferent !== true) await plain?.remove();
   }
+}
+
+function isKept({ dataDir }: ServerProcess): boolean {
+  const folder = join(dataDir, 'spool');
+  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.json'));
 }
 
 const isAtTheEnd = (kill: number): boolean => kill % 5 === 4;
@@ -169,7 +183,7 @@ async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + longestWait;
   while (!condition()) {
     if (performance.now() > end) throw new Error('the join does not come to its end');
-    await pause(200);
+    await pause(50);
   }
 }
 

@@ -26,6 +26,8 @@ export interface BesideOptions {
   readonly trusted: string;
   readonly executable?: string;
   readonly prefix: readonly string[];
+  /** Whether the giant's first server vouches for the keys of the others; it does unless told otherwise. */
+  readonly hasNotary?: boolean;
   /** More TOML. */
   readonly toml?: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -43,7 +45,7 @@ export function startBeside(options: BesideOptions): Promise<ServerProcess> {
   const toml = `${options.toml ?? ''}
 [federation]
 custom_ca_files = [${JSON.stringify(ca)}]
-notaries = ["giant.test"]
+notaries = ${options.hasNotary === false ? '[]' : '["giant.test"]'}
 resolve = { ${places.join(', ')} }
 `;
   const { executable, prefix, env = {} } = options;

@@ -28,13 +28,16 @@ describe('a server with 256 MB', () => {
     });
   }
 
-  it('joins a room half of whose servers never answer, and tells the others', async () => {
-    const outcome = await goToExtremes({ ...few, members: 80, servers: 40, silentFrom: 20 }, { limitMib });
-    assert.equal(outcome.status, 200, JSON.stringify(outcome.answer));
-    assert.deepEqual([outcome.killed, outcome.seen, outcome.serversTold], [false, true, 20]);
-    // Whose servers do not say how they sign cannot be known to be there.
-    assert.equal(outcome.members, 41);
-  });
+  for (const hasNotary of [true, false]) {
+    const who = hasNotary ? '' : ', with no notary,';
+    it(`joins a room half of whose servers never answer${who} and tells the others`, async () => {
+      const outcome = await goToExtremes({ ...few, members: 80, servers: 40, silentFrom: 20, hasNotary }, { limitMib });
+      assert.equal(outcome.status, 200, JSON.stringify(outcome.answer));
+      assert.deepEqual([outcome.killed, outcome.seen, outcome.serversTold], [false, true, 20]);
+      // Whose servers do not say how they sign cannot be known to be there.
+      assert.equal(outcome.members, 41);
+    });
+  }
 
   const refusals: readonly (readonly [what: string, Extreme, toml: string, limit: string, sentence: RegExp])[] = [
     [

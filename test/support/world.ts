@@ -15,7 +15,7 @@ import { SeededRandom } from './seeded-random.ts';
 import { type TempFolder, tempFolder } from './store.ts';
 
 /** Databases with their logs; the index of a log is made anew when it is opened. */
-const leftBehind = /\.db(-wal)?$/;
+const leftBehind = /\.db(-wal|\.json)?$/;
 
 /** The whole server in this process, without ports, on a clock moved by hand. Consistent when it is done, or it throws. */
 export class World implements AsyncDisposable {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Gates } from '../../governor/gates.ts';
 import { MatrixError } from '../../protocol/errors.ts';
-import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
+import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import { memberships } from '../../store/events/membership.ts';
 import type { Interning } from '../../store/interning/interning.ts';
@@ -94,7 +94,17 @@ export class Filling implements EventObserver {
   /** Takes up what an earlier process has left, and from now on what begins. */
   start(leave: (roomId: RoomId) => Promise<void>): void {
     this.#leave = leave;
+    const { stateFilling } = this.#uses;
+    stateFilling.dropKeptBut((roomId, joinEvent) => this.#waitsFor(roomId, joinEvent));
     this.#look();
+  }
+
+  /** Whether that is the join after which members of a room are missing. */
+  #waitsFor(roomId: RoomId, joinEvent: EventId): boolean {
+    const { interning, partialRooms } = this.#uses;
+    const room = interning.findRoom(roomId);
+    const record = room === undefined ? undefined : partialRooms.find(room);
+    return record !== undefined && !record.filled && interning.eventId(record.joinEvent) === joinEvent;
   }
 
   /** How many rooms may be filled in at a time. */
@@ -107,8 +117,11 @@ export class Filling implements EventObserver {
   async begin(room: RoomNid, rest: RestOfRoom): Promise<void> {
     const isKept = rest.spool !== undefined && this.#held.size < mostHeld && !this.#running.has(room);
     const old = this.#held.get(room);
-    if (isKept && this.#leave !== undefined) this.#held.set(room, rest);
-    else await rest[Symbol.asyncDispose]();
+    const record = this.#uses.partialRooms.find(room);
+    if (isKept && this.#leave !== undefined && record !== undefined) {
+      this.#held.set(room, rest);
+      this.#uses.stateFilling.keep(rest.spool, record, 'join');
+    } else await rest[Symbol.asyncDispose]();
     await old?.[Symbol.asyncDispose]();
     this.#look();
   }
@@ -142,6 +155,7 @@ export class Filling implements EventObserver {
   async stop(): Promise<void> {
     this.#leave = undefined;
     this.#timer?.();
+    this.#uses.stateFilling.end();
     const running = [...this.#running.values()];
     for (const { abort } of running) abort.abort();
     await Promise.all(running.map(({ done }) => done));
@@ -202,6 +216,8 @@ export class Filling implements EventObserver {
   }
 
   #drop(room: RoomNid): void {
+    const roomId = this.#uses.interning.roomId(room);
+    this.#uses.stateFilling.dropKeptBut((other) => other !== roomId);
     const rest = this.#held.get(room);
     this.#held.delete(room);
     void rest?.[Symbol.asyncDispose]();
@@ -233,6 +249,8 @@ export class Filling implements EventObserver {
       gates?.requireJoin();
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error;
+      // An answer that waits for its turn takes room that others need now.
+      if (isLackOfDisk(error)) this.#drop(record.room);
       return this.#postpone(record.room, error.message, pressureWait);
     }
     const servers = this.#servers(record);
@@ -277,6 +295,8 @@ export class Filling implements EventObserver {
       });
       if (rest?.spool !== undefined) {
         await stateFilling.take(rest.spool, filling, { mayBeStored: false, isStrict: false });
+      } else if (await stateFilling.takeUp(filling, isStrict)) {
+        // All of it was here already.
       } else if (server === undefined) throw new Error('no server is known that could be asked');
       else await stateFilling.fetch(server, filling, isStrict);
       // It may have been left and entered again meanwhile.
@@ -298,7 +318,7 @@ export class Filling implements EventObserver {
     // Stopped, or left.
     if (this.#leave === undefined || partialRooms.find(nid)?.base !== record.base) return;
     if (error instanceof MatrixError) {
-      if (error.errcode === 'M_RESOURCE_LIMIT_EXCEEDED') await this.#hardStop(roomId, nid);
+      if (error.errcode === 'M_RESOURCE_LIMIT_EXCEEDED' && !isLackOfDisk(error)) await this.#hardStop(roomId, nid);
       else this.#postpone(nid, error.message, pressureWait);
       return;
     }
@@ -340,3 +360,6 @@ export class Filling implements EventObserver {
     return [...all].filter(mayTalkTo);
   }
 }
+
+/** That nothing may be written any more, in contrast to a room that is too large. */
+const isLackOfDisk = ({ status }: MatrixError): boolean => status === 507;

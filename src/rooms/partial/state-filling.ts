@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type FederationClient, remotePath } from '../../federation/client.ts';
-import type { ServerName } from '../../protocol/ids/types.ts';
+import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
 import { isUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../../store/db.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
@@ -12,6 +12,7 @@ import type { StateEntry, StateLog } from '../../store/state/state-log.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
+import type { Log } from '../../util/log.ts';
 import { SliceSize } from '../../util/slices.ts';
 import type { KnownRoom } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
@@ -32,6 +33,7 @@ export interface StateFillingUses {
   readonly answerSpools: AnswerSpools;
   readonly takeover: StateTakeover;
   readonly serverName: ServerName;
+  readonly log: Log;
 }
 
 /** One try to get all of a room's state. */
@@ -51,6 +53,8 @@ const maxEvents = 1_000_000;
 /** Entries filled in by one write. */
 const entriesTogether = { first: 20, most: 80 };
 const rowsTogether = 500;
+/** A complete answer of an earlier process stays right for ever, but the disk may be wanted for something else. */
+const longestKept = 7 * 24 * 3_600_000;
 /** Servers told to be in the room whose members an answer may leave out: both change while it is made. */
 const mostMissing = 0.1;
 const fewestMissing = 3;
@@ -91,7 +95,46 @@ export class StateFilling {
       guard,
     });
     if (isStrict) await this.#requireServers(filling, spool);
+    this.keep(spool, partial, 'state');
     await this.take(spool, filling, { mayBeStored: true, isStrict });
+  }
+
+  /** If this process ends before the answer is taken over, the next one goes on with it. */
+  keep(spool: AnswerSpool, partial: Pick<PartialRoomRecord, 'room' | 'joinEvent'>, form: 'join' | 'state'): void {
+    spool.keep({ ...this.#about(partial), form, since: this.#uses.clock.now() });
+  }
+
+  #about({ room, joinEvent }: Pick<PartialRoomRecord, 'room' | 'joinEvent'>) {
+    const { interning } = this.#uses;
+    return { roomId: interning.roomId(room), joinEvent: interning.eventId(joinEvent) };
+  }
+
+  /**
+   * Goes on with the answer that an earlier process had read completely. False: there is none, or it is damaged. Throws
+   * as `fetch` does.
+   */
+  async takeUp(filling: FillTry, isStrict: boolean): Promise<boolean> {
+    const { answerSpools, log } = this.#uses;
+    const { room, partial, guard, signal } = filling;
+    const kept = await answerSpools.takeUp(this.#about(partial), { rules: room.rules, guard, signal });
+    if (kept === undefined) return false;
+    await using spool = kept.spool;
+    log.info('rooms.filling_taken_up', { roomId: room.roomId });
+    await this.take(spool, filling, { mayBeStored: true, isStrict: isStrict && kept.form === 'state' });
+    return true;
+  }
+
+  /** Throws away answers of earlier processes but those about such rooms, and those of long ago. */
+  dropKeptBut(isWanted: (roomId: RoomId, joinEvent: EventId) => boolean): void {
+    const now = this.#uses.clock.now();
+    this.#uses.answerSpools.dropKept(
+      ({ roomId, joinEvent, since }) => Math.abs(now - since) > longestKept || !isWanted(roomId, joinEvent),
+    );
+  }
+
+  /** The process is about to end: what is complete stays for the next one. */
+  end(): void {
+    this.#uses.answerSpools.end();
   }
 
   /** Takes what an answer holds that was read completely. */

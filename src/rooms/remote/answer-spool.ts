@@ -1,9 +1,13 @@
+import type { Gates } from '../../governor/gates.ts';
 import { untilAborted } from '../../outbound/until-aborted.ts';
 import type { EventId, RoomId } from '../../protocol/ids/types.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
-import { type SettledEvent, type SpooledKey, spoolParts } from '../../store/spool/spool.ts';
-import type { SpoolFolder, SpoolPlace } from '../../store/spool/spool-folder.ts';
+import { type SettledEvent, spoolParts } from '../../store/spool/spool.ts';
+import type { SpoolFolder, SpoolNote, SpoolPlace } from '../../store/spool/spool-folder.ts';
+import type { SpooledKey } from '../../store/spool/spool-signers.ts';
+import { sha256 } from '../../util/hash.ts';
+import type { SeenSoFar } from '../../workers/spool/answer-reader.ts';
 import type { SpoolAnswer, SpoolRequest } from '../../workers/spool/spool-jobs.ts';
 import type { WorkerPool } from '../../workers/worker-pool.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
@@ -20,6 +24,17 @@ const handedTogether = 100;
 const handedBytes = 256 * 1024;
 /** Events that are looked at for what they cite in one step. */
 const urgedTogether = 200;
+/** Events of a kept answer that are made ready in one step. */
+const anewTogether = 1000;
+/**
+ * So large an answer outlives the process: a slow line takes some seconds for it. The whole of a small one is fetched
+ * sooner than it is synced to an SD card.
+ */
+const worthKeeping = 1024 * 1024;
+/** Brought to the disk in steps while it comes in: all at once would hold up what others wait to see written. */
+const syncedTogether = 8 * 1024 * 1024;
+/** An answer that so many processes have not got through is thrown away: it may be what ended them. */
+const mostTaken = 5;
 
 export interface SpoolingOptions {
   readonly roomId: RoomId;
@@ -61,18 +76,55 @@ export const stateParts: Readonly<Record<string, number>> = {
 
 type Operation = SpoolRequest extends infer R ? (R extends SpoolRequest ? Omit<R, 'file'> : never) : never;
 
+export interface AnswerSpoolsUses {
+  readonly spools: SpoolFolder;
+  readonly workers: WorkerPool;
+  /** What ends the reading of an answer when the disk gets full. */
+  readonly gates?: Pick<Gates, 'requireWrite'>;
+}
+
+/** What is kept of an answer. */
+export type KeptAbout = Pick<SpoolNote, 'roomId' | 'joinEvent' | 'form' | 'since'>;
+
 /** Makes spools, which live in the worker. */
 export class AnswerSpools {
-  readonly #folder: SpoolFolder;
-  readonly #workers: WorkerPool;
+  readonly #uses: AnswerSpoolsUses;
 
-  constructor(folder: SpoolFolder, workers: WorkerPool) {
-    this.#folder = folder;
-    this.#workers = workers;
+  constructor(uses: AnswerSpoolsUses) {
+    this.#uses = uses;
   }
 
   create(): AnswerSpool {
-    return new AnswerSpool(this.#folder.create(), this.#workers);
+    return new AnswerSpool(this.#uses.spools.create(), this.#uses);
+  }
+
+  /**
+   * The answer about a join that an earlier process had not taken over, ready to be taken over from its beginning.
+   * `undefined`: there is none, or it is damaged. Throws what the guard throws.
+   */
+  async takeUp(
+    { roomId, joinEvent }: Pick<SpoolNote, 'roomId' | 'joinEvent'>,
+    options: Pick<SpoolingOptions, 'rules' | 'guard' | 'signal'>,
+  ): Promise<{ readonly spool: AnswerSpool; readonly form: SpoolNote['form'] } | undefined> {
+    const kept = this.#uses.spools.take(roomId, joinEvent);
+    if (kept === undefined) return undefined;
+    await using stack = new AsyncDisposableStack();
+    const spool = stack.use(new AnswerSpool(kept.place, this.#uses));
+    const { note } = kept;
+    if (note.taken >= mostTaken) return undefined;
+    if (!(await spool.takeUp(note, options))) return undefined;
+    stack.move();
+    return { spool, form: note.form };
+  }
+
+  /** Removes answers of earlier processes that nobody will ask for. */
+  dropKept(isUseless: (note: SpoolNote) => boolean): void {
+    this.#uses.spools.drop(isUseless);
+  }
+
+  /** The process is about to end: complete answers stay for the next one. */
+  end(): void {
+    this.#uses.spools.end();
   }
 }
 
@@ -82,14 +134,19 @@ export class AnswerSpools {
  */
 export class AnswerSpool implements AsyncDisposable {
   readonly #place: SpoolPlace;
-  readonly #workers: WorkerPool;
+  readonly #uses: Omit<AnswerSpoolsUses, 'spools'>;
   /** The worker remembers what it has open. */
   readonly #release: () => void;
+  #seen: SeenSoFar = { events: 0, bytes: 0, stateEvents: 0, members: 0, servers: 0 };
+  #read = 0;
+  #syncing: Promise<void> | undefined;
+  #keeping: Promise<void> | undefined;
+  #isOver = false;
 
-  constructor(place: SpoolPlace, workers: WorkerPool) {
+  constructor(place: SpoolPlace, uses: Omit<AnswerSpoolsUses, 'spools'>) {
     this.#place = place;
-    this.#workers = workers;
-    this.#release = workers.hold();
+    this.#uses = uses;
+    this.#release = uses.workers.hold();
   }
 
   /**
@@ -104,12 +161,16 @@ export class AnswerSpool implements AsyncDisposable {
     const send = async (chunk: Uint8Array<ArrayBuffer>): Promise<void> => {
       try {
         const { seen } = await this.#asked({ op: 'read', chunk }, [chunk.buffer]);
-        if (seen !== undefined) guard?.check(seen);
+        this.#uses.gates?.requireWrite();
+        if (seen === undefined) return;
+        this.#seen = seen;
+        guard?.check(seen);
       } catch (cause) {
         failure ??= { cause };
       }
     };
     for await (const chunk of untilItBreaks(body, signal)) {
+      this.#syncSome(chunk.length);
       for (let at = 0; at < chunk.length; at += pieceBytes) {
         // A copy of its own, which goes to the worker as it is: what stayed here would wait long to be collected, as
         // little else happens meanwhile.
@@ -124,6 +185,59 @@ export class AnswerSpool implements AsyncDisposable {
     const members = new Map((read?.members ?? []).map(([key, text]) => [key, parseExactJson(text)]));
     const { events = 0, bad = 0, stateEvents = 0 } = read ?? {};
     return { members, events, bad, stateEvents };
+  }
+
+  /**
+   * From some moment on the answer, which was read completely, is there for the next process, should this one end before
+   * it is taken over. Nobody waits for that; if it fails, the next process asks again.
+   */
+  keep(about: KeptAbout): void {
+    if (this.#seen.bytes < worthKeeping || this.#keeping !== undefined) return;
+    this.#keeping = this.#keep(about).catch(() => {});
+  }
+
+  async #keep(about: KeptAbout): Promise<void> {
+    await this.#syncing;
+    await this.#place.sync();
+    const digest = await this.#digest();
+    if (digest !== undefined) await this.#place.keep({ ...about, ...this.#seen, digest, taken: 0 });
+  }
+
+  /** Makes a kept answer ready to be taken over. False: it is damaged. In place of `read`. */
+  async takeUp(note: SpoolNote, { rules, guard }: Pick<SpoolingOptions, 'rules' | 'guard'>): Promise<boolean> {
+    guard?.check(note);
+    if ((await this.#digest()) !== note.digest) return false;
+    await this.#place.keep({ ...note, taken: note.taken + 1 });
+    const options = { roomId: note.roomId, version: rules.version, parts: {}, members: [], maxEvents: 0 };
+    await this.#run({ op: 'again', options });
+    let after: number | undefined = 0;
+    while (after !== undefined) {
+      after = (await this.#run({ op: 'progress', after, limit: anewTogether })).next;
+    }
+    return true;
+  }
+
+  /** What is in the file; `undefined`: it is not wanted any more. */
+  async #digest(): Promise<string | undefined> {
+    let all = '';
+    for (let piece = 0; !this.#isOver; piece++) {
+      const { digest } = await this.#run({ op: 'digest', piece });
+      if (digest === undefined) return all;
+      all = sha256(all + digest).toString('base64');
+    }
+    return undefined;
+  }
+
+  #syncSome(bytes: number): void {
+    this.#read += bytes;
+    if (this.#read < syncedTogether || this.#syncing !== undefined) return;
+    this.#read = 0;
+    this.#syncing = this.#place
+      .sync()
+      .catch(() => {})
+      .finally(() => {
+        this.#syncing = undefined;
+      });
   }
 
   /**
@@ -199,6 +313,9 @@ export class AnswerSpool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await this.#syncing;
+    await this.#keeping;
     try {
       // Without its thread it is closed already.
       await this.#run({ op: 'close' }).catch(() => {});
@@ -215,7 +332,7 @@ export class AnswerSpool implements AsyncDisposable {
   }
 
   #run(operation: Operation, given: readonly ArrayBuffer[] = []): Promise<SpoolAnswer> {
-    return this.#workers.run('spool', { ...operation, file: this.#place.file }, given);
+    return this.#uses.workers.run('spool', { ...operation, file: this.#place.file }, given);
   }
 }
 

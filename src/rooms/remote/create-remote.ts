@@ -84,7 +84,7 @@ export function createRemote(given: RemoteUses): Remote {
   const base = { ...given, log, client, keys, judge, verifier: new EventVerifier(keys) };
   const handshakes = new Handshakes(base);
   const takeover = new StateTakeover(base);
-  const answerSpools = new AnswerSpools(given.spools, given.workers);
+  const answerSpools = new AnswerSpools(given);
   const mayTalkTo = (server: ServerName) => policy.mayTalkTo(server);
   const stateFilling = new StateFilling({ ...base, takeover, answerSpools });
   const completion = new RoomCompletion(base);

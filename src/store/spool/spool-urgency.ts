@@ -1,7 +1,6 @@
 import type Sqlite from 'better-sqlite3';
-import type { EventId, KeyId, ServerName } from '../../protocol/ids/types.ts';
-
-export type SpooledSigners = Iterable<{ readonly server: ServerName; readonly keyIds: readonly KeyId[] }>;
+import type { EventId } from '../../protocol/ids/types.ts';
+import type { SpooledSigners } from './spool-signers.ts';
 
 /** Of an event: `next` is to be looked at for what it cites. */
 export const urgencies = { none: 0, next: 1, urgent: 2 } as const;
@@ -15,15 +14,17 @@ export class SpoolUrgency {
 
   constructor(db: Sqlite.Database) {
     this.#urge = db.prepare<[string], never>(
-      `UPDATE event SET urgency = ${urgencies.next} WHERE id = ? AND urgency = ${urgencies.none}`,
+      `UPDATE progress SET urgency = ${urgencies.next}` +
+        ` WHERE nid = (SELECT event.nid FROM event WHERE id = ?) AND urgency = ${urgencies.none}`,
     );
     this.#next = db.prepare<[number], { nid: number; body: Buffer | null }>(
-      `SELECT event.nid, bytes AS body FROM event LEFT JOIN body ON body.nid = event.nid` +
-        ` WHERE urgency = ${urgencies.next} AND event.nid > 0 ORDER BY event.nid LIMIT ?`,
+      `SELECT progress.nid, bytes AS body FROM progress LEFT JOIN body ON body.nid = progress.nid` +
+        ` WHERE urgency = ${urgencies.next} AND progress.nid > 0 ORDER BY progress.nid LIMIT ?`,
     );
-    this.#setUrgent = db.prepare<[number], never>(`UPDATE event SET urgency = ${urgencies.urgent} WHERE nid = ?`);
+    this.#setUrgent = db.prepare<[number], never>(`UPDATE progress SET urgency = ${urgencies.urgent} WHERE nid = ?`);
     this.#urgeSigner = db.prepare<[string, string], never>(
-      'UPDATE signer SET urgent = 1 WHERE server = ? AND key_id = ?',
+      'INSERT INTO signer_key (nid, urgent) SELECT nid, 1 FROM signer WHERE server = ? AND key_id = ?' +
+        ' ON CONFLICT (nid) DO UPDATE SET urgent = 1',
     );
   }
 

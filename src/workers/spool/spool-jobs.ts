@@ -1,19 +1,23 @@
 import type { EventId } from '../../protocol/ids/types.ts';
 import { JsonCutError } from '../../protocol/json-stream/json-cutter.ts';
 import { roomVersionRules } from '../../protocol/room-versions.ts';
-import {
-  type SettledEvent,
-  Spool,
-  type SpooledEntry,
-  type SpooledKey,
-  type SpooledSigner,
-} from '../../store/spool/spool.ts';
+import { digestOfPiece } from '../../store/spool/file-digest.ts';
+import { type SettledEvent, Spool, type SpooledEntry } from '../../store/spool/spool.ts';
+import type { SpooledKey, SpooledSigner } from '../../store/spool/spool-signers.ts';
 import { AnswerReader, type ReadAnswer, type ReadingOptions, type SeenSoFar } from './answer-reader.ts';
 import { type HandedEvent, SpoolVerifier } from './spool-verifier.ts';
 
-/** What can be done with a spool. `file` is its file, which the first request begins and the last one closes. */
+/**
+ * What can be done with a spool. `file` is its file, which the first request begins, or takes up again, and the last one
+ * closes.
+ */
 export type SpoolRequest = { readonly file: string } & (
   | { readonly op: 'begin'; readonly options: ReadingOptions }
+  /** The answer is complete and was kept: what is known of it is asked for as `progress`, then it can be taken over. */
+  | { readonly op: 'again'; readonly options: ReadingOptions }
+  | { readonly op: 'progress'; readonly after: number; readonly limit: number }
+  /** Of a piece of the file, opened or not. */
+  | { readonly op: 'digest'; readonly piece: number }
   | { readonly op: 'read'; readonly chunk: Uint8Array }
   | { readonly op: 'end' }
   | { readonly op: 'signers'; readonly after: number; readonly limit: number; readonly onlyUrgent: boolean }
@@ -36,6 +40,10 @@ export interface SpoolAnswer {
   /** Why the text cannot be used. */
   readonly refused?: string;
   readonly seen?: SeenSoFar;
+  /** `undefined` behind the end of the file. */
+  readonly digest?: string;
+  /** Where `progress` goes on, if there is more. */
+  readonly next?: number;
   readonly read?: ReadAnswer;
   readonly signers?: SpooledSigner[];
   readonly servers?: ReturnType<Spool['servers']['page']>;
@@ -60,9 +68,13 @@ interface OpenSpool {
 const open = new Map<string, OpenSpool>();
 
 export function runSpoolJob(request: SpoolRequest): SpoolAnswer {
-  if (request.op === 'begin') {
-    begin(request.file, request.options);
+  if (request.op === 'begin' || request.op === 'again') {
+    begin(request.file, request.options, request.op === 'begin');
     return {};
+  }
+  if (request.op === 'digest') {
+    const digest = digestOfPiece(request.file, request.piece);
+    return digest === undefined ? {} : { digest };
   }
   const found = open.get(request.file);
   if (request.op === 'close') {
@@ -79,10 +91,10 @@ export function runSpoolJob(request: SpoolRequest): SpoolAnswer {
   }
 }
 
-function begin(file: string, options: ReadingOptions): void {
+function begin(file: string, options: ReadingOptions, isNew: boolean): void {
   const rules = roomVersionRules(options.version);
   if (rules === undefined) throw new Error('no such room version is known');
-  const spool = new Spool(file);
+  const spool = new Spool(file, isNew);
   open.set(file, {
     spool,
     reader: new AnswerReader(spool, rules, options),
@@ -90,7 +102,9 @@ function begin(file: string, options: ReadingOptions): void {
   });
 }
 
-function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): SpoolAnswer {
+type OpenRequest = Exclude<SpoolRequest, { readonly op: 'begin' | 'again' | 'digest' | 'close' }>;
+
+function answer({ spool, reader, verifier }: OpenSpool, request: OpenRequest): SpoolAnswer {
   switch (request.op) {
     case 'read':
       reader.take(Buffer.from(request.chunk.buffer, request.chunk.byteOffset, request.chunk.byteLength));
@@ -101,7 +115,7 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
       spool.urgency.urge(request.ids);
       return { urged: reader.urgeSome(request.limit) };
     case 'keys':
-      spool.setKeys(request.keys);
+      spool.signers.setKeys(request.keys);
       return {};
     case 'known':
       spool.known(request.nids);
@@ -117,9 +131,10 @@ function answer({ spool, reader, verifier }: OpenSpool, request: SpoolRequest): 
       const entry = spool.entry(request.type, request.stateKey);
       return entry === undefined ? {} : { entry };
     }
-    case 'begin':
-    case 'close':
-      return {};
+    case 'progress': {
+      const next = spool.beginAnew(request.after, request.limit);
+      return next === undefined ? {} : { next };
+    }
     default:
       return pageOf(spool, request);
   }
@@ -131,7 +146,7 @@ function pageOf(spool: Spool, request: PageRequest): SpoolAnswer {
   const { after, limit } = request;
   switch (request.op) {
     case 'signers':
-      return { signers: spool.signers(after, limit, request.onlyUrgent) };
+      return { signers: spool.signers.page(after, limit, request.onlyUrgent) };
     case 'servers':
       return { servers: spool.servers.page(after, limit) };
     case 'waiting':

@@ -70,7 +70,7 @@ export class SpoolVerifier {
     const name = `${server} ${keyId}`;
     const found = this.#keys.get(name);
     if (found !== undefined) return found;
-    const row = this.#spool.key(server, keyId);
+    const row = this.#spool.signers.key(server, keyId);
     const key = row && VerifyKey.from(row.key);
     if (row === undefined || key === undefined) return undefined;
     const ready = { key, validUntil: row.validUntil };

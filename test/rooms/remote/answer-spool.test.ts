@@ -28,7 +28,7 @@ async function* chunks(...texts: string[]): AsyncGenerator<Buffer> {
 function openSpool() {
   const folder = tempFolder();
   const workers = new WorkerPool({ clock: new FakeClock(), log: silentLog });
-  const spool = new AnswerSpools(new SpoolFolder(folder.path), workers).create();
+  const spool = new AnswerSpools({ spools: new SpoolFolder(folder.path), workers }).create();
   return {
     spool,
     async [Symbol.asyncDispose]() {

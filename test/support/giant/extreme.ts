@@ -22,6 +22,8 @@ import { type GiantAbout, type GiantShape, giantKey, giantRoom, giantServer, rea
 export interface Extreme extends GiantShape {
   /** Servers with a number from here on never answer. */
   readonly silentFrom?: number;
+  /** Whether one of them vouches for the keys of the others; it does unless told otherwise. */
+  readonly hasNotary?: boolean;
   /** Events that all follow the same one, sent once the room is joined: each is an end of the room. Half of them are state. */
   readonly forks?: number;
 }
@@ -76,14 +78,14 @@ export async function goToExtremes(extreme: Extreme, options: ExtremeOptions): P
   const ca = await ThrowAwayCa.create();
   const [port, federationPort] = [await freePort(), await freePort()];
   const issued = await ca.issue('giant.test', '*.giant.test');
-  const { silentFrom, servers } = extreme;
+  const { silentFrom, servers, hasNotary = true } = extreme;
   const silence = silentFrom === undefined ? {} : { silentFrom };
   const giant = await startGiant({ folder, port, ...issued, ...silence, canOmitMembers: false });
   const listen = `[[listen]]\naddress = "127.0.0.1"\nport = ${federationPort}\nserves = ["federation"]\n`;
   using cage = MemoryCage.make(options.limitMib);
   const prefix = [...(options.prefix ?? []), ...(cage?.prefix ?? [])];
   const toml = listen + (options.toml ?? '');
-  const server = await startBeside({ ...options, servers, port, trusted: ca.cert, prefix, toml });
+  const server = await startBeside({ ...options, servers, hasNotary, port, trusted: ca.cert, prefix, toml });
   const watch = new Watch(server, cage === undefined ? options.limitMib : Number.POSITIVE_INFINITY);
   const asked = questions(giant);
   try {
@@ -369,7 +371,7 @@ function openFiles(pid: number): number {
 }
 
 /** Asks the giant what it was asked. */
-function questions(giant: Awaited<ReturnType<typeof startGiant>>): () => Promise<Record<string, number>> {
+export function questions(giant: Awaited<ReturnType<typeof startGiant>>): () => Promise<Record<string, number>> {
   const { stdin, stdout } = giant;
   if (stdin === null || stdout === null) throw new Error('the giant has no pipes');
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
