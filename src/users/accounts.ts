@@ -101,11 +101,12 @@ export class Accounts {
     return user;
   }
 
-  /** Inside a write: a guest becomes a person, who keeps the user ID. */
-  adopt(guest: UserNid, hashedPassword: string): void {
-    this.#uses.store.makePerson(guest, hashedPassword);
+  /** Inside a write: a guest becomes a person, who keeps the user ID. False if it is no guest any more. */
+  adopt(guest: UserNid, hashedPassword: string): boolean {
+    if (!this.#uses.store.makePerson(guest, hashedPassword)) return false;
     this.#uses.tokens.forget();
     this.#tell(guest);
+    return true;
   }
 
   find(userId: UserId): AccountSummary | undefined {

@@ -63,6 +63,8 @@ const flowsOf: { readonly [Mode in RegistrationMode]: readonly (readonly StageNa
   open: [['m.login.dummy']],
 };
 
+const noGuest = () => forbidden('guest_access_token is not the token of a guest');
+
 /** People making their own accounts. */
 export class Registration {
   readonly #uses: RegistrationUses;
@@ -122,7 +124,7 @@ export class Registration {
     const deviceId = devices.wantedId(wish.deviceId);
     const password = await passwords.hash(wish.password);
     return db.durable<Registered>(() => {
-      if (guest !== undefined) accounts.adopt(guest.user, password);
+      if (guest !== undefined && !accounts.adopt(guest.user, password)) throw noGuest();
       const user = guest?.user ?? accounts.insert(userId, password, false);
       if (user === undefined) throw new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken');
       uia.finish(passed);
@@ -155,7 +157,7 @@ export class Registration {
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error;
     }
-    throw forbidden('guest_access_token is not the token of a guest');
+    throw noGuest();
   }
 
   #freeUserId(username: string | undefined): UserId {

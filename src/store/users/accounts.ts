@@ -65,7 +65,9 @@ export class AccountStore {
     this.#insert = db.prepare<[number, number, string | null, number, number]>(
       'INSERT INTO account (user, kind, password, admin, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
-    this.#setPassword = db.prepare<[string | null, number]>('UPDATE account SET password = ? WHERE user = ?');
+    this.#setPassword = db.prepare<[string | null, number]>(
+      'UPDATE account SET password = ? WHERE user = ? AND deactivated = 0',
+    );
     this.#replacePassword = db.prepare<[string, number, string]>(
       'UPDATE account SET password = ? WHERE user = ? AND password = ?',
     );
@@ -74,7 +76,7 @@ export class AccountStore {
     this.#setSuspended = db.prepare<[number, number]>('UPDATE account SET suspended = ? WHERE user = ?');
     this.#makePerson = db.prepare<[string, number]>(
       // 0 a person, 1 a guest.
-      'UPDATE account SET kind = 0, password = ? WHERE user = ? AND kind = 1',
+      'UPDATE account SET kind = 0, password = ? WHERE user = ? AND kind = 1 AND deactivated = 0',
     );
     this.#guests = db
       .prepare<[room: number], UserNid>(
@@ -117,6 +119,7 @@ export class AccountStore {
     return this.#insert.run(user, kind, account.password ?? null, account.admin ? 1 : 0, account.created).changes === 1;
   }
 
+  /** An account that is closed gets none. */
   setPassword(user: UserNid, password: string | undefined): void {
     this.#setPassword.run(password ?? null, user);
   }
@@ -138,9 +141,9 @@ export class AccountStore {
     this.#setSuspended.run(suspended ? 1 : 0, user);
   }
 
-  /** A guest is one no longer. */
-  makePerson(user: UserNid, password: string): void {
-    this.#makePerson.run(password, user);
+  /** A guest is one no longer. False, and nothing changed, for somebody who is none. */
+  makePerson(user: UserNid, password: string): boolean {
+    return this.#makePerson.run(password, user).changes === 1;
   }
 
   /** The guests in a room. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { UserId } from '../../../src/protocol/ids/types.ts';
 import { AccountServer, passwordAuth, type TestUser } from '../../support/account-server.ts';
 
 const v3 = '/_matrix/client/v3';
@@ -234,6 +235,16 @@ describe('POST /account/deactivate', () => {
       isDeactivated: true,
       created: server.store.clock.now(),
     });
+  });
+
+  it('leaves no password, not even one that is just being set', async () => {
+    await using server = new AccountServer();
+    const { userId } = await server.user('alice');
+    const { accounts, accountAdministration } = server.services;
+    const change = accounts.setPassword(userId as UserId, 'another password', false);
+    await accountAdministration.deactivate(userId as UserId, false);
+    await change;
+    assert.equal(accounts.row(userId as UserId)?.password, undefined);
   });
 
   it('keeps the profile, or erases everything that is no event', async () => {

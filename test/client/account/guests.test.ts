@@ -103,8 +103,10 @@ describe('guests', () => {
     assert.equal(other.json.errcode, 'M_INVALID_PARAM');
     const nameless = await register({ ...wish, username: undefined, guest_access_token: token });
     assert.equal(nameless.json.errcode, 'M_MISSING_PARAM');
-    const done = await register({ ...wish, guest_access_token: token });
+    const become = (password: string) => register({ ...wish, password, guest_access_token: token });
+    const [done, twice] = await Promise.all([become('long enough'), become('another password')]);
     assert.deepEqual([done.status, done.json.user_id], [200, userId]);
+    assert.deepEqual([twice.status, twice.json.errcode], [403, 'M_FORBIDDEN'], 'once only');
     assert.equal((await s.world.ok('GET', `${v3}/account/whoami`, token)).is_guest, false);
     const login = { type: 'm.login.password', user: username, password: 'long enough' };
     assert.equal((await s.world.call('POST', `${v3}/login`, { body: login })).status, 200);
