@@ -7,6 +7,7 @@ import type { Requester } from '../users/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import { sha256 } from '../util/hash.ts';
 import type { JsonObject } from '../util/json.ts';
+import { Turn } from '../util/slices.ts';
 import type { JoinedCounts } from './joined-counts.ts';
 import type { RemoteRoom, RemoteRoomInfos } from './remote-rooms.ts';
 import { mayBeTold, mayKnow } from './room-access.ts';
@@ -118,6 +119,7 @@ export class SpaceHierarchy {
   ): AsyncGenerator<Node | 'later', void> {
     const visited = new Set<string>();
     const waiting: Waiting[] = [];
+    const turn = new Turn(this.#uses.clock);
     const enter = ({ roomId, childEvents, told }: Node, at: number): void => {
       visited.add(roomId);
       if (at >= depth || waiting.length > maxWaiting) return;
@@ -129,6 +131,7 @@ export class SpaceHierarchy {
     yield root;
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (visited.has(next.roomId)) continue;
+      if (turn.isOver) await turn.next();
       const node = (await this.#known(requester, next.roomId)) ?? (await this.#told(requester, next, budget));
       if (node === 'later') {
         yield node;

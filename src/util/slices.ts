@@ -6,12 +6,32 @@ const share = 8;
 
 /** Does something with one after the other, and lets others have their turn whenever its own has been long enough. */
 export async function unhurried<T>(clock: Clock, items: Iterable<T>, each: (item: T) => void): Promise<void> {
-  let start = clock.monotonic();
+  const turn = new Turn(clock);
   for (const item of items) {
     each(item);
-    if (clock.monotonic() - start < share) continue;
+    if (turn.isOver) await turn.next();
+  }
+}
+
+/** The same for a loop that is written out. */
+export class Turn {
+  readonly #clock: Clock;
+  #start: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#start = clock.monotonic();
+  }
+
+  /** Whether it has been long enough. */
+  get isOver(): boolean {
+    return this.#clock.monotonic() - this.#start >= share;
+  }
+
+  /** Lets others have theirs. */
+  async next(): Promise<void> {
     await nextTurn();
-    start = clock.monotonic();
+    this.#start = this.#clock.monotonic();
   }
 }
 

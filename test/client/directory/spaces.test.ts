@@ -49,6 +49,22 @@ describe('GET /rooms/{roomId}/hierarchy', () => {
   });
   after(() => at[Symbol.asyncDispose]());
 
+  it('lets others have their turn while it walks', async (t) => {
+    let others = 0;
+    let next = setImmediate(function turn() {
+      others++;
+      next = setImmediate(turn);
+    });
+    assert.equal((await hierarchy('alice', root)).status, 200);
+    assert.equal(others, 0, 'a short walk is done in one turn');
+    const start = at.world.clock.monotonic();
+    let looks = 0;
+    t.mock.method(at.world.clock, 'monotonic', () => start + 10 * looks++);
+    assert.equal((await hierarchy('alice', root)).status, 200);
+    clearImmediate(next);
+    assert.ok(others >= 6, `${others} turns`);
+  });
+
   it('walks the tree, each space before its children and these in their order, and breaks loops', async () => {
     const json = (await hierarchy('alice', root)).json;
     assert.deepEqual(names(json), ['root', 'inner', 'deep', 'knock', 'hidden', 'plain', 'restricted']);
