@@ -346,7 +346,8 @@ CREATE TABLE forward_extremity (
 CREATE TABLE history_floor (
   room    INTEGER PRIMARY KEY,
   segment INTEGER NOT NULL,
-  idx     INTEGER NOT NULL
+  idx     INTEGER NOT NULL,
+  pos     INTEGER NOT NULL             -- everything that came up to here is below; 0: nothing that came live
 ) STRICT;
 
 CREATE TABLE history_state (

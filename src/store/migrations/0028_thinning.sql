@@ -4,7 +4,8 @@
 CREATE TABLE history_floor (
   room    INTEGER PRIMARY KEY,
   segment INTEGER NOT NULL,
-  idx     INTEGER NOT NULL
+  idx     INTEGER NOT NULL,
+  pos     INTEGER NOT NULL             -- everything that came up to here is below; 0: nothing that came live
 ) STRICT;
 
 -- Messages that have lost their place but are still needed: ends of the room, redactions of what is still here, what

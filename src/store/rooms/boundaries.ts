@@ -7,11 +7,15 @@ export class BoundaryStore {
   readonly #roomOf;
   readonly #begunBy;
   readonly #oldest;
+  readonly #below;
 
   constructor(db: Database) {
     this.#roomOf = db.prepare<[segment: number], { room: RoomNid }>('SELECT room FROM segment WHERE nid = ?');
     this.#begunBy = db.prepare<[room: number, pos: number], { segment: number }>(
       'SELECT nid AS segment FROM segment WHERE room = ? AND from_pos <= ? ORDER BY from_pos DESC LIMIT 1',
+    );
+    this.#below = db.prepare<[room: number, pos: number], Boundary>(
+      'SELECT segment, idx FROM history_floor WHERE room = ? AND pos >= ?',
     );
     this.#oldest = db.prepare<[room: number], { segment: number; fromPos: number }>(
       'SELECT nid AS segment, from_pos AS fromPos FROM segment WHERE room = ? ORDER BY from_pos LIMIT 1',
@@ -32,6 +36,9 @@ export class BoundaryStore {
   at(room: RoomNid, pos: StreamPos): Boundary | undefined {
     const begun = this.#begunBy.get(room, pos);
     if (begun !== undefined) return { segment: begun.segment, idx: pos };
+    // What was there then is deleted: everything that is left comes behind it.
+    const floor = this.#below.get(room, pos);
+    if (floor !== undefined) return floor;
     const oldest = this.#oldest.get(room);
     return oldest && { segment: oldest.segment, idx: oldest.fromPos - 1 };
   }

@@ -12,9 +12,11 @@ export class HistoryFloors {
 
   constructor(db: Database) {
     this.#of = db.remember<[room: number], Boundary>('SELECT segment, idx FROM history_floor WHERE room = ?');
-    this.#set = db.prepare<[room: number, segment: number, idx: number], never>(
-      'INSERT INTO history_floor (room, segment, idx) VALUES (?, ?, ?)' +
-        ' ON CONFLICT DO UPDATE SET segment = excluded.segment, idx = excluded.idx',
+    this.#set = db.prepare<[{ room: number; segment: number; idx: number }], never>(
+      'INSERT INTO history_floor (room, segment, idx, pos) SELECT @room, nid, @idx, CASE WHEN @idx >= from_pos THEN @idx' +
+        ' WHEN EXISTS (SELECT 1 FROM segment AS older WHERE older.room = @room AND older.nid < @segment) THEN from_pos - 1' +
+        ' ELSE 0 END FROM segment WHERE nid = @segment' +
+        ' ON CONFLICT DO UPDATE SET segment = excluded.segment, idx = excluded.idx, pos = max(pos, excluded.pos)',
     );
   }
 
@@ -28,10 +30,12 @@ export class HistoryFloors {
     return floor !== undefined && segment <= floor.segment;
   }
 
-  /** Does nothing if the floor is there already, or above. What lies below has no places any more. */
+  /** Does nothing if the floor is there already, or above. What lies below has no places any more; older segments are still there. */
   raise(room: RoomNid, to: Boundary): void {
     const floor = this.of(room);
-    if (floor === undefined || comparePlaces(floor, to) < 0) this.#set.run(room, to.segment, to.idx);
+    if (floor === undefined || comparePlaces(floor, to) < 0) {
+      this.#set.run({ room, segment: to.segment, idx: to.idx });
+    }
   }
 }
 

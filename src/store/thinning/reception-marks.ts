@@ -20,7 +20,7 @@ export class ReceptionMarks {
       'SELECT ts, pos FROM reception_mark WHERE ts > 0 ORDER BY ts DESC LIMIT 1',
     );
     this.#insert = db.prepare<[ts: number, pos: number], never>(
-      'INSERT OR IGNORE INTO reception_mark (ts, pos) VALUES (?, ?)',
+      'INSERT INTO reception_mark (ts, pos) VALUES (?, ?) ON CONFLICT DO UPDATE SET pos = excluded.pos',
     );
     this.#dropFuture = db.prepare<[now: number], never>('DELETE FROM reception_mark WHERE ts > ?');
     this.#dropClose = db.prepare<[dayBegin: number, dayEnd: number, dayBegin: number], never>(

@@ -148,9 +148,9 @@ function compare(before: Snapshot, after: Snapshot, upTo: Boundary): Set<EventNi
 }
 
 describe('a room thinned at any place, with crashes in between', () => {
-  for (const seed of [1, 2, 3, 4, 5, 6]) {
+  for (const seed of [1, 2, 101, 113]) {
     it(`goes on like the same room with all of its history (seed ${seed})`, async () => {
-      await using made = await RandomRoom.open(seed, 60);
+      await using made = await RandomRoom.open(seed, 80);
       const { universe, seeded, nid, room } = made;
       // What is here without its place may get it when somebody reads.
       await readingOf(made);
@@ -162,7 +162,7 @@ describe('a room thinned at any place, with crashes in between', () => {
       const whole = snapshotOf(made.world, nid);
       const reading = await readingOf(made);
       const at = whole.events.get(whole.order[seeded.below(whole.order.length - 5)] as EventNid);
-      assert.ok(at?.segment != null && at.idx !== null);
+      assert.ok(at !== undefined && at.segment !== null && at.idx !== null);
       const upTo = { segment: at.segment, idx: at.idx };
       const following = Array.from({ length: 6 }, (_, index) => {
         const kept = whole.order.slice(whole.order.indexOf(at.nid) + 1);

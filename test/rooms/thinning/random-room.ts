@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Pdu } from '../../../src/protocol/events/pdu.ts';
+import { type Pdu, refIds } from '../../../src/protocol/events/pdu.ts';
 import { asEventId } from '../../../src/protocol/ids/event-id.ts';
 import type { EventId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { RoomNid } from '../../../src/store/nids.ts';
@@ -76,8 +76,7 @@ export class RandomRoom implements AsyncDisposable {
   }
 
   #parents(id: EventId): EventId[] {
-    const { prev_events: prev } = this.room.pdu(id);
-    return prev.map((ref) => (typeof ref === 'string' ? ref : ref[0]) as EventId);
+    return refIds(this.room.pdu(id).prev_events);
   }
 
   async #begin(): Promise<void> {
