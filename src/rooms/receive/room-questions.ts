@@ -1,21 +1,27 @@
 import { parseEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
+import { JsonCutError, JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
+import { tryParseJson } from '../../protocol/parse-json.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../util/json.ts';
 
+interface Call {
+  readonly server: ServerName;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly content?: JsonObject;
+  readonly timeout?: Millis;
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** What is asked of other servers here; `FederationClient` answers it. */
 export interface RemoteCalls {
-  call(call: {
-    readonly server: ServerName;
-    readonly method: 'GET' | 'POST';
-    readonly path: string;
-    readonly query?: Readonly<Record<string, string>>;
-    readonly content?: JsonObject;
-    readonly timeout?: Millis;
-    readonly maxBytes?: number;
-    readonly signal?: AbortSignal;
-  }): Promise<{ readonly ok: true; readonly value: JsonObject } | { readonly ok: false }>;
+  call(call: Call): Promise<{ readonly ok: true; readonly value: JsonObject } | { readonly ok: false }>;
+  /** The same for an answer that is read as it comes. */
+  stream(call: Call): Promise<{ readonly ok: true; readonly body: AsyncIterable<Buffer> } | { readonly ok: false }>;
 }
 
 /** Where another server may be asked instead. */
@@ -24,13 +30,15 @@ const timeout = millis(10_000);
 const eventBytes = 128 * 1024;
 /** Some fifty events of the largest size, hundreds of the usual one. */
 const eventsBytes = 4 * 1024 * 1024;
-/** The IDs of a room's state and auth chain: 300,000 of them. They are in memory for a moment, one room at a time. */
+/** The IDs of a room's state and auth chain: 300,000 of them, which are read one by one. */
 const idsBytes = 16 * 1024 * 1024;
+/** One of them; those of the first room versions are chosen by servers. */
+const idBytes = 2048;
 
-/** The IDs of a room's state at an event. */
-export interface StateIds {
-  readonly state: readonly EventId[];
-  readonly authChain: readonly EventId[];
+/** The ID of an event in a room's state, or in its auth chain. */
+export interface StateId {
+  readonly id: EventId;
+  readonly isInState: boolean;
 }
 
 /**
@@ -112,14 +120,17 @@ export class RoomQuestions {
     return answer.ok ? arrayIn(answer.value, 'auth_chain')?.slice(0, limit) : undefined;
   }
 
-  /** The state before an event. */
+  /**
+   * The IDs of the state before an event and of its auth chain, in pieces as they come in. Throws where the answer is
+   * wrong or breaks off.
+   */
   async stateIds(
     server: ServerName,
     roomId: RoomId,
     eventId: EventId,
     signal: AbortSignal,
-  ): Promise<StateIds | undefined> {
-    const answer = await this.#remote.call({
+  ): Promise<AsyncIterable<readonly StateId[]> | undefined> {
+    const answer = await this.#remote.stream({
       server,
       method: 'GET',
       path: `/_matrix/federation/v1/state_ids/${encodeURIComponent(roomId)}`,
@@ -127,10 +138,7 @@ export class RoomQuestions {
       maxBytes: idsBytes,
       signal,
     });
-    if (!answer.ok) return undefined;
-    const state = idsIn(answer.value, 'pdu_ids');
-    const authChain = idsIn(answer.value, 'auth_chain_ids');
-    return state === undefined || authChain === undefined ? undefined : { state, authChain };
+    return answer.ok ? idsIn(answer.body) : undefined;
   }
 }
 
@@ -139,13 +147,20 @@ function arrayIn(value: JsonObject, key: string): JsonValue[] | undefined {
   return Array.isArray(list) ? list : undefined;
 }
 
-/** Event IDs, each once; `undefined` if one is none. */
-function idsIn(value: JsonObject, key: string): EventId[] | undefined {
-  const ids = new Set<EventId>();
-  for (const text of arrayIn(value, key) ?? [null]) {
-    const id = typeof text === 'string' ? parseEventId(text) : undefined;
-    if (id === undefined) return undefined;
-    ids.add(id);
+const idLists: ReadonlySet<string> = new Set(['pdu_ids', 'auth_chain_ids']);
+
+async function* idsIn(body: AsyncIterable<Buffer>): AsyncGenerator<readonly StateId[]> {
+  const cutter = new JsonCutter({ arrays: idLists, members: new Set(), maxBytes: idBytes, maxDepth: 1 });
+  const seen = new Set<string>();
+  for await (const chunk of body) {
+    yield [...cutter.push(chunk)].map(({ key, bytes }) => {
+      const text = tryParseJson(bytes);
+      const id = typeof text === 'string' ? parseEventId(text) : undefined;
+      if (id === undefined) throw new JsonCutError('an event ID is none');
+      seen.add(key);
+      return { id, isInState: key === 'pdu_ids' };
+    });
   }
-  return [...ids];
+  cutter.end();
+  if (!seen.has('pdu_ids')) throw new JsonCutError('there is no state');
 }
