@@ -145,8 +145,7 @@ function turnsIn(file: string, from: number, upTo: number): TurnFigures {
 async function allMembers(person: Person, room: string, wanted: number): Promise<void> {
   const end = performance.now() + longest;
   while (performance.now() < end) {
-    const summary = await person.call('GET', `/_matrix/client/v1/room_summary/${encodeURIComponent(room)}`);
-    if (summary['num_joined_members'] === wanted) return;
+    if ((await person.memberCount(room)) === wanted) return;
     await pause(200);
   }
   throw new Error(`the room does not get its ${wanted} members`);

@@ -1,14 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { questions } from '../../test/support/giant/extreme.ts';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { tableContents } from '../../test/support/giant/table-contents.ts';
 import { Person } from '../../test/support/person.ts';
 import { SeededRandom } from '../../test/support/seeded-random.ts';
 import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
-import { startBeside, startGiant } from './giant-process.ts';
+import { questions, startBeside, startGiant } from './giant-process.ts';
 
 /** Milliseconds: for all of a join on a busy machine, and for what is done last. */
 const longestWait = 10 * 60_000;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { giantServer } from '../../test/support/giant/giant-room.ts';
 import type { GiantServerOptions } from '../../test/support/giant/giant-server.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
@@ -50,4 +51,15 @@ resolve = { ${places.join(', ')} }
 `;
   const { executable, prefix, env = {} } = options;
   return ServerProcess.start({ dir, toml, prefix, env, ...(executable === undefined ? {} : { executable }) });
+}
+
+/** Asks the giant what it was asked; a number silences its servers from that one on. */
+export function questions({ stdin, stdout }: ChildProcess): (silentFrom?: number) => Promise<Record<string, number>> {
+  if (stdin === null || stdout === null) throw new Error('the giant has no pipes');
+  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  return async (silentFrom) => {
+    stdin.write(`${silentFrom ?? ''}\n`);
+    const { value } = (await lines.next()) as { value: string };
+    return JSON.parse(value) as Record<string, number>;
+  };
 }

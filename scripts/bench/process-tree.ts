@@ -47,6 +47,16 @@ export function threadSeconds(pid: number): Map<string, number> {
   return byName;
 }
 
+/** Files and sockets that the process has open. */
+export function openFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    // It has just ended.
+    return 0;
+  }
+}
+
 function descendants(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc')) {

@@ -11,6 +11,7 @@ import { Person } from '../../test/support/person.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { openTestStore } from '../../test/support/store.ts';
 import { chat } from './chat.ts';
+import { crowd } from './crowd.ts';
 import { diskPerEvent } from './disk-per-event.ts';
 import { backup, type Figure, ownClaim, queued, tracked } from './e2ee.ts';
 import { estimate, estimatedRooms } from './estimates.ts';
@@ -36,6 +37,8 @@ const { values } = parseArgs({
     members: { type: 'string', default: '2000' },
     kills: { type: 'string', default: '20' },
     seed: { type: 'string', default: 'kills' },
+    /** Of the fan-out: thousands of them are joined, not let in one by one, and half of them fall silent. */
+    servers: { type: 'string', default: '200' },
   },
 });
 const scale = values.quick ? 0.1 : 1;
@@ -285,15 +288,32 @@ async function costs(): Promise<void> {
 }
 
 async function fanOuts(): Promise<void> {
+  const servers = Number(values.servers);
+  if (servers >= 1000) return crowds(servers);
   const messages = Math.ceil(300 * scale);
-  const figures = await fanOut({ servers: 200, messages, executable: values.executable, prefix: pinned(0) });
+  const figures = await fanOut({ servers, messages, executable: values.executable, prefix: pinned(0) });
   row(
-    `${messages} messages to 200 servers`,
+    `${messages} messages to ${servers} servers`,
     `${figures.messagesPerSecond.toFixed(1)} msg/s`,
     `${figures.cpuSecondsPerThousandDeliveries.toFixed(2)} CPU-s/1,000 deliveries`,
     `${figures.eventsPerTransaction.toFixed(1)} events a transaction, ${figures.connections} connections`,
     `peak RSS ${mib(figures.peakRssMib)}, then ${mib(figures.rssMib)}, unreclaimable ${mib(figures.anonymousMib)}`,
   );
+}
+
+async function crowds(servers: number): Promise<void> {
+  const messages = Math.ceil(20 * scale);
+  const members = Math.ceil(Number(values.members));
+  for await (const part of crowd({ members, servers, messages, executable: values.executable, prefix: pinned(0) })) {
+    const { deliveries, seconds, cpuSeconds } = part;
+    row(
+      `${messages} messages to ${servers} servers, ${part.what}`,
+      `${deliveries} deliveries in ${seconds.toFixed(1)} s`,
+      `${((cpuSeconds * 1000) / deliveries).toFixed(2)} CPU-s/1,000 deliveries, ${((cpuSeconds * 1000) / messages).toFixed(0)} ms a message`,
+      `peak RSS ${mib(part.peakRssMib)}`,
+      `at most ${part.peakFiles} files and sockets, ${part.peakConnections} connections`,
+    );
+  }
 }
 
 async function encryption(): Promise<void> {

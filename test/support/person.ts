@@ -75,6 +75,14 @@ export class Person {
     return event_id as string;
   }
 
+  /** How many are joined; `undefined` while that is not known, which may take minutes to say. */
+  async memberCount(room: string): Promise<number | undefined> {
+    const path = `/_matrix/client/v1/room_summary/${encodeURIComponent(room)}`;
+    const answer = await this.#calls.request('GET', path, this.token);
+    if (answer.status === 503) return undefined;
+    return Number(expectOk(answer)['num_joined_members']);
+  }
+
   /** One /sync; the raw answer text is kept unparsed where only its size counts. */
   sync(query: string): Promise<WireAnswer> {
     return this.#syncs.request('GET', `/_matrix/client/v3/sync?${query}`, this.token);

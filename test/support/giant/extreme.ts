@@ -1,9 +1,7 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { createInterface } from 'node:readline';
-import { startBeside, startGiant } from '../../../scripts/bench/giant-process.ts';
-import { usageOf } from '../../../scripts/bench/process-tree.ts';
+import { questions, startBeside, startGiant } from '../../../scripts/bench/giant-process.ts';
+import { openFiles, usageOf } from '../../../scripts/bench/process-tree.ts';
 import { buildEvent } from '../../../src/protocol/events/build.ts';
 import { asEventId } from '../../../src/protocol/ids/event-id.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
@@ -202,10 +200,7 @@ class Visit {
     const { members, servers } = this.#about;
     let expected = 2;
     for (let index = 1; index < members; index++) if (index % servers < silentFrom) expected++;
-    return this.#grown(expected, async () => {
-      const { num_joined_members: now } = await alice.call('GET', `/_matrix/client/v1/room_summary/${this.#room}`);
-      return Number(now);
-    });
+    return this.#grown(expected, async () => (await alice.memberCount(this.#about.roomId)) ?? 0);
   }
 
   /** Asks until a number is what is expected, or for minutes. */
@@ -359,27 +354,6 @@ class Watch {
     clearInterval(this.#timer);
     return { peakRssMib: this.#peakRssMib, peakFiles: this.#peakFiles };
   }
-}
-
-function openFiles(pid: number): number {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).length;
-  } catch {
-    // It has just ended.
-    return 0;
-  }
-}
-
-/** Asks the giant what it was asked. */
-export function questions(giant: Awaited<ReturnType<typeof startGiant>>): () => Promise<Record<string, number>> {
-  const { stdin, stdout } = giant;
-  if (stdin === null || stdout === null) throw new Error('the giant has no pipes');
-  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  return async () => {
-    stdin.write('\n');
-    const { value } = (await lines.next()) as { value: string };
-    return JSON.parse(value) as Record<string, number>;
-  };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));

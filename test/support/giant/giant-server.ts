@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { json as readJson } from 'node:stream/consumers';
+import type { TLSSocket } from 'node:tls';
 import type { ServerName } from '../../../src/protocol/ids/types.ts';
 import { signJson } from '../../../src/protocol/signing/json.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
@@ -35,17 +36,47 @@ export class GiantServer {
   readonly asked: Record<string, number> = {};
   /** Servers that got a transaction. */
   readonly #told = new Set<string>();
+  /** What was said, each with the servers that have heard of it. */
+  readonly #heard = new Map<string, Set<string>>();
+  #silentFrom: number;
+  #connections = 0;
   #offsets: Map<string, { file: string; start: number; end: number }> | undefined;
 
   private constructor(options: GiantServerOptions) {
     this.#options = options;
     this.#about = readGiant(options.folder);
+    this.#silentFrom = options.silentFrom ?? Number.POSITIVE_INFINITY;
     this.#server = createServer({ cert: options.cert, key: options.key }, (request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         process.stderr.write(`${String(error)}\n`);
         response.destroy();
       });
     });
+    this.#server.on('secureConnection', (socket) => this.#count(socket));
+  }
+
+  /** Servers with a number from here on answer nothing any more. */
+  silence(from: number): void {
+    this.#silentFrom = from;
+  }
+
+  /** How many connections there are at most. */
+  #count(socket: TLSSocket): void {
+    this.#connections++;
+    this.asked['most connections'] = Math.max(this.asked['most connections'] ?? 0, this.#connections);
+    socket.once('close', () => this.#connections--);
+  }
+
+  /** `deliveries` counts each message once for each server, however often it comes. */
+  #hear(host: string, { pdus }: { readonly pdus: readonly JsonObject[] }): void {
+    for (const { type, depth, content } of pdus) {
+      if (type !== 'm.room.message') continue;
+      const what = JSON.stringify([depth, content]);
+      const heard = this.#heard.get(what) ?? new Set();
+      this.#heard.set(what, heard);
+      if (!heard.has(host)) this.asked['deliveries'] = (this.asked['deliveries'] ?? 0) + 1;
+      heard.add(host);
+    }
   }
 
   static async listen(options: GiantServerOptions): Promise<GiantServer> {
@@ -82,7 +113,8 @@ export class GiantServer {
     if (request.method === 'PUT' && what === 'send') {
       this.#told.add(host);
       this.asked['servers told'] = this.#told.size;
-      return void request.resume().on('end', () => say({ pdus: {} }));
+      this.#hear(host, (await readJson(request)) as { pdus: JsonObject[] });
+      return say({ pdus: {} });
     }
     if (this.#options.tellsSize === true && what === 'rooms') return say({ v1: this.#about.stateEvents / 500 });
     if (this.#options.tellsSize === true && what === 'hierarchy') return say(this.#summary());
@@ -99,9 +131,7 @@ export class GiantServer {
   }
 
   #isSilent(name: string): boolean {
-    const { silentFrom } = this.#options;
-    const number = Number(/^s(\d+)\./.exec(name)?.[1] ?? 0);
-    return silentFrom !== undefined && number >= silentFrom;
+    return Number(/^s(\d+)\./.exec(name)?.[1] ?? 0) >= this.#silentFrom;
   }
 
   #summary(): JsonObject {
