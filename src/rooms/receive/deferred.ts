@@ -2,11 +2,12 @@ import type { Pdu } from '../../protocol/events/pdu.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { Database } from '../../store/db.ts';
 import type { Interning } from '../../store/interning/interning.ts';
-import type { EventNid, RoomNid } from '../../store/nids.ts';
+import type { EventNid, RoomNid, ServerNid } from '../../store/nids.ts';
 import { type DeferredPdu, type DeferredPduStore, nothing } from '../../store/rooms/deferred-pdus.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
 import { millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
+import { isDiskFull } from '../../util/disk-full.ts';
 import type { Log } from '../../util/log.ts';
 import type { Lacking } from './fate.ts';
 import type { VerifiedEvent } from './verify.ts';
@@ -23,6 +24,8 @@ export interface DeferredUses {
 /** A server that keeps sending what cannot be completed fills neither the disk nor the places of others. */
 const mostInRoom = 100;
 const mostInAll = 2000;
+/** Once half of all places are taken; until then a room's bound does. */
+const mostOfServer = 500;
 /** Tried again after a minute, two, four … up to an hour; the last time after some four hours. */
 const firstWait = 60_000;
 const longestWait = 3_600_000;
@@ -90,7 +93,7 @@ export class Deferred {
 
   #add(room: RoomNid, origin: ServerName, event: VerifiedEvent, missing: EventNid, wait: number): boolean {
     const { db, interning, deferredPdus, clock, log } = this.#uses;
-    if (deferredPdus.countIn(room) >= mostInRoom || deferredPdus.count() >= mostInAll) {
+    if (deferredPdus.countIn(room) >= mostInRoom || !this.#hasPlaceFor(interning.server(origin))) {
       log.warn('receive.too_many_deferred', { room: interning.roomId(room), event: event.eventId, origin });
       return false;
     }
@@ -106,6 +109,12 @@ export class Deferred {
     });
     db.afterCommit(() => this.#schedule());
     return true;
+  }
+
+  #hasPlaceFor(origin: ServerNid): boolean {
+    const { deferredPdus } = this.#uses;
+    const count = deferredPdus.count();
+    return count < mostInAll && (count < mostInAll / 2 || deferredPdus.countOf(origin) < mostOfServer);
   }
 
   /** Inside a write: the event need not be kept any more. */
@@ -171,12 +180,31 @@ export class Deferred {
     let soonest = 1000;
     try {
       const due = deferredPdus.due(clock.now(), triedAtOnce);
-      for (const group of Map.groupBy(due, ({ room, origin }) => `${room} ${origin}`).values()) await this.#try(group);
+      for (const group of Map.groupBy(due, ({ room, origin }) => `${room} ${origin}`).values()) {
+        try {
+          await this.#try(group);
+        } catch (error) {
+          if (isDiskFull(error)) throw error;
+          log.error('receive.retry_failed', { room: group[0]?.room, error });
+          this.#postponeAll(group);
+        }
+      }
     } catch (error) {
       log.error('receive.retry_failed', { error });
       soonest = firstWait;
     }
     this.#schedule(soonest);
+  }
+
+  /** What fails, and not for want of what it cites, comes after others the next time. */
+  #postponeAll(group: readonly DeferredPdu[]): void {
+    const { db, deferredPdus } = this.#uses;
+    db.write<void>(() => {
+      for (const { event } of group) {
+        const kept = deferredPdus.find(event);
+        if (kept !== undefined) this.#postpone(kept, kept.missing, firstWait);
+      }
+    });
   }
 
   async #try(group: readonly DeferredPdu[]): Promise<void> {

@@ -29,6 +29,7 @@ export class DeferredPduStore {
   readonly #ready;
   readonly #count;
   readonly #countIn;
+  readonly #countOf;
   readonly #one;
   readonly #insert;
   readonly #postpone;
@@ -50,6 +51,9 @@ export class DeferredPduStore {
     this.#count = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM deferred_pdu WHERE retry_at > 0');
     this.#countIn = db.prepare<[number], { count: number }>(
       'SELECT count(*) AS count FROM deferred_pdu WHERE room = ?',
+    );
+    this.#countOf = db.prepare<[number], { count: number }>(
+      'SELECT count(*) AS count FROM deferred_pdu WHERE retry_at > 0 AND origin = ?',
     );
     this.#one = db.prepare<[number], Row>(`SELECT ${columns} FROM deferred_pdu WHERE event = ?`);
     this.#insert = db.prepare<[number, number, number, number, number, string, number, number], never>(
@@ -81,6 +85,11 @@ export class DeferredPduStore {
   /** How many wait in a room. */
   countIn(room: RoomNid): number {
     return this.#countIn.get(room)?.count ?? 0;
+  }
+
+  /** How many of one server wait. Looks at all that wait. */
+  countOf(origin: ServerNid): number {
+    return this.#countOf.get(origin)?.count ?? 0;
   }
 
   /** How many wait in all. */
