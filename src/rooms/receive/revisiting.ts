@@ -120,7 +120,7 @@ export class Revisiting {
       return;
     }
     if (!stateEngine.isSame(before, pointBefore(row))) stateEngine.move(room, row, before);
-    const reason = this.#softFailure(room, row, before, asAuth);
+    const reason = this.#softFailure(room, row, asAuth);
     if (reason !== undefined) {
       const after = row.stateKey === null ? undefined : stateEngine.stateAfter(nid);
       this.#uses.removal.takeOut(room, row, { outcome: 'soft-failed', before, after });
@@ -132,13 +132,12 @@ export class Revisiting {
    * Why another server's event would not have been shown when it came, had the room's members been known: by the state
    * that the room had then.
    */
-  #softFailure(room: KnownRoom, row: EventRow, before: StatePoint, asAuth: AuthEvent<EventNid>): string | undefined {
-    const { interning, serverName, partialRooms, stateEngine, judge } = this.#uses;
+  #softFailure(room: KnownRoom, row: EventRow, asAuth: AuthEvent<EventNid>): string | undefined {
+    const { interning, serverName, partialRooms, judge } = this.#uses;
     const isOurs = interning.userServer(row.sender) === interning.findServer(serverName);
     const line = partialRooms.find(room.nid)?.line;
     if (row.pos === null || isOurs || line === undefined) return undefined;
     const then: StatePoint = { line, pos: (row.pos - 1) as StreamPos };
-    if (stateEngine.isSame(before, then)) return undefined;
     const verdict = judge.inDoubtfulState(room.rules, asAuth, stateAt(this.#uses, then));
     return verdict.allowed ? undefined : `By the current state: ${verdict.reason}`;
   }

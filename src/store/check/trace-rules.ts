@@ -3,9 +3,8 @@ import type { Rule } from './queries.ts';
 /** Rejected or soft-failed, see `eventFlags`: nobody is shown it, and nothing follows from it. */
 const outOf = (column: string) => `EXISTS (SELECT 1 FROM event WHERE event.nid = ${column} AND (event.flags & 3) <> 0)`;
 
-/** An invite that is kept beside the room notifies at a position that is only its own. */
-const isInvite =
-  'EXISTS (SELECT 1 FROM event WHERE event.nid = said.event AND event.membership = 2 AND (event.flags & 4) <> 0)';
+/** An invite that came before the room was known has notified at a position that is only its own, whatever becomes of it. */
+const isInvite = 'EXISTS (SELECT 1 FROM event WHERE event.nid = said.event AND event.membership = 2)';
 
 const notAt = (table: string) =>
   `SELECT said.user, said.event, said.pos FROM ${table} AS said WHERE NOT EXISTS` +

@@ -80,12 +80,13 @@ export class ReceiptStore {
     this.#put.run(room, user, kind, thread, event, ts, pos);
   }
 
-  /** Moves all receipts at an event to another one, each at a position of its own; without one they go. */
-  move(room: RoomNid, from: EventNid, to: EventNid | undefined, pos: () => StreamPos): void {
-    for (const receipt of this.#at.all(room, from)) {
-      if (to === undefined) this.#remove.run(room, receipt.user, receipt.kind, receipt.thread);
-      else this.put(room, { ...receipt, event: to, pos: pos() });
-    }
+  /** All receipts at an event. */
+  at(room: RoomNid, event: EventNid): ReceiptRow[] {
+    return this.#at.all(room, event);
+  }
+
+  remove(room: RoomNid, { user, kind, thread }: ReceiptRow): void {
+    this.#remove.run(room, user, kind, thread);
   }
 
   ofUser(room: RoomNid, user: UserNid): ReceiptRow[] {

@@ -169,6 +169,8 @@ export class PartialRooms {
   /** One more try has failed. */
   setBack(room: RoomNid, { problem, nextTry, givesUp }: PartialSetback): void {
     this.#setBack.run(problem, nextTry, givesUp ? 1 : 0, room);
+    // What people had redacted does not stay here for as long as the room's members may be missing.
+    if (givesUp) this.#dropOriginals.run(room);
   }
 
   /** Nothing has failed, but it is not the time for it. */

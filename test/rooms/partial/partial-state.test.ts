@@ -28,6 +28,23 @@ function begin(store: TestStore): PartialState {
 }
 
 describe('PartialRooms', () => {
+  it('does not keep what was redacted once it is given up that the members come soon, nor when the room is left', async () => {
+    await using store = openTestStore();
+    const { partialRooms, redactions } = store.stores;
+    const target = 5 as EventNid;
+    const held = () => redactions.held(room, target) !== undefined;
+    const failed = (givesUp: boolean) => ({ problem: 'nobody answers', nextTry: millis(2_000), givesUp });
+    begin(store);
+    store.db.write<void>(() => redactions.hold(room, target, '{}'));
+    store.db.write<void>(() => partialRooms.setBack(room, failed(false)));
+    assert.ok(held());
+    store.db.write<void>(() => partialRooms.setBack(room, failed(true)));
+    assert.ok(!held());
+    store.db.write<void>(() => redactions.hold(room, target, '{}'));
+    store.db.write<void>(() => partialRooms.end(room));
+    assert.ok(!held());
+  });
+
   it('remembers a room until it is complete, and since when it is', async () => {
     await using store = openTestStore();
     const { partialRooms } = store.stores;
