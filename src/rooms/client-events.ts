@@ -6,6 +6,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
+import { PassingEvent } from '../store/events/passing-event.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, EventNid, RoomNid, UserNid } from '../store/nids.ts';
 import type { DelayedEventStore } from '../store/rooms/delayed-events.ts';
@@ -69,24 +70,37 @@ export class ClientEvents {
 
   /** The event as JSON text. Whether the reader may see it has been decided before. */
   text(row: EventRow, audience: EventAudience): string {
+    return this.#text(row, audience, undefined);
+  }
+
+  /** The same of one that is gone through once: nothing of it is kept. */
+  passing(event: PassingEvent, audience: EventAudience): string {
+    return this.#text(event.row, audience, event);
+  }
+
+  #text(row: EventRow, audience: EventAudience, passing: PassingEvent | undefined): string {
     const membership = audience.view.membershipAt(row);
     const isHidden = audience.hidden?.has(row.sender) === true;
     const erased = isHidden || (membership !== 'join' && this.#stores.isErased(row.sender));
-    const shared = this.#shared(row);
-    const whole = audience.format === 'federation';
-    let text = whole ? this.#pdu(row, erased) : erased ? this.#head(row, 'redacted') : shared.head;
-    if (audience.withRoomId && !whole) text += `,"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}`;
-    text += `,"unsigned":{"age":${this.#clock.now() - row.ts},"membership":"${membership}"`;
-    text += shared.unsigned;
+    const shared = passing === undefined ? this.#shared(row) : this.#sharedOf(row, passing);
+    const head = this.#headFor(row, audience, { erased, shared, passing });
+    let unsigned = `"age":${this.#clock.now() - row.ts},"membership":"${membership}"${shared.unsigned}`;
     if (!erased && shared.replaced !== undefined && this.#mayReadContent(shared.replaced.row, audience.view)) {
-      text += `,"prev_content":${shared.replaced.content}`;
+      unsigned += `,"prev_content":${shared.replaced.content}`;
     }
-    if (row.sender === audience.view.user) text += this.#toldSender(row, audience);
+    if (row.sender === audience.view.user) unsigned += this.#toldSender(row, audience);
     const relations = audience.relations?.get(row.nid);
-    if (relations !== undefined) text += `,"m.relations":${relations}`;
-    text += '}}';
+    if (relations !== undefined) unsigned += `,"m.relations":${relations}`;
+    const text = `${head},"unsigned":{${unsigned}}}`;
     const { fields } = audience;
     return fields === undefined ? text : JSON.stringify(fields.pick(JSON.parse(text) as JsonObject));
+  }
+
+  /** All of the event but `unsigned`. */
+  #headFor(row: EventRow, { format, withRoomId }: EventAudience, { erased, shared, passing }: Showing): string {
+    if (format === 'federation') return this.#pdu(row, passing ?? this.#source(row.nid), erased);
+    const head = erased ? this.#head(row, passing ?? this.#source(row.nid), 'redacted') : shared.head;
+    return withRoomId ? `${head},"room_id":${JSON.stringify(this.#stores.interning.roomId(row.room))}` : head;
   }
 
   /** The same as an object. */
@@ -131,25 +145,39 @@ export class ClientEvents {
   #shared(row: EventRow): Shared {
     const known = this.#cache.get(row.nid);
     if (known !== undefined) return known;
-    const shared: Shared = { head: this.#head(row), ...this.#replaced(row) };
+    const shared = this.#sharedOf(row, this.#source(row.nid));
     this.#cache.set(row.nid, shared);
     return shared;
   }
 
-  #head({ nid, room }: Pick<EventRow, 'nid' | 'room'>, form: 'whole' | 'redacted' = 'whole'): string {
-    const { events, interning, rulesOf } = this.#stores;
-    const rules = rulesOf(room);
-    const whole = events.bare(nid) as Pdu;
-    const event = clientEvent(form === 'whole' ? whole : redact(whole, rules), interning.eventId(nid), rules);
+  #sharedOf(row: EventRow, source: Source): Shared {
+    const head = source instanceof PassingEvent ? plainHead(source) : undefined;
+    return { head: head ?? this.#head(row, source), ...this.#replaced(row) };
+  }
+
+  #source(nid: EventNid): Source {
+    const { events, interning } = this.#stores;
+    return {
+      get id() {
+        return interning.eventId(nid);
+      },
+      bare: () => events.bare(nid),
+      pdu: () => events.pdu(nid),
+    };
+  }
+
+  #head({ room }: Pick<EventRow, 'room'>, source: Source, form: 'whole' | 'redacted' = 'whole'): string {
+    const rules = this.#stores.rulesOf(room);
+    const whole = source.bare() as Pdu;
+    const event = clientEvent(form === 'whole' ? whole : redact(whole, rules), source.id, rules);
     delete event['room_id'];
     return JSON.stringify(event).slice(0, -1);
   }
 
-  #pdu({ nid, room }: EventRow, erased: boolean): string {
-    const { events, interning, rulesOf } = this.#stores;
-    const { unsigned: _, ...pdu } = events.pdu(nid);
-    const event = erased ? redact(pdu, rulesOf(room)) : pdu;
-    return JSON.stringify({ ...event, event_id: interning.eventId(nid) }).slice(0, -1);
+  #pdu({ room }: EventRow, source: Source, erased: boolean): string {
+    const { unsigned: _, ...pdu } = source.pdu();
+    const event = erased ? redact(pdu, this.#stores.rulesOf(room)) : pdu;
+    return JSON.stringify({ ...event, event_id: source.id }).slice(0, -1);
   }
 
   #replaced(row: EventRow): Omit<Shared, 'head'> {
@@ -158,7 +186,7 @@ export class ClientEvents {
     // Asked of the table and not of the row's flag: the caller may have read the row before it was redacted.
     const redaction = redactions.of(row.nid);
     if (redaction !== undefined) {
-      const head = this.#head({ nid: redaction, room: row.room });
+      const head = this.#head(row, this.#source(redaction));
       unsigned += `,"redacted_because":${head},"room_id":${JSON.stringify(interning.roomId(row.room))}}`;
     }
     const before = row.stateKey === null ? undefined : pointBefore(row);
@@ -184,6 +212,27 @@ export interface ClientEventStores {
    * @see https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
    */
   readonly isErased: (user: UserNid) => boolean;
+}
+
+/** What is known of an event that is being shown. */
+interface Showing {
+  readonly erased: boolean;
+  readonly shared: Shared;
+  readonly passing: PassingEvent | undefined;
+}
+
+/** What an event's text is made from. */
+type Source = Pick<PassingEvent, 'id' | 'bare' | 'pdu'>;
+
+/** The same text as `clientEvent` makes, for an event of whose body clients see the content only; most are such. */
+function plainHead(event: PassingEvent): string | undefined {
+  const { row, type, stateKey } = event;
+  // What it redacts is named beside the content too.
+  const content = type === 'm.room.redaction' ? undefined : event.contentText;
+  if (content === undefined) return undefined;
+  const head = `{"content":${content},"event_id":${JSON.stringify(event.id)},"origin_server_ts":${row.ts}`;
+  const sender = `,"sender":${JSON.stringify(event.sender)},"type":${JSON.stringify(type)}`;
+  return stateKey === undefined ? head + sender : `${head}${sender},"state_key":${JSON.stringify(stateKey)}`;
 }
 
 function sizeOf({ head, unsigned, replaced }: Shared): number {

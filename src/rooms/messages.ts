@@ -3,7 +3,7 @@ import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
 import { openFilter } from '../protocol/filters/filter.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import type { RoomNid, StateKeyNid, StatePoint } from '../store/nids.ts';
+import type { EventNid, RoomNid, StateKeyNid, StatePoint } from '../store/nids.ts';
 import type { BoundaryStore } from '../store/rooms/boundaries.ts';
 import type { OtherState } from '../store/state/other-state.ts';
 import type { StateEntry, StateLog } from '../store/state/state-log.ts';
@@ -174,21 +174,19 @@ export class RoomMessages {
     { filter, audience }: { readonly filter: RoomEventFilter; readonly audience: EventAudience },
   ): Generator<string> {
     const { clientEvents, events, history, otherState } = this.#uses;
-    const isWanted = (row: EventRow): boolean => filter.passesAll || filter.matches(clientEvents.filterable(row));
     let separator = '';
-    const write = (rows: readonly EventRow[]): string => {
-      let written = '';
-      for (const row of rows.filter(isWanted)) {
-        written += separator + clientEvents.text(row, audience);
+    function* written(nids: readonly EventNid[]): Generator<string> {
+      for (const event of events.passing(nids)) {
+        if (!filter.passesAll && !filter.matches(event)) continue;
+        yield separator + clientEvents.passing(event, audience);
         separator = ',';
       }
-      return written;
-    };
+    }
     yield '"state":[';
     if (point !== undefined) {
-      if (filter.lazyLoadMembers) yield write(history.sendersAt(point, shown));
+      if (filter.lazyLoadMembers) yield* written(history.sendersAt(point, shown).map(({ nid }) => nid));
       const pages = filter.lazyLoadMembers ? otherState.at(room, point, piece) : this.#whole(point);
-      for (const page of pages) yield write(events.rows(page.map(([, event]) => event)));
+      for (const page of pages) yield* written(page.map(([, event]) => event));
     }
     yield ']';
   }

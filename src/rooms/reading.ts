@@ -26,8 +26,8 @@ export interface ReadingUses extends StateSources {
   readonly tokens: RoomTokens;
 }
 
-/** Events read and written at once where the whole is unbounded: bounds memory and time between two looks around. */
-const pageSize = 100;
+/** Events read at once where the whole is unbounded: some 30 KB, which are garbage before anybody takes them for old. */
+const pageSize = 32;
 
 export interface MemberSelection {
   readonly membership?: MembershipName | undefined;
@@ -175,15 +175,13 @@ export class RoomReading {
   }
 
   *#joinedMembers(room: RoomNid): Generator<string> {
-    const { roomState, interning, events } = this.#uses;
+    const { roomState, events } = this.#uses;
     let separator = '{"joined":{';
     let page = roomState.joinedMembers(room, { limit: pageSize });
     while (page.length > 0) {
-      const bodies = events.bares(page.map(({ event }) => event));
       let text = '';
-      for (const { user, event } of page) {
-        const shown = shownMember(bodies.get(event)?.['content']);
-        text += `${separator}${JSON.stringify(interning.userId(user))}:${JSON.stringify(shown)}`;
+      for (const { stateKey, content } of events.passing(page.map(({ event }) => event))) {
+        text += `${separator}${JSON.stringify(stateKey)}:${JSON.stringify(shownMember(content))}`;
         separator = ',';
       }
       yield text;
@@ -200,13 +198,11 @@ export class RoomReading {
     let separator = '[';
     while (true) {
       const page: readonly (readonly [StateKeyNid, EventNid])[] = stateLog.pageAt(state, after, pageSize);
-      let text = '';
-      for (const row of events.rows(page.map(([, event]) => event))) {
-        if (!wanted(row)) continue;
-        text += separator + clientEvents.text(row, audience);
+      for (const event of events.passing(page.map(([, each]) => each))) {
+        if (!wanted(event.row)) continue;
+        yield separator + clientEvents.passing(event, audience);
         separator = ',';
       }
-      if (text !== '') yield text;
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) break;
       after = last[0];

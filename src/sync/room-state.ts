@@ -13,8 +13,11 @@ import type { MemberMemory } from './member-memory.ts';
 import type { TimelineBatch } from './room-timeline.ts';
 import type { Turn } from './turn.ts';
 
-/** Entries read at a time: bounds what is held while a large state is written. */
-const pageSize = 128;
+/**
+ * Entries, and events with their bodies, read at a time: bounds what is held while a large state is written. Some 30 KB
+ * are garbage before the collector takes them for old.
+ */
+const pageSize = 32;
 
 export interface StateUses {
   readonly interning: Interning;
@@ -57,10 +60,17 @@ export class RoomStates {
     const filter = turn.filter.room.state;
     const { interning, events, clientEvents } = this.#uses;
     if (filter.nothing || !filter.rooms.allows(interning.roomId(scope.info.room))) return;
-    for (const nids of pages(this.#nids(turn, scope))) {
-      for (const row of events.rows(nids)) {
-        if (!filter.passesAll && !filter.matches(clientEvents.filterable(row))) continue;
-        yield clientEvents.text(row, scope.audience);
+    for (const page of pages(this.#nids(turn, scope))) {
+      if (scope.delta === undefined) {
+        // A whole state is for one reader at one time; what changes is for all who are in the room.
+        for (const event of events.passing(page)) {
+          if (filter.passesAll || filter.matches(event)) yield clientEvents.passing(event, scope.audience);
+        }
+        continue;
+      }
+      for (const row of events.rows(page)) {
+        if (filter.passesAll || filter.matches(clientEvents.filterable(row)))
+          yield clientEvents.text(row, scope.audience);
       }
     }
   }

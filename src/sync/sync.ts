@@ -40,8 +40,8 @@ export type SyncAnswer = string | Iterable<string>;
 const longestWait = millis(5 * 60_000);
 /** Up to so many rooms an incremental answer is written at once, so that it can be seen whether it is empty. */
 const fewRooms = 50;
-/** A large answer is made in pieces of about this many characters: a few milliseconds of work each. */
-const pieceSize = 16 * 1024;
+/** A large answer is made in pieces of about this many characters: a fraction of a millisecond of work each. */
+const pieceSize = 4 * 1024;
 /** A room with more state than this is never written at once. */
 const muchState = 1000;
 

@@ -23,8 +23,8 @@ export interface StateAnswersUses {
   readonly streams: Streams;
 }
 
-/** Events read and written at once: bounds memory and the time between two looks around. */
-const pageSize = 64;
+/** Events read and written at once: a chunk of the answer, so that no more than that is made before it is taken. */
+const pageSize = 16;
 /** IDs are short. */
 const idPageSize = 1000;
 /** As many as a client is told of to name a room after. */
@@ -151,7 +151,7 @@ export class StateAnswers {
   }
 
   *#ids(pages: Iterable<readonly EventNid[]>): Generator<string[]> {
-    for (const page of pages) yield [...this.#uses.interning.eventIds(page).values()].map((id) => JSON.stringify(id));
+    for (const page of pages) yield this.#uses.interning.passingEventIds(page).map((id) => JSON.stringify(id));
   }
 
   /** The servers in the room, without the one that has just come in. */

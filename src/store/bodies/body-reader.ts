@@ -2,6 +2,7 @@ import { canonicalJson } from '../../protocol/canonical-json.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { Preparing } from '../database/reader.ts';
 import type { Interning } from '../interning/interning.ts';
+import type { Names } from '../interning/names.ts';
 import type { EventNid } from '../nids.ts';
 import { type BodyPart, bodyColumns, bodyTables, type PackedRow, strip, unpack } from './unpack.ts';
 
@@ -32,20 +33,17 @@ export class BodyReader {
     return found;
   }
 
-  /** What does not exist is left out. */
+  /** What does not exist is left out. No name that occurs in them is kept in memory. */
   canonicals(nids: readonly EventNid[]): Map<EventNid, string> {
     const found = new Map<EventNid, string>();
     if (nids.length === 0) return found;
-    for (const row of this.#many.all(JSON.stringify(nids))) found.set(row.nid, this.#text(row));
+    const names = this.#interning.pageNames();
+    for (const row of this.#many.all(JSON.stringify(nids))) found.set(row.nid, textOf(row, names));
     return found;
   }
 
   canonical(nid: EventNid): string {
-    return this.#text(this.#get(nid));
-  }
-
-  #text(row: PackedRow): string {
-    return row.format === 0 ? row.body.toString() : canonicalJson(unpack(row, this.#interning, 'whole'), 'lenient');
+    return textOf(this.#get(nid), this.#interning);
   }
 
   #get(nid: EventNid): PackedRow {
@@ -55,7 +53,16 @@ export class BodyReader {
   }
 
   #read(row: PackedRow, part: BodyPart): JsonObject {
-    if (row.format !== 0) return unpack(row, this.#interning, part);
-    return strip(JSON.parse(row.body.toString()) as JsonObject, part);
+    return readBody(row, this.#interning, part);
   }
+}
+
+/** The event of a body in any format. */
+export function readBody(row: PackedRow, names: Names, part: BodyPart): JsonObject {
+  if (row.format !== 0) return unpack(row, names, part);
+  return strip(JSON.parse(row.body.toString()) as JsonObject, part);
+}
+
+function textOf(row: PackedRow, names: Names): string {
+  return row.format === 0 ? row.body.toString() : canonicalJson(unpack(row, names, 'whole'), 'lenient');
 }

@@ -1,12 +1,12 @@
-import { inflateRawSync } from 'node:zlib';
 import { encodeBase64 } from '../../protocol/base64.ts';
+import { Inflater } from '../../util/inflate.ts';
 import type { JsonArray, JsonObject, JsonValue } from '../../util/json.ts';
-import type { Interning } from '../interning/interning.ts';
+import type { Names } from '../interning/names.ts';
 import type { EventNid, RoomNid, StateKeyNid, TypeNid, UserNid } from '../nids.ts';
 import { ByteReader } from '../varint.ts';
 import { contentHash } from './content-hash.ts';
 import { dictionary1 } from './dictionary-1.ts';
-import { keyIdPrefix, PACKED_FORMAT, packedFlags, windowBits } from './format-1.ts';
+import { keyIdPrefix, PACKED_FORMAT, packedFlags } from './format-1.ts';
 
 /** A body with what its row knows. */
 export interface PackedRow {
@@ -21,10 +21,11 @@ export interface PackedRow {
   readonly ts: number;
 }
 
-/** The columns of a `PackedRow`, for a SELECT from `event` joined with `bodyTables`. */
-export const bodyColumns =
-  'event.nid, ifnull(event_body.format, 0) AS format, ifnull(event_body.body, event_raw.body) AS body, event.room,' +
-  ' event.type, event.sender, event.state_key AS stateKey, event.depth, event.ts';
+/** A body's own columns, for a SELECT from `event` joined with `bodyTables`. */
+export const storedBody = 'ifnull(event_body.format, 0) AS format, ifnull(event_body.body, event_raw.body) AS body';
+
+/** The columns of a `PackedRow`, likewise. */
+export const bodyColumns = `event.nid, ${storedBody}, event.room, event.type, event.sender, event.state_key AS stateKey, event.depth, event.ts`;
 
 /** Joins both tables that a body may be in. */
 export const bodyTables =
@@ -47,37 +48,66 @@ export function strip(pdu: JsonObject, part: BodyPart): JsonObject {
 }
 
 /** Rebuilds the event of a packed body. */
-export function unpack(row: PackedRow, interning: Interning, part: BodyPart): JsonObject {
+export function unpack(row: PackedRow, names: Names, part: BodyPart): JsonObject {
   if (row.format !== PACKED_FORMAT) throw new Error(`event ${row.nid} is stored in an unknown format ${row.format}`);
   const reader = new ByteReader(row.body);
   const flags = reader.varint();
   const has = (flag: number) => (flags & flag) !== 0;
   const pdu: JsonObject = {};
-  if (has(packedFlags.REFERENCES)) readReferences(pdu, reader, row, interning, has(packedFlags.PAIRS), part);
-  if (has(packedFlags.REDACTS)) pdu['redacts'] = interning.eventId((row.nid - reader.signed()) as EventNid);
+  if (has(packedFlags.REFERENCES)) readReferences(pdu, reader, row, names, has(packedFlags.PAIRS), part);
+  if (has(packedFlags.REDACTS)) pdu['redacts'] = names.eventId((row.nid - reader.signed()) as EventNid);
   const hash = has(packedFlags.HASH_STORED) ? reader.bytes(32) : undefined;
-  if (has(packedFlags.SIGNATURES)) readSignatures(pdu, reader, row, interning, part);
+  if (has(packedFlags.SIGNATURES)) readSignatures(pdu, reader, row, names, part);
   readText(pdu, reader, flags);
-  pdu['type'] = interning.typeName(row.type);
-  pdu['sender'] = interning.userId(row.sender);
+  pdu['type'] = names.typeName(row.type);
+  pdu['sender'] = names.userId(row.sender);
   pdu['origin_server_ts'] = row.ts;
-  if (has(packedFlags.ROOM_ID)) pdu['room_id'] = interning.roomId(row.room);
-  if (row.stateKey !== null) pdu['state_key'] = interning.stateKeyOf(row.stateKey).skey;
-  if (has(packedFlags.EVENT_ID)) pdu['event_id'] = interning.eventId(row.nid);
+  if (has(packedFlags.ROOM_ID)) pdu['room_id'] = names.roomId(row.room);
+  if (row.stateKey !== null) pdu['state_key'] = names.stateKeyOf(row.stateKey).skey;
+  if (has(packedFlags.EVENT_ID)) pdu['event_id'] = names.eventId(row.nid);
   if (part === 'shown') return strip(pdu, part);
   pdu['depth'] = row.depth;
-  if (has(packedFlags.ORIGIN)) pdu['origin'] = interning.serverName(interning.userServer(row.sender));
+  if (has(packedFlags.ORIGIN)) pdu['origin'] = names.serverName(names.userServer(row.sender));
   if (part === 'unsealed') return strip(pdu, part);
   if (hash !== undefined) pdu['hashes'] = { sha256: encodeBase64(hash) };
   else if (has(packedFlags.HASH_COMPUTED)) pdu['hashes'] = { sha256: contentHash(pdu) };
   return pdu;
 }
 
+/**
+ * The canonical JSON of an event's content, taken from the body as it is: neither parsed nor written anew. `undefined` if
+ * clients are shown more of the body than its content, or if the body is not packed.
+ */
+export function contentText(row: Pick<PackedRow, 'format' | 'body'>): string | undefined {
+  if (row.format !== PACKED_FORMAT) return undefined;
+  const reader = new ByteReader(row.body);
+  const flags = reader.varint();
+  if ((flags & (packedFlags.REST | packedFlags.REDACTS)) !== 0) return undefined;
+  if ((flags & packedFlags.REFERENCES) !== 0) {
+    const hash = (flags & packedFlags.PAIRS) !== 0 ? 32 : 0;
+    for (const _ of ['prev_events', 'auth_events']) {
+      for (let left = reader.varint(); left > 0; left--) {
+        reader.signed();
+        reader.skip(hash);
+      }
+    }
+  }
+  if ((flags & packedFlags.HASH_STORED) !== 0) reader.skip(32);
+  if ((flags & packedFlags.SIGNATURES) !== 0) {
+    for (let left = reader.varint(); left > 0; left--) {
+      reader.skip(reader.varint());
+      reader.skip(reader.varint());
+      reader.skip(64);
+    }
+  }
+  return textOf(reader, flags);
+}
+
 function readReferences(
   pdu: JsonObject,
   reader: ByteReader,
   row: PackedRow,
-  interning: Interning,
+  names: Names,
   pairs: boolean,
   part: BodyPart,
 ): void {
@@ -87,27 +117,21 @@ function readReferences(
       const nid = (row.nid - reader.signed()) as EventNid;
       const hash = pairs ? reader.bytes(32) : undefined;
       if (part === 'shown') continue;
-      const id = interning.eventId(nid);
+      const id = names.eventId(nid);
       references.push(hash === undefined ? id : [id, { sha256: encodeBase64(hash) }]);
     }
     if (part !== 'shown') pdu[member] = references;
   }
 }
 
-function readSignatures(
-  pdu: JsonObject,
-  reader: ByteReader,
-  row: PackedRow,
-  interning: Interning,
-  part: BodyPart,
-): void {
+function readSignatures(pdu: JsonObject, reader: ByteReader, row: PackedRow, names: Names, part: BodyPart): void {
   const signatures: { [server: string]: JsonObject } = {};
   for (let left = reader.varint(); left > 0; left--) {
     const server = reader.prefixed().toString();
     const key = reader.prefixed();
     const signature = reader.bytes(64);
     if (part !== 'whole') continue;
-    const name = server === '' ? interning.serverName(interning.userServer(row.sender)) : server;
+    const name = server === '' ? names.serverName(names.userServer(row.sender)) : server;
     signatures[name] ??= {};
     const ofServer = signatures[name];
     ofServer[`${keyIdPrefix}${key.toString()}`] = encodeBase64(signature);
@@ -115,17 +139,17 @@ function readSignatures(
   if (part === 'whole') pdu['signatures'] = signatures;
 }
 
+const inflater = new Inflater(dictionary1);
+
+/** The last part of a body. */
+function textOf(reader: ByteReader, flags: number): string {
+  if ((flags & packedFlags.DEFLATED) === 0) return reader.rest().toString();
+  const length = reader.varint();
+  return inflater.text(reader.rest(), length);
+}
+
 function readText(pdu: JsonObject, reader: ByteReader, flags: number): void {
-  let text: string;
-  if ((flags & packedFlags.DEFLATED) === 0) {
-    text = reader.rest().toString();
-  } else {
-    const length = reader.varint();
-    // The output fits one chunk of exactly its size; zlib would take 16 KiB for each call otherwise.
-    const chunkSize = Math.max(64, length);
-    text = inflateRawSync(reader.rest(), { dictionary: dictionary1, windowBits, chunkSize }).toString();
-  }
-  const value = JSON.parse(text) as JsonValue;
+  const value = JSON.parse(textOf(reader, flags)) as JsonValue;
   if ((flags & packedFlags.REST) === 0) pdu['content'] = value;
   else Object.assign(pdu, value);
 }

@@ -2,10 +2,12 @@ import type { EventLike } from '../../protocol/events/redact.ts';
 import { parseExactJson } from '../../protocol/parse-json.ts';
 import type { JsonObject } from '../../util/json.ts';
 import { BodyReader } from '../bodies/body-reader.ts';
+import { bodyTables, storedBody } from '../bodies/unpack.ts';
 import type { Preparing } from '../database/reader.ts';
 import type { Interning } from '../interning/interning.ts';
 import type { EventNid, StatePoint, StreamPos } from '../nids.ts';
 import { type EventRow, eventColumns, type NewEvent } from './event-row.ts';
+import { PassingEvent, type PassingRow } from './passing-event.ts';
 
 /** Numbers of an event may lie outside what a column or a double holds; order survives the clamp. */
 function clamp(value: number): number {
@@ -16,8 +18,10 @@ function clamp(value: number): number {
 /** Event rows, their bodies and their `prev_events` edges. Writing methods belong inside a write. */
 export class EventStore {
   readonly #bodies: BodyReader;
+  readonly #interning: Interning;
   readonly #row;
   readonly #rows;
+  readonly #passing;
   readonly #parents;
   readonly #after;
   readonly #insertRow;
@@ -32,10 +36,15 @@ export class EventStore {
   readonly #deleteAfter;
 
   constructor(db: Preparing, interning: Interning) {
+    this.#interning = interning;
     this.#bodies = new BodyReader(db, interning);
     this.#row = db.prepare<[number], EventRow>(`SELECT ${eventColumns} FROM event WHERE nid = ?`);
     this.#rows = db.prepare<[string], EventRow>(
       `SELECT ${eventColumns} FROM json_each(?) AS wanted CROSS JOIN event ON event.nid = wanted.value`,
+    );
+    this.#passing = db.prepare<[string], PassingRow>(
+      `SELECT ${eventColumns}, ${storedBody} FROM json_each(?) AS wanted` +
+        ` CROSS JOIN event ON event.nid = wanted.value ${bodyTables}`,
     );
     this.#parents = db.prepare<[number], { parent: EventNid }>('SELECT parent FROM event_edge WHERE child = ?');
     this.#after = db.prepare<[number], StatePoint>('SELECT line, line_pos AS pos FROM event_after WHERE event = ?');
@@ -97,6 +106,13 @@ export class EventStore {
     return nids.length === 0 ? [] : this.#rows.all(JSON.stringify(nids));
   }
 
+  /** A page of events with their bodies, in the order asked for, for what is gone through once: nothing of it is cached. */
+  passing(nids: readonly EventNid[]): PassingEvent[] {
+    if (nids.length === 0) return [];
+    const names = this.#interning.pageNames();
+    return this.#passing.all(JSON.stringify(nids)).map((row) => new PassingEvent(row, names));
+  }
+
   /** The event as it was signed. Throws if there is none. */
   pdu(nid: EventNid): JsonObject {
     return this.#bodies.one(nid, 'whole');
@@ -122,7 +138,7 @@ export class EventStore {
     return this.#bodies.canonical(nid);
   }
 
-  /** Several events like `canonical`; what does not exist is left out. */
+  /** Several events like `canonical`, in the order asked for; what does not exist is left out. */
   canonicals(nids: readonly EventNid[]): Map<EventNid, string> {
     return this.#bodies.canonicals(nids);
   }

@@ -96,11 +96,20 @@ export class EventIdTable {
   text(nid: EventNid): EventId {
     const cached = this.#cache.value(nid);
     if (cached !== undefined) return cached;
-    const row = this.#row.get(nid);
-    if (row === undefined) throw new Error(`event_id has no NID ${nid}`);
-    const text = eventIdText(row);
+    const text = this.#read(nid);
     this.#cache.setValue(nid, text);
     return text;
+  }
+
+  /** The same, not kept in memory. */
+  passingText(nid: EventNid): EventId {
+    return this.#cache.value(nid) ?? this.#read(nid);
+  }
+
+  #read(nid: EventNid): EventId {
+    const row = this.#row.get(nid);
+    if (row === undefined) throw new Error(`event_id has no NID ${nid}`);
+    return eventIdText(row);
   }
 
   /** The texts of many, in one statement for those that are not in memory. Unknown NIDs are left out. */
@@ -119,6 +128,11 @@ export class EventIdTable {
       texts.set(row.nid, text);
     }
     return texts;
+  }
+
+  /** The same in no order, not kept in memory. */
+  passingTexts(nids: readonly EventNid[]): EventId[] {
+    return nids.length === 0 ? [] : this.#rows.all(JSON.stringify(nids)).map(eventIdText);
   }
 
   clearCache(): void {

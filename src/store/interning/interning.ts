@@ -2,6 +2,7 @@ import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/typ
 import type { Preparing } from '../database/reader.ts';
 import type { EventNid, RoomNid, ServerNid, StateKeyNid, TypeNid, UserNid } from '../nids.ts';
 import { EventIdTable } from './event-ids.ts';
+import { type Names, PageNames, type StateKeyName } from './names.ts';
 import { StateKeyTable } from './state-keys.ts';
 import { TextTable } from './text-table.ts';
 import { UserTable } from './users.ts';
@@ -21,7 +22,7 @@ const LIMITS = { server: 1024, user: 4096, room: 1024, type: 256, stateKey: 4096
  *
  * Look-ups are cached; a rollback takes what it interned out of the cache, as its NID may then be given out again.
  */
-export class Interning {
+export class Interning implements Names {
   readonly #servers: TextTable<ServerNid, ServerName>;
   readonly #users: UserTable;
   readonly #rooms: TextTable<RoomNid, RoomId>;
@@ -111,7 +112,7 @@ export class Interning {
     return typeNid === undefined ? undefined : this.#seen('state_key', this.#stateKeys.find(typeNid, skey));
   }
 
-  stateKeyOf(nid: StateKeyNid): { type: string; skey: string; typeNid: TypeNid } {
+  stateKeyOf(nid: StateKeyNid): StateKeyName {
     const { typeNid, skey } = this.#stateKeys.row(nid);
     return { type: this.typeName(typeNid), skey, typeNid };
   }
@@ -139,6 +140,25 @@ export class Interning {
   /** The IDs of many events; unknown NIDs are left out. */
   eventIds(nids: readonly EventNid[]): Map<EventNid, EventId> {
     return this.#events.texts(nids);
+  }
+
+  /** The same in no order, for IDs that are told once; nothing of it stays in memory. */
+  passingEventIds(nids: readonly EventNid[]): EventId[] {
+    return this.#events.passingTexts(nids);
+  }
+
+  /** Names for one page of what is gone through once, as a whole state is; nothing of it stays in memory. Not to be kept. */
+  pageNames(): Names {
+    const server = (nid: ServerNid) => this.#servers.passingText(nid);
+    return new PageNames(this, {
+      server,
+      user: (nid) => this.#users.passingUser(nid, server),
+      stateKey: (nid) => {
+        const { typeNid, skey } = this.#stateKeys.passingRow(nid);
+        return { type: this.typeName(typeNid), skey, typeNid };
+      },
+      event: (nid) => this.#events.passingText(nid),
+    });
   }
 
   /** Tells `watcher` of every NID that is given out for a string from now on; for the sweep, which must spare them. */

@@ -52,9 +52,19 @@ export class StateKeyTable {
   row(nid: StateKeyNid): StateKeyRow {
     const cached = this.#cache.value(nid);
     if (cached !== undefined) return cached;
+    const row = this.#read(nid);
+    this.#cache.setValue(nid, row);
+    return row;
+  }
+
+  /** The same, not kept in memory. */
+  passingRow(nid: StateKeyNid): StateKeyRow {
+    return this.#cache.value(nid) ?? this.#read(nid);
+  }
+
+  #read(nid: StateKeyNid): StateKeyRow {
     const row = this.#row.get(nid);
     if (row === undefined) throw new Error(`state_key has no NID ${nid}`);
-    this.#cache.setValue(nid, row);
     return row;
   }
 

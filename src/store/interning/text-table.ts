@@ -43,9 +43,19 @@ export class TextTable<N extends number, T extends string> {
   text(nid: N): T {
     const cached = this.#cache.value(nid);
     if (cached !== undefined) return cached;
+    const text = this.#read(nid);
+    this.#cache.setValue(nid, text);
+    return text;
+  }
+
+  /** The same, not kept in memory. */
+  passingText(nid: N): T {
+    return this.#cache.value(nid) ?? this.#read(nid);
+  }
+
+  #read(nid: N): T {
     const text = this.#text.get(nid);
     if (text === undefined) throw new Error(`${this.#table} has no NID ${nid}`);
-    this.#cache.setValue(nid, text);
     return text;
   }
 

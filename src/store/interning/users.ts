@@ -4,9 +4,9 @@ import type { Statement } from '../database/statement.ts';
 import type { ServerNid, UserNid } from '../nids.ts';
 import { NidCache } from './nid-cache.ts';
 
-interface CachedUser {
-  id: UserId;
-  server: ServerNid;
+export interface User {
+  readonly id: UserId;
+  readonly server: ServerNid;
 }
 
 export interface Servers {
@@ -19,7 +19,7 @@ export interface Servers {
 export class UserTable {
   readonly #db: Preparing;
   readonly #servers: Servers;
-  readonly #cache: NidCache<UserNid, CachedUser>;
+  readonly #cache: NidCache<UserNid, User>;
   readonly #find: Statement<[number, string], UserNid>;
   readonly #insert: Statement<[number, string], never>;
   readonly #row: Statement<[number], { server: ServerNid; localpart: string }>;
@@ -58,14 +58,23 @@ export class UserTable {
     return nid;
   }
 
-  user(nid: UserNid): CachedUser {
+  user(nid: UserNid): User {
     const cached = this.#cache.value(nid);
     if (cached !== undefined) return cached;
-    const row = this.#row.get(nid);
-    if (row === undefined) throw new Error(`user has no NID ${nid}`);
-    const user = { id: `@${row.localpart}:${this.#servers.text(row.server)}` as UserId, server: row.server };
+    const user = this.#read(nid, (server) => this.#servers.text(server));
     this.#cache.setValue(nid, user);
     return user;
+  }
+
+  /** The same, not kept in memory. */
+  passingUser(nid: UserNid, serverName: (nid: ServerNid) => string): User {
+    return this.#cache.value(nid) ?? this.#read(nid, serverName);
+  }
+
+  #read(nid: UserNid, serverName: (nid: ServerNid) => string): User {
+    const row = this.#row.get(nid);
+    if (row === undefined) throw new Error(`user has no NID ${nid}`);
+    return { id: `@${row.localpart}:${serverName(row.server)}` as UserId, server: row.server };
   }
 
   clearCache(): void {

@@ -209,6 +209,17 @@ function assertParts(store: TestStore, nid: EventNid, canonical: string): void {
   same(events.bare(nid), shown);
   same(events.pdus([nid]).get(nid), whole);
   same(events.bares([nid]).get(nid), shown);
+  const [passing] = events.passing([nid]);
+  same(passing?.pdu(), whole);
+  same(passing?.bare(), shown);
+  same(passing?.content, shown['content']);
+  // The text itself only where clients see nothing else of the body.
+  const text = passing?.contentText;
+  if (text === undefined) return;
+  assert.equal(text, canonicalJson(shown['content'], 'lenient'));
+  const { content: _content, event_id: _id, room_id: _room, ...row } = shown;
+  const known = { type: passing?.type, sender: passing?.sender, origin_server_ts: passing?.row.ts };
+  same(row, { ...known, ...(passing?.stateKey === undefined ? {} : { state_key: passing.stateKey }) });
 }
 
 function sizeOf(store: TestStore, nid: EventNid): number {
