@@ -9,11 +9,12 @@ export interface Outlet {
   readonly isGone: boolean;
   readonly headSent: boolean;
   head(status: number, headers: Readonly<Record<string, string | number>>): void;
-  /** False if the client should take what is there first. */
-  write(piece: Piece): boolean;
+  /**
+   * Calls back once, when the piece is on its way (nothing of it is left in this process), or the client has gone; one that
+   * takes nothing is cut off.
+   */
+  write(piece: Piece, taken: () => void): void;
   end(piece?: Piece): void;
-  /** Calls back once, when the client has taken what was written, or has gone; one that takes nothing is cut off. */
-  drained(over: () => void): void;
 }
 
 /** A client that takes nothing for this long has gone. */
@@ -54,9 +55,8 @@ export abstract class Exchange implements HttpCall, Outlet {
   /** The answer is about to be written; with `isLast` the client should bring nothing more on this connection. */
   abstract begin(isLast: boolean): void;
   abstract head(status: number, headers: Reply['headers']): void;
-  abstract write(piece: Piece): boolean;
+  abstract write(piece: Piece, taken: () => void): void;
   abstract end(piece?: Piece): void;
-  abstract drained(over: () => void): void;
   /** Ends without the rest of the answer, so that the client sees that something is missing. */
   abstract cut(): void;
 }
@@ -105,25 +105,22 @@ export class Http1Exchange extends Exchange {
     this.#response.writeHead(status, headers);
   }
 
-  write(piece: Piece): boolean {
-    return this.#response.write(piece);
+  write(piece: Piece, taken: () => void): void {
+    const response = this.#response;
+    const { socket } = response;
+    const stalled = () => response.destroy();
+    const done = once(() => {
+      response.off('close', done);
+      socket?.setTimeout(0).off('timeout', stalled);
+      taken();
+    });
+    response.on('close', done).write(piece, done);
+    socket?.setTimeout(stallTimeout).on('timeout', stalled);
   }
 
   end(piece?: Piece): void {
     if (piece === undefined) this.#response.end();
     else this.#response.end(piece);
-  }
-
-  drained(over: () => void): void {
-    const response = this.#response;
-    const stalled = () => response.destroy();
-    const done = () => {
-      response.off('drain', done).off('close', done);
-      response.socket?.setTimeout(0).off('timeout', stalled);
-      over();
-    };
-    response.on('drain', done).on('close', done);
-    response.socket?.setTimeout(stallTimeout).on('timeout', stalled);
   }
 
   cut(): void {
@@ -147,6 +144,8 @@ export class Http2Exchange extends Exchange {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly #hasBody: boolean;
+  /** A piece is being written that the client has not taken. */
+  #isOffering = false;
 
   /** `over` as with `Http1Exchange`. */
   constructor(
@@ -190,8 +189,8 @@ export class Http2Exchange extends Exchange {
 
   /** True if nothing is waited for but the client. */
   get isClientsTurn(): boolean {
-    const { headersSent, writableEnded, writableNeedDrain, readableEnded, readableLength } = this.stream;
-    if (headersSent) return writableEnded || writableNeedDrain;
+    const { headersSent, writableEnded, readableEnded, readableLength } = this.stream;
+    if (headersSent) return writableEnded || this.#isOffering;
     return this.#hasBody && !readableEnded && readableLength === 0;
   }
 
@@ -201,8 +200,17 @@ export class Http2Exchange extends Exchange {
     if (!this.isGone) this.stream.respond({ ...headers, ':status': status });
   }
 
-  write(piece: Piece): boolean {
-    return this.stream.write(piece);
+  write(piece: Piece, taken: () => void): void {
+    const { stream } = this;
+    const stalled = () => this.cut();
+    const done = once(() => {
+      stream.off('close', done).off('timeout', stalled).setTimeout(0);
+      this.#isOffering = false;
+      taken();
+    });
+    this.#isOffering = true;
+    stream.on('close', done).on('timeout', stalled).setTimeout(stallTimeout);
+    stream.write(piece, done);
   }
 
   end(piece?: Piece): void {
@@ -212,20 +220,19 @@ export class Http2Exchange extends Exchange {
     else this.stream.end(piece);
   }
 
-  drained(over: () => void): void {
-    const { stream } = this;
-    const stalled = () => this.cut();
-    const done = () => {
-      stream.off('drain', done).off('close', done).off('timeout', stalled).setTimeout(0);
-      over();
-    };
-    stream.on('drain', done).on('close', done).on('timeout', stalled).setTimeout(stallTimeout);
-  }
-
   cut(): void {
     // `close` would end what was written properly before it says that something was wrong.
     this.stream.destroy(new Error('the answer is cut off'));
   }
+}
+
+function once(call: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    call();
+  };
 }
 
 function textOf(value: string | string[] | undefined): string | undefined {

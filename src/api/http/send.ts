@@ -1,12 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Outlet } from './exchange.ts';
+import { Gathered } from './gathered.ts';
 import type { Piece, Reply, ReplyBody } from './types.ts';
-
-/** Pieces are gathered up to this many bytes or characters before they are written: a chunk costs a system call. */
-const gatherSize = 16 * 1024;
 
 /**
  * Writes an answer. A body that fits into one write goes out whole, with its length; a longer one goes out in pieces
- * and is asked for the next only when the client has taken the last. Resolves when everything is handed to the socket
+ * and is asked for the next only when the last is on its way: nothing is made ahead of a client, as what waits for it
+ * grows old, and garbage that has grown old is what a heap grows by. Resolves when everything is handed to the socket
  * or the client has gone. Throws what the body throws; if nothing is written yet, another answer can still be sent.
  */
 export async function send(outlet: Outlet, answer: Reply, withBody: boolean): Promise<void> {
@@ -38,8 +38,14 @@ function sendWhole(outlet: Outlet, answer: Reply, body: Piece, withBody: boolean
 type PieceIterator = Iterator<Piece> | AsyncIterator<Piece>;
 
 async function sendPieces(outlet: Outlet, answer: Reply, pieces: PieceIterator): Promise<void> {
-  let waiting: Piece[] = [];
-  let size = 0;
+  const gathered = new Gathered();
+  const flush = async () => {
+    if (outlet.isGone) return;
+    if (!outlet.headSent) outlet.head(answer.status, answer.headers);
+    await written(outlet, gathered.take());
+    // Whoever takes a long answer fast must not keep the process to itself.
+    await nextTurn();
+  };
   let done = false;
   try {
     while (!outlet.isGone) {
@@ -48,37 +54,26 @@ async function sendPieces(outlet: Outlet, answer: Reply, pieces: PieceIterator):
       done = next.done === true;
       if (done) break;
       const piece = next.value as Piece;
-      waiting.push(piece);
-      size += piece.length;
-      if (size < gatherSize) continue;
-      if (outlet.isGone) break;
-      if (!outlet.headSent) outlet.head(answer.status, answer.headers);
-      const taken = outlet.write(join(waiting));
-      waiting = [];
-      size = 0;
-      if (!taken) await drained(outlet);
+      if (!gathered.add(piece)) {
+        await flush();
+        gathered.add(piece);
+      }
+      if (gathered.isFull) await flush();
     }
     if (outlet.isGone) return;
-    const rest = join(waiting);
+    const rest = gathered.takeLast();
     if (!outlet.headSent) sendWhole(outlet, answer, rest, true);
     else if (rest.length > 0) outlet.end(rest);
     else outlet.end();
   } finally {
+    // Who has gone may have left a write behind that is not over.
+    if (!outlet.isGone) gathered.release();
     if (!done) await pieces.return?.();
   }
 }
 
-function join(pieces: readonly Piece[]): Piece {
-  if (pieces.length === 1) return pieces[0] as Piece;
-  if (pieces.every((piece) => typeof piece === 'string')) return pieces.join('');
-  return Buffer.concat(pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)));
-}
-
-function drained(outlet: Outlet): Promise<void> {
-  return new Promise((resolve) => {
-    if (outlet.isGone) resolve();
-    else outlet.drained(resolve);
-  });
+function written(outlet: Outlet, piece: Piece): Promise<void> {
+  return new Promise((resolve) => outlet.write(piece, resolve));
 }
 
 async function discard(body: Exclude<ReplyBody, Piece>): Promise<void> {
