@@ -6,7 +6,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
-import { PassingEvent } from '../store/events/passing-event.ts';
+import type { PassingEvent } from '../store/events/passing-event.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, EventNid, RoomNid, UserNid } from '../store/nids.ts';
 import type { DelayedEventStore } from '../store/rooms/delayed-events.ts';
@@ -70,19 +70,22 @@ export class ClientEvents {
 
   /** The event as JSON text. Whether the reader may see it has been decided before. */
   text(row: EventRow, audience: EventAudience): string {
-    return this.#text(row, audience, undefined);
+    return this.#text(row, audience, this.#shared(row), undefined);
   }
 
   /** The same of one that is gone through once: nothing of it is kept. */
   passing(event: PassingEvent, audience: EventAudience): string {
-    return this.#text(event.row, audience, event);
+    const { row } = event;
+    // Its page may have been read a while ago, for a slow reader: what was redacted meanwhile is read anew.
+    if (this.#stores.redactions.of(row.nid) !== undefined) return this.text(row, audience);
+    const shared = { head: plainHead(event) ?? this.#head(row, event), ...this.#replaced(row, '') };
+    return this.#text(row, audience, shared, event);
   }
 
-  #text(row: EventRow, audience: EventAudience, passing: PassingEvent | undefined): string {
+  #text(row: EventRow, audience: EventAudience, shared: Shared, passing: PassingEvent | undefined): string {
     const membership = audience.view.membershipAt(row);
     const isHidden = audience.hidden?.has(row.sender) === true;
     const erased = isHidden || (membership !== 'join' && this.#stores.isErased(row.sender));
-    const shared = passing === undefined ? this.#shared(row) : this.#sharedOf(row, passing);
     const head = this.#headFor(row, audience, { erased, shared, passing });
     let unsigned = `"age":${this.#clock.now() - row.ts},"membership":"${membership}"${shared.unsigned}`;
     if (!erased && shared.replaced !== undefined && this.#mayReadContent(shared.replaced.row, audience.view)) {
@@ -145,14 +148,12 @@ export class ClientEvents {
   #shared(row: EventRow): Shared {
     const known = this.#cache.get(row.nid);
     if (known !== undefined) return known;
-    const shared = this.#sharedOf(row, this.#source(row.nid));
+    const shared = {
+      head: this.#head(row, this.#source(row.nid)),
+      ...this.#replaced(row, this.#redactedBecause(row)),
+    };
     this.#cache.set(row.nid, shared);
     return shared;
-  }
-
-  #sharedOf(row: EventRow, source: Source): Shared {
-    const head = source instanceof PassingEvent ? plainHead(source) : undefined;
-    return { head: head ?? this.#head(row, source), ...this.#replaced(row) };
   }
 
   #source(nid: EventNid): Source {
@@ -180,22 +181,25 @@ export class ClientEvents {
     return JSON.stringify({ ...event, event_id: source.id }).slice(0, -1);
   }
 
-  #replaced(row: EventRow): Omit<Shared, 'head'> {
-    const { events, interning, redactions, stateLog } = this.#stores;
-    let unsigned = '';
+  #redactedBecause(row: EventRow): string {
+    const { interning, redactions } = this.#stores;
     // Asked of the table and not of the row's flag: the caller may have read the row before it was redacted.
     const redaction = redactions.of(row.nid);
-    if (redaction !== undefined) {
-      const head = this.#head(row, this.#source(redaction));
-      unsigned += `,"redacted_because":${head},"room_id":${JSON.stringify(interning.roomId(row.room))}}`;
-    }
+    if (redaction === undefined) return '';
+    const head = this.#head(row, this.#source(redaction));
+    return `,"redacted_because":${head},"room_id":${JSON.stringify(interning.roomId(row.room))}}`;
+  }
+
+  /** `unsigned` goes on with what the event replaced. */
+  #replaced(row: EventRow, unsigned: string): Omit<Shared, 'head'> {
+    const { events, interning, stateLog } = this.#stores;
     const before = row.stateKey === null ? undefined : pointBefore(row);
     if (before === undefined || row.stateKey === null) return { unsigned, replaced: undefined };
     const nid = stateLog.at(before, row.stateKey);
     const replaced = nid === undefined ? undefined : events.row(nid);
     if (nid === undefined || replaced === undefined) return { unsigned, replaced: undefined };
-    unsigned += `,"replaces_state":${JSON.stringify(interning.eventId(nid))}`;
-    return { unsigned, replaced: { row: replaced, content: JSON.stringify(events.bare(nid)['content']) } };
+    const told = `${unsigned},"replaces_state":${JSON.stringify(interning.eventId(nid))}`;
+    return { unsigned: told, replaced: { row: replaced, content: JSON.stringify(events.bare(nid)['content']) } };
   }
 }
 

@@ -62,6 +62,28 @@ describe('an event that is gone through once', () => {
     });
   }
 
+  it('is shown redacted if that was done after its page was read', async () => {
+    await using world = openRoomWorld();
+    const { alice, roomId } = await live(world, '11');
+    const { events, interning, bodyPacker } = world.store.stores;
+    const id = await world.rooms.sending.send(alice, roomId, {
+      type: 'm.room.topic',
+      stateKey: '',
+      content: { topic: 'x' },
+    });
+    while (bodyPacker.packSome(100) > 0);
+    const [event] = events.passing([interning.findEvent(id) ?? assert.fail()]);
+    assert.ok(event !== undefined);
+    await world.rooms.sending.redact(alice, roomId, id, {});
+    const view = world.rooms.visibility.view(event.row.room, alice.user);
+    for (const format of ['client', 'federation'] as const) {
+      const audience = { view, device: alice.device, withRoomId: true, format };
+      const shown = JSON.parse(world.rooms.clientEvents.passing(event, audience)) as JsonObject;
+      assert.deepEqual(shown['content'], {});
+      assert.ok('redacted_because' in (shown['unsigned'] as JsonObject));
+    }
+  });
+
   it('is let through by a filter as any other', async () => {
     await using world = openRoomWorld();
     await live(world, '11');
