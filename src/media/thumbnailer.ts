@@ -75,9 +75,24 @@ export class Thumbnailer {
       return;
     }
     this.#current = job;
+    const picture = this.#read(job);
+    if (picture === undefined) {
+      this.#finish({ kind: 'failed', reason: 'the picture is not there' });
+      return;
+    }
     const child = this.#started();
     this.#cancelTimer = this.#clock.after(patience, () => child.kill('SIGKILL'));
-    if (child.stdin !== null) writeFrame(child.stdin, job.head, job.picture());
+    if (child.stdin !== null) writeFrame(child.stdin, job.head, picture);
+  }
+
+  /** Its disk may fail, and that of one picture is no reason for the others to wait, or for the server to end. */
+  #read({ picture }: Job): Buffer | undefined {
+    try {
+      return picture();
+    } catch (cause) {
+      this.#log.error('media.picture_not_read', { cause });
+      return undefined;
+    }
   }
 
   /** The helper ends with its input; a picture that comes meanwhile gets a new one. */
