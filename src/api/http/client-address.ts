@@ -19,7 +19,7 @@ export class ClientAddress {
   of(peer: string | undefined, headers: IncomingHttpHeaders): string {
     const nearest = plain(peer ?? '');
     const forwarded = headers['x-forwarded-for'];
-    if (forwarded === undefined || (nearest !== '' && !this.#isTrusted(nearest))) return nearest;
+    if (forwarded === undefined || !this.isProxy(peer)) return nearest;
     // Each proxy appends who called it, so the list is read from its end up to the first stranger.
     const hops = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded).split(',');
     let client = nearest;
@@ -30,6 +30,12 @@ export class ClientAddress {
       if (!this.#isTrusted(hop)) break;
     }
     return client;
+  }
+
+  /** Whether what comes from there comes from others: from one of the named proxies, or through a unix socket. */
+  isProxy(peer: string | undefined): boolean {
+    const nearest = plain(peer ?? '');
+    return nearest === '' || this.#isTrusted(nearest);
   }
 
   #isTrusted(address: string): boolean {

@@ -10,6 +10,7 @@ import { createServer } from '../../util/node-http.ts';
 import type { App } from '../app.ts';
 import type { ClientAddress } from './client-address.ts';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
+import { addressKey } from './rate-limits.ts';
 import { errorReply } from './reply.ts';
 import { send } from './send.ts';
 import { type Certificate, createTlsServer, type TlsDoor } from './tls.ts';
@@ -64,6 +65,9 @@ export function connectionsFor(budgetMb: number): number {
   return Math.min(mostConnections, budgetMb * connectionsPerMb);
 }
 
+/** Of one address, which may be that of a household or of a large server: whoever takes more keeps others out. */
+const maxOfOneAddress = 500;
+
 /** Requests over HTTP/2 that are open at one time on a listener; further ones are refused, and clients try again. */
 const maxOpenStreams = 2000;
 const refused = 7;
@@ -83,6 +87,8 @@ export class HttpListener {
   /** Bounded by connections and by `maxOpenStreams`. */
   readonly #open = new Set<Exchange>();
   readonly #sockets = new Set<Socket>();
+  /** How many of them each address has, but for those of proxies. */
+  readonly #heldBy = new Map<string, number>();
   /** Those of them, or what TLS has made of them, on which one request follows the other. */
   readonly #inTurn = new Set<Socket>();
 
@@ -100,6 +106,7 @@ export class HttpListener {
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
+      this.#count(socket);
     });
     server.on(this.#tls ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) => {
       if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return;
@@ -156,6 +163,22 @@ export class HttpListener {
     });
     await closed;
     cancel();
+  }
+
+  /** Hangs up on an address that has too many connections. */
+  #count(socket: Socket): void {
+    const { remoteAddress } = socket;
+    const { clients } = this.#tools;
+    if (clients.isProxy(remoteAddress)) return;
+    const key = addressKey(clients.of(remoteAddress, {}));
+    const held = (this.#heldBy.get(key) ?? 0) + 1;
+    this.#heldBy.set(key, held);
+    socket.once('close', () => {
+      const left = (this.#heldBy.get(key) ?? 1) - 1;
+      if (left > 0) this.#heldBy.set(key, left);
+      else this.#heldBy.delete(key);
+    });
+    if (held > maxOfOneAddress) socket.destroy();
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ClientAddress } from '../../../src/api/http/client-address.ts';
@@ -106,6 +107,36 @@ describe('a listener', () => {
     for (const headers of [{}, chunked]) {
       const answer = await server.ask('POST', echo, { body: large, headers });
       assert.deepEqual([answer.status, JSON.parse(answer.text).errcode], [413, 'M_TOO_LARGE']);
+    }
+  });
+
+  it('takes 500 connections of one address, of a proxy as many as there can be', async () => {
+    for (const [proxies, isTaken] of [
+      [[], false],
+      [['127.0.0.1'], true],
+    ] as const) {
+      await using server = await TestServer.start({ proxies });
+      const open = (localAddress = '127.0.0.1') => connect({ host: '127.0.0.1', port: server.port, localAddress });
+      const head = 'GET /_matrix/client/v3/small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+      const answered = (socket: Socket) =>
+        new Promise<boolean>((resolve) => {
+          socket.once('data', () => resolve(true));
+          socket.once('close', () => resolve(false));
+          socket.once('error', () => resolve(false));
+          socket.write(head);
+        });
+      const held = Array.from({ length: 500 }, () => open());
+      await Promise.all(held.map((socket) => once(socket, 'connect')));
+      assert.equal(await answered(open()), isTaken);
+      assert.equal(await answered(open('127.0.0.2')), true);
+      const [first] = held as [Socket];
+      assert.equal(await answered(first), true);
+      if (!first.closed) await once(first, 'close');
+      // In the place of one that is over, once the server has heard of that.
+      let isLetIn = false;
+      for (let tries = 0; tries < 200 && !isLetIn; tries++) isLetIn = await answered(open());
+      assert.equal(isLetIn, true);
+      for (const socket of held) socket.destroy();
     }
   });
 

@@ -22,6 +22,8 @@ export interface TestServerOptions {
   readonly tls?: ListenerCertificates;
   readonly clock?: Clock;
   readonly idleTimeout?: number;
+  /** This machine itself unless given. */
+  readonly proxies?: readonly string[];
 }
 
 /** A listener with endpoints that show how it answers. */
@@ -36,7 +38,12 @@ export class TestServer implements AsyncDisposable {
     this.seen = seen;
   }
 
-  static async start({ path, clock = systemClock, ...more }: TestServerOptions = {}): Promise<TestServer> {
+  static async start({
+    path,
+    clock = systemClock,
+    proxies = ['127.0.0.1'],
+    ...more
+  }: TestServerOptions = {}): Promise<TestServer> {
     const arrived = Promise.withResolvers<void>();
     const seen: Seen = { aborted: false, pulled: 0, closed: false, waiting: arrived.promise };
     const app = createApp(endpoints(seen, arrived.resolve), {
@@ -44,7 +51,7 @@ export class TestServer implements AsyncDisposable {
       log: silentLog,
       random: new SeededRandom(),
     });
-    const tools = { app, clients: new ClientAddress(['127.0.0.1']), clock, log: silentLog };
+    const tools = { app, clients: new ClientAddress(proxies), clock, log: silentLog };
     const options = { address: path ?? '127.0.0.1', port: 0, serves: ['client'] as const, ...more };
     const listener = await HttpListener.listen(options, tools);
     const place = path === undefined ? { host: '127.0.0.1', port: listener.port } : { socketPath: path };
