@@ -29,6 +29,8 @@ export interface RemoteCall {
   readonly text?: string;
   /** Until the head of the answer is there, and for each wait for more of it; half a minute unless given. */
   readonly timeout?: Millis;
+  /** For `stream`: until all of the answer is read. No limit unless given; a caller without one has its own ways. */
+  readonly within?: Millis;
   /** The largest answer; 4 MiB unless given, for `stream` none. */
   readonly maxBytes?: number;
   /** Whether it carries our signature; it does unless told otherwise. */
@@ -177,13 +179,22 @@ export class FederationClient {
 
   /** The same for a large answer, of which the caller reads the body. Never rejects. */
   async stream(call: RemoteCall): Promise<RemoteStream | RemoteFailure> {
-    const { signal, ended } = this.#begin(call);
-    const answer = await this.#send({ ...call, signal });
-    if (!answer.ok) {
+    const { signal, callOff, ended } = this.#begin(call);
+    const { clock } = this.#uses;
+    // Words of refusal may come in drops for ever, too.
+    const toHead = clock.after(millis(bodyShare * (call.timeout ?? usualTimeout)), callOff);
+    const toEnd = call.within === undefined ? () => {} : clock.after(call.within, callOff);
+    const over = () => {
+      toEnd();
       ended();
+    };
+    const answer = await this.#send({ ...call, signal });
+    toHead();
+    if (!answer.ok) {
+      over();
       return answer;
     }
-    const body = limited(answer.body, ended);
+    const body = limited(answer.body, over);
     return { ...answer, body: call.maxBytes === undefined ? body : upTo(body, call.maxBytes) };
   }
 

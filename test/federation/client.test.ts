@@ -204,6 +204,23 @@ describe('a call to another server', () => {
     assert.equal(!done.ok && done.kind, 'unreachable');
   });
 
+  it('that is streamed ends within its time, and so do words of refusal that come in drops for ever', async () => {
+    for (const status of [200, 400]) {
+      await using w = world((request) => ({ ok: true, status, headers: {}, body: drops(request.signal) }));
+      const timeout = millis(1000);
+      const results = Array.from({ length: 6 }, async () => {
+        const wish = { server: b, method: 'GET', path: '/_matrix/x', timeout, within: millis(5000) } as const;
+        const result = await w.client.stream(wish);
+        if (result.ok) for await (const _ of result.body);
+      });
+      await new Promise(setImmediate);
+      for (let i = 0; i < 6; i++) w.clock.advance(999);
+      const ends = await Promise.allSettled(results);
+      assert.ok(ends.every((end) => end.status === (status === 200 ? 'rejected' : 'fulfilled')));
+      assert.equal(w.clock.pendingTimers, 0);
+    }
+  });
+
   it('waits for its turn: six to one server, forty-eight to all, and too many are turned away', async () => {
     const held: ((result: TransportResult) => void)[] = [];
     await using w = world(() => new Promise((resolve) => held.push(resolve)));

@@ -12,6 +12,8 @@ import type { JsonValue } from '../../util/json.ts';
 const timeout = millis(10_000);
 /** A state of ten thousands of members takes a while. */
 const stateTimeout = millis(20_000);
+/** For all of it: some tens of megabytes over a slow line. */
+const wholeStateTimeout = millis(5 * 60_000);
 /** A hundred events of the usual size and a few of the largest. */
 const pageBytes = 4 * 1024 * 1024;
 /** One event and what is around it in an answer. */
@@ -89,6 +91,7 @@ export class RemoteHistory {
       path: remotePath`/_matrix/federation/v1/state_ids/${room.roomId}`,
       query: { event_id: eventId },
       timeout: stateTimeout,
+      within: wholeStateTimeout,
       maxBytes: maxStateBytes,
     });
     if (!answer.ok) return false;

@@ -111,6 +111,7 @@ export class Inviting {
       path: remotePath`/_matrix/federation/v1/invite/${roomId}/${event.eventId}`,
       content: { ...(event.pdu as JsonObject), unsigned: { invite_room_state: state } },
       timeout,
+      within: millis(2 * timeout),
       maxBytes,
       evenIfDown: true,
     });
