@@ -178,7 +178,8 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
   const userRooms = new UserRooms(shared);
   const leave = (roomId: RoomId) => userRooms.leaveRoom(roomId);
   const measure = (request: { top: number }) => workers.run('ledger', { file: databaseFile, ...request });
-  const ledger = new Ledger({ ...shared, measure, leave });
+  const notices = new ServerNotices({ ...base, rooms, users, settings: config.serverNotices });
+  const ledger = new Ledger({ ...shared, measure, leave, tellAdmins: (text) => notices.toAdmins(text) });
   observers.add(ledger, rooms.filling);
   const lifecycle = createLifecycle({ ...base, users, e2ee, rooms: userRooms });
   if (clock.isRight) await lifecycle.deactivation.resume();
@@ -309,7 +310,7 @@ export async function createHomeserver(config: Config, externals: Partial<Extern
       accounts: lifecycle.accountAdministration,
       registrationTokens: users.registrationTokens,
       reports,
-      notices: new ServerNotices({ ...base, rooms, users, settings: config.serverNotices }),
+      notices,
       signingKeys,
       database: new DatabaseMeter(db),
       governor: base.governor,

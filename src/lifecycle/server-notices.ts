@@ -11,6 +11,7 @@ import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { Requester } from '../users/requester.ts';
 import type { Users } from '../users/users.ts';
 import { KeyedQueue } from '../util/keyed-queue.ts';
+import type { Log } from '../util/log.ts';
 
 export interface ServerNoticesUses {
   readonly db: Database;
@@ -21,10 +22,12 @@ export interface ServerNoticesUses {
   readonly users: Pick<Users, 'accounts' | 'profiles' | 'accountData' | 'people'>;
   readonly settings: Config['serverNotices'];
   readonly serverName: ServerName;
+  readonly log: Log;
 }
 
 /** Admins send them by hand: more than this wait for nothing. */
 const atOnce = 100;
+const accountsAtOnce = 100;
 
 /**
  * What the server itself tells its users, each in a room of their own. They are invited to it and cannot decline; having
@@ -61,6 +64,19 @@ export class ServerNotices {
     });
     if (sent === undefined) throw new Error('too many notices wait to be sent');
     await sent;
+  }
+
+  /** Tells each admin of the server something; nobody where notices are not enabled. Never rejects: who fails is in the log. */
+  async toAdmins(text: string): Promise<void> {
+    if (!this.enabled) return;
+    const { users, log } = this.#uses;
+    for (let page = users.accounts.list(undefined, accountsAtOnce); page.length > 0; ) {
+      for (const { userId, isAdmin, isDeactivated } of page) {
+        if (!isAdmin || isDeactivated || this.isSender(userId)) continue;
+        await this.send(userId, text).catch((cause: unknown) => log.warn('notice.not_sent', { userId, cause }));
+      }
+      page = users.accounts.list(page.at(-1)?.userId, accountsAtOnce);
+    }
   }
 
   /** The user that notices come from; made with the first notice. Nobody can log in as it. */

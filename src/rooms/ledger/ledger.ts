@@ -1,4 +1,4 @@
-import { type Excess, excesses } from '../../governor/room-limits.ts';
+import { count, type Excess, excesses, excessWords } from '../../governor/room-limits.ts';
 import type { RoomMeter } from '../../governor/room-meter.ts';
 import { rounded } from '../../governor/room-model.ts';
 import type { RoomId, ServerName } from '../../protocol/ids/types.ts';
@@ -30,6 +30,8 @@ export interface LedgerUses {
   readonly thinningToSize: Pick<ThinningToSize, 'begin'>;
   /** Has all users of this server leave a room. */
   readonly leave: (roomId: RoomId) => Promise<void>;
+  /** Tells the admins something, if they want to be told. */
+  readonly tellAdmins?: (text: string) => Promise<void>;
 }
 
 /** What a room costs. */
@@ -157,6 +159,7 @@ export class Ledger implements EventObserver {
     if (told === names && !thins) return;
     const action = leaves ? 'leave' : thins ? 'thin' : 'warn';
     log.warn('limits.room_outgrown', { roomId, above, bytes, eventsPerDay, cpuPerDay, action });
+    await this.#uses.tellAdmins?.(outgrownWords(roomId, { above, bytes, cpuPerDay, action }));
     if (leaves) await leave(roomId);
   }
 
@@ -184,6 +187,37 @@ export class Ledger implements EventObserver {
 }
 
 const isAboveDisk = (above: readonly Excess[]): boolean => above.some(({ limit }) => limit === 'max_disk_mb');
+
+const consequences = {
+  warn: 'Your users stay in it.',
+  thin: 'What was said there long ago is being deleted.',
+  leave: 'All users of this server leave it.',
+} as const;
+
+/** What an admin reads who looks into no log. */
+function outgrownWords(
+  roomId: RoomId,
+  {
+    above,
+    bytes,
+    cpuPerDay,
+    action,
+  }: {
+    readonly above: readonly Excess[];
+    readonly bytes: number | undefined;
+    readonly cpuPerDay: number;
+    readonly action: keyof typeof consequences;
+  },
+): string {
+  const disk = bytes === undefined ? '' : `${count(rounded(bytes / 1e6))} MB on disk and `;
+  return [
+    `The room ${roomId} has outgrown what this server allows: it has ${above.map(excessWords).join('; ')}.`,
+    `It takes ${disk}${count(cpuPerDay)} seconds of the processor a day.`,
+    consequences[action],
+    `"hearth room ledger" says what rooms cost, "hearth room exempt add '${roomId}'" makes an exception,`,
+    `"hearth room purge --leave '${roomId}'" gives the room up.`,
+  ].join(' ');
+}
 
 /** `These 3 rooms are 82 % of your server`; nothing where no few rooms are most of it. */
 export function shareWords(rooms: readonly Pick<LedgerEntry, 'roomId' | 'share'>[]): string | undefined {

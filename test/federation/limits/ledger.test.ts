@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
+import type { UserId } from '../../../src/protocol/ids/types.ts';
 import { shareWords } from '../../../src/rooms/ledger/ledger.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
@@ -120,6 +121,32 @@ describe('a room that outgrows a limit', () => {
     assert.equal((await alice.say(room.roomId, 'still here')).length > 0, true);
     await runOperation(world.hs.admin, 'room/exempt', { room: room.roomId });
     assert.deepEqual((await ledgerOf(world)).rooms[0]?.above, []);
+  });
+
+  it('is told to the admins by a notice, where notices are enabled', async () => {
+    const enabled = { ...settings('warn'), server_notices: { enabled: true } };
+    await using universe = await Universe.open(['a.test'], enabled);
+    const { world, alice, room } = await entered(universe, 10);
+    world.hs.admin.accounts.setAdmin(alice.userId as UserId, true);
+    for (let i = 10; i < 30; i++) await arrive(universe, room, i);
+    await watch(universe, world);
+    let invite = '';
+    await universe.until(async () => {
+      [invite = ''] = Object.keys((await alice.sync()).rooms.invite ?? {});
+      return invite !== '';
+    }, 'that the admin is called to the room of notices');
+    await alice.join(invite);
+    let told = '';
+    await universe.until(async () => {
+      const { chunk } = await alice.ok('GET', `/rooms/${encodeURIComponent(invite)}/messages?dir=b&limit=10`);
+      told = chunk.find((event: { type: string }) => event.type === 'm.room.message')?.content.body ?? '';
+      return told !== '';
+    }, 'that the notice comes');
+    assert.match(
+      told,
+      /has outgrown what this server allows: it has 32 members, and at most 20 are allowed here\. It takes/,
+    );
+    assert.match(told, /Your users stay in it\. "hearth room ledger" says/);
   });
 
   it('is left if the admin wants it so', async () => {
