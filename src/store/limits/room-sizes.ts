@@ -35,6 +35,7 @@ interface Share {
 
 const perEvent = 'SELECT room, events FROM temp.in_room';
 const count = (table: string) => `SELECT room, count(*) FROM ${table} GROUP BY room`;
+const bodies = (table: string) => `SELECT room, sum(length(body)) FROM ${table} GROUP BY room`;
 
 /** Several tables under one weight have rows alike for each room. */
 const shares: readonly Share[] = [
@@ -45,6 +46,13 @@ const shares: readonly Share[] = [
     tables: ['timeline', 'stream_event', 'relation', 'redaction', 'pending_redaction', 'addressed_event'],
     weights: 'SELECT room, placed FROM temp.in_room',
   },
+  { group: 'events', tables: ['forward_extremity', 'backward_extremity'], weights: count('forward_extremity') },
+  { group: 'events', tables: ['deferred_pdu'], weights: bodies('deferred_pdu') },
+  { group: 'events', tables: ['redacted_original'], weights: bodies('redacted_original') },
+  { group: 'events', tables: ['partial_event'], weights: count('partial_event') },
+  { group: 'events', tables: ['delayed_event'], weights: count('delayed_event') },
+  { group: 'events', tables: ['kept_message'], weights: count('kept_message') },
+  { group: 'events', tables: ['cited_event'], weights: count('cited_event') },
   { group: 'auth', tables: ['auth_node', 'auth_child'], weights: 'SELECT room, states FROM temp.in_room' },
   { group: 'state', tables: ['current_state'], weights: count('current_state') },
   {
@@ -55,6 +63,7 @@ const shares: readonly Share[] = [
   },
   { group: 'state', tables: ['line', 'room_line', 'merged_point', 'history_state', 'segment'], weights: count('line') },
   { group: 'members', tables: ['member'], weights: count('member') },
+  { group: 'members', tables: ['local_member'], weights: count('local_member') },
   { group: 'members', tables: ['room_server'], weights: count('room_server') },
   // A name is in several rooms; each of them carries its part.
   { group: 'names', tables: ['user', 'state_key'], weights: count('member') },
@@ -161,19 +170,38 @@ function ofRooms(connection: Connection, top: number) {
   return { rooms, others: { rooms: all.rooms - rooms.length, bytes: Math.max(0, Math.round(all.bytes) - told) } };
 }
 
+/** Of tables that no room has a share of; the first that fits. What is left is SQLite's own. */
 const kinds: readonly [kind: string, table: RegExp][] = [
   ['media', /^(media|thumbnail)/],
   ['search', /^(message_text|user_word)/],
   ['encryption', /(key|backup|to_device|device|remote_list|dehydrated)/],
-  ['accounts', /(account|token|profile|filter|pusher|push_|uia|mail|user)/],
-  ['other servers', /(server|remote|destination|discovered|outbox|outgoing|listed|received)/],
+  ['accounts', /(account|token|profile|filter|pusher|push_|uia|mail|bound_|user)/],
+  ['other servers', /(server|remote|destination|discovered|outbox|outgoing|listed|received|reception)/],
+  [
+    'rooms',
+    /(room|event|state|line|thread|alias|report|relation|redact|segment|extremity|receipt|unread|member|point|auth|pdu|join|history|timeline|kept_|thinning|redaction)/,
+  ],
 ];
 
 function ofOthers(tables: ReadonlyMap<string, number>): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const [table, bytes] of tables) {
-    const kind = kinds.find(([, pattern]) => pattern.test(table))?.[0] ?? 'everything else';
-    sums[kind] = (sums[kind] ?? 0) + bytes;
+  for (const [table, size] of tables) {
+    const kind = kindOf(table);
+    sums[kind] = (sums[kind] ?? 0) + size;
   }
   return sums;
+}
+
+function kindOf(table: string): string {
+  return kinds.find(([, pattern]) => pattern.test(table))?.[0] ?? 'everything else';
+}
+
+/** Whether rooms are told what they have of a table, if any of them has something of it. */
+export function isOfRooms(table: string): boolean {
+  return small.includes(table) || shares.some(({ tables }) => tables.includes(table));
+}
+
+/** Whether the ledger has a word for what is in a table. */
+export function isExplained(table: string): boolean {
+  return isOfRooms(table) || kindOf(table) !== 'everything else';
 }
