@@ -58,9 +58,13 @@ interface MediaParts {
 
 /** 24 letters: 136 bits, so that a media ID cannot be guessed. */
 const mediaIdLetters = 24;
+/** Files that are being uploaded at once: each holds up to half a megabyte, and one disk writes them all. */
+const uploadsAtOnce = 32;
+const busyFor = 5_000;
 
 /** Uploads, and downloads of this server's own media and that of others. */
 export class Media {
+  #uploading = 0;
   readonly #parts: MediaParts;
 
   constructor(parts: MediaParts) {
@@ -181,6 +185,18 @@ export class Media {
   }
 
   async #write(body: AsyncIterable<Buffer>, meta: UploadMeta): Promise<MediaContent> {
+    if (this.#uploading >= uploadsAtOnce) {
+      throw limitExceeded(busyFor, 'Too many files are being uploaded at the moment: try again soon');
+    }
+    this.#uploading++;
+    try {
+      return await this.#receive(body, meta);
+    } finally {
+      this.#uploading--;
+    }
+  }
+
+  async #receive(body: AsyncIterable<Buffer>, meta: UploadMeta): Promise<MediaContent> {
     const { sink, limits } = this.#parts;
     const upload = await sink.begin();
     try {

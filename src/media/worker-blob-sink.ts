@@ -5,6 +5,8 @@ import type { BlobSink, BlobUpload } from './blob-sink.ts';
 
 /** How many pieces of an upload may be on their way to the worker: what it holds in memory. */
 const credit = 4;
+/** And how many of all uploads, as the worker takes one after the other: some 2 MB. */
+const creditOfAll = 32;
 
 /** The writer of media.db behind the worker's port. */
 export class WorkerBlobSink implements BlobSink {
@@ -13,6 +15,9 @@ export class WorkerBlobSink implements BlobSink {
   readonly #clock: Clock;
   /** Who needs everything to stay as it is for a while. */
   #pauses = 0;
+  /** Pieces on their way, and who waits with the next, the first to come first. */
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(options: { workers: WorkerPool; file: string; clock: Clock }) {
     this.#workers = options.workers;
@@ -60,10 +65,12 @@ export class WorkerBlobSink implements BlobSink {
     let failure: { cause: unknown } | undefined;
     return {
       write: async (data) => {
+        await this.#turn();
         // A copy of its own: sending a piece of a larger buffer would send all of that.
         const sent = this.#run({ op: 'append', file, nid, data: new Uint8Array(data) }).catch((cause: unknown) => {
           failure ??= { cause };
         });
+        void sent.finally(() => this.#next());
         pending.push(sent);
         if (pending.length >= credit) await pending.shift();
         if (failure !== undefined) throw failure.cause;
@@ -88,6 +95,19 @@ export class WorkerBlobSink implements BlobSink {
         }
       },
     };
+  }
+
+  /** Resolves when one more piece may be sent. */
+  async #turn(): Promise<void> {
+    if (this.#underWay >= creditOfAll) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#underWay++;
+  }
+
+  /** A piece has arrived: the next takes its place. */
+  #next(): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#underWay--;
+    else waiting();
   }
 
   #run(request: MediaRequest) {

@@ -1,6 +1,6 @@
 import type { Query } from './query.ts';
 
-/** What may answer with megabytes, or reads as much to answer. */
+/** What may answer with megabytes, or reads as much to answer; and what brings them. */
 const heavy = new Set([
   'GET /_matrix/client/v3/rooms/{roomId}/members',
   'GET /_matrix/client/v3/rooms/{roomId}/joined_members',
@@ -8,6 +8,8 @@ const heavy = new Set([
   'GET /_matrix/client/v1/rooms/{roomId}/hierarchy',
   'POST /_matrix/client/v3/search',
   'GET /_matrix/client/v3/room_keys/keys',
+  'POST /_matrix/media/v3/upload',
+  'PUT /_matrix/media/v3/upload/{serverName}/{mediaId}',
   'PUT /_matrix/federation/v1/send_join/{roomId}/{eventId}',
   'PUT /_matrix/federation/v2/send_join/{roomId}/{eventId}',
   'GET /_matrix/federation/v1/state/{roomId}',
