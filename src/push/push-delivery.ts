@@ -5,6 +5,7 @@ import { eventFlags } from '../store/events/flags.ts';
 import type { StreamPos } from '../store/nids.ts';
 import type { PushCountStore } from '../store/push/push-counts.ts';
 import type { Pusher, PusherStore } from '../store/push/pushers.ts';
+import type { AccountStore } from '../store/users/accounts.ts';
 import type { Notifier, Unsubscribe } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import { millis } from '../util/brand.ts';
@@ -24,6 +25,8 @@ export interface PushDeliveryUses {
   readonly events: EventStore;
   readonly pushers: PusherStore;
   readonly pushCounts: PushCountStore;
+  /** Whose account is locked hears of nothing: the phone may have been stolen. */
+  readonly accounts: Pick<AccountStore, 'find'>;
   readonly messages: PushMessages;
   readonly gateway: PushGateway;
   readonly mails: PushMails;
@@ -67,7 +70,8 @@ const maxPassed = 50;
  * has answered: what must ring rings once, also after a restart and a gateway's outage. A crash while a gateway is being
  * told rings that one event again, since nobody can know whether it was taken; it has the same event ID, by which apps
  * put it in the place of the first. What is read meanwhile does not ring, nor
- * what is older than the newest thousand unread of a room: those are only counted. Pushers take turns, one request each.
+ * what is older than the newest thousand unread of a room, nor what comes while the account is locked: those are only
+ * counted. Pushers take turns, one request each.
  */
 export class PushDelivery {
   readonly #uses: PushDeliveryUses;
@@ -160,7 +164,8 @@ export class PushDelivery {
     const pusher = pushers.get(nid);
     if (pusher === undefined) return undefined;
     const now = streams.now();
-    const step = pusher.kind === 'email' ? this.#nextMail(pusher) : this.#nextStep(pusher, now);
+    const isLocked = this.#uses.accounts.find(pusher.user)?.locked === true;
+    const step = isLocked ? undefined : this.#step(pusher, now);
     if (step === undefined) db.write<void>(() => pushers.makeIdle(nid, now));
     if (step === undefined || !('notBefore' in step)) return step;
     db.write<void>(() => pushers.wait(nid, pusher.failures, step.notBefore));
@@ -168,7 +173,11 @@ export class PushDelivery {
     return undefined;
   }
 
-  #nextStep(pusher: Pusher, now: StreamPos): Step | undefined {
+  #step(pusher: Pusher, now: StreamPos): Step | Later | undefined {
+    return pusher.kind === 'email' ? this.#nextMail(pusher) : this.#nextCall(pusher, now);
+  }
+
+  #nextCall(pusher: Pusher, now: StreamPos): Step | undefined {
     const { pushCounts, events, messages } = this.#uses;
     const { user } = pusher;
     const badge = pushCounts.total(user);
@@ -179,17 +188,17 @@ export class PushDelivery {
       if (notification === undefined) {
         // Counts that have risen were told with what raised them.
         if (pusher.badge === null || badge >= pusher.badge) return undefined;
-        return this.#step(url, now, badge, messages.badge(pusher, badge));
+        return this.#call(url, now, badge, messages.badge(pusher, badge));
       }
       cursor = notification.pos;
       const row = events.row(notification.event);
       if (row === undefined || (row.flags & eventFlags.REDACTED) !== 0) continue;
-      return this.#step(url, cursor, badge, messages.event(pusher, row, notification, badge));
+      return this.#call(url, cursor, badge, messages.event(pusher, row, notification, badge));
     }
-    return this.#step(url, cursor, badge, messages.badge(pusher, badge));
+    return this.#call(url, cursor, badge, messages.badge(pusher, badge));
   }
 
-  #step(url: string, cursor: StreamPos, badge: number, message: JsonObject): Step {
+  #call(url: string, cursor: StreamPos, badge: number, message: JsonObject): Step {
     return { cursor, badge, send: () => this.#notify(url, message) };
   }
 

@@ -49,6 +49,23 @@ describe('POST /_matrix/push/v1/notify', () => {
     });
   });
 
+  it('tells a locked account nothing, and rings again for what comes once it is unlocked', async () => {
+    await using s = await PushWorld.open();
+    await s.setPusher(s.bob);
+    const { accounts } = s.world.hs.services;
+    await accounts.setLocked(s.bob.userId as never, true);
+    await s.say(s.alice, 'for nobody who has found a phone');
+    await s.quiet();
+    await accounts.setLocked(s.bob.userId as never, false);
+    const said = await s.say(s.alice, 'welcome back');
+    await s.gateway.until(({ taken }) => taken.length === 1);
+    await s.quiet();
+    assert.deepEqual(
+      s.gateway.taken.map(({ notification }) => [notification['event_id'], notification['counts']]),
+      [[said, { unread: 2 }]],
+    );
+  });
+
   it('is high in priority only for what makes a sound or is meant for the user', async () => {
     await using s = await PushWorld.open();
     await s.world.ok(
