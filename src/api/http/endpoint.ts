@@ -35,6 +35,8 @@ export interface EndpointDefinition<Auth extends AuthKind, Body extends BodyKind
   readonly numbers?: 'any' | 'strict';
   /** Whether a locked account may call this. */
   readonly evenIfLocked?: boolean;
+  /** Its answer may come minutes later: then the token has to be good still. */
+  readonly waits?: boolean;
   /** Which rate limit it comes under; none without. Counted before the body is read. */
   readonly limit?: LimitedAction;
   /** Which listeners answer it; told by the path unless given. */
@@ -72,7 +74,11 @@ export function endpoint<Auth extends AuthKind, Body extends BodyKind, Path exte
         const request: unknown = new Incoming(definition.method, call, target, parts);
         return definition.handler(request as ApiRequest<Auth, Body, Path>);
       };
-      if (definition.body === 'none') return answer({ requester, body: undefined });
+      if (definition.body === 'none') {
+        const given = await answer({ requester, body: undefined });
+        if (definition.waits === true) await stillGood(given, () => authenticate(definition, call, target, gate));
+        return given;
+      }
       if (definition.body === 'stream') return answer({ requester, body: undefined, streams: true });
       const share = shareFor(call, gate, requester);
       try {
@@ -91,6 +97,17 @@ interface ClientParts {
   readonly requester: unknown;
   readonly body: JsonObject | undefined;
   readonly streams?: boolean;
+}
+
+/** Throws what `check` throws, and then nothing of the answer is left behind. */
+async function stillGood({ body }: Reply, check: () => unknown): Promise<void> {
+  try {
+    check();
+  } catch (error) {
+    if (typeof body === 'object' && Symbol.iterator in body) (body as Iterable<unknown>)[Symbol.iterator]().return?.();
+    else if (typeof body === 'object' && Symbol.asyncIterator in body) await body[Symbol.asyncIterator]().return?.();
+    throw error;
+  }
 }
 
 /** Bodies that say that they are no larger than this are not counted. */

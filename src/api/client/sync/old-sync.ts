@@ -27,6 +27,7 @@ const events = ({ eventStream, presence }: Services): Endpoint =>
     path: '/_matrix/client/v3/events',
     auth: 'user',
     body: 'none',
+    waits: true,
     async handler({ requester, query, signal }) {
       const timeout = query.integer('timeout') ?? usualTimeout;
       presence.seen(requester, 'online', timeout);

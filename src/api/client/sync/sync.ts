@@ -34,6 +34,7 @@ const sync = (services: Services): Endpoint =>
     path: '/_matrix/client/v3/sync',
     auth: 'user',
     body: 'none',
+    waits: true,
     async handler({ requester, query, signal }) {
       const timeout = query.integer('timeout') ?? 0;
       services.presence.seen(requester, query.oneOf('set_presence', presenceStates) ?? 'online', timeout);
