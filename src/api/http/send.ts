@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Turns } from '../../util/turns.ts';
 import type { Outlet } from './exchange.ts';
 import { Gathered } from './gathered.ts';
 import type { Piece, Reply, ReplyBody } from './types.ts';
@@ -7,9 +7,10 @@ import type { Piece, Reply, ReplyBody } from './types.ts';
  * Writes an answer. A body that fits into one write goes out whole, with its length; a longer one goes out in pieces
  * and is asked for the next only when the last is on its way: nothing is made ahead of a client, as what waits for it
  * grows old, and garbage that has grown old is what a heap grows by. Resolves when everything is handed to the socket
- * or the client has gone. Throws what the body throws; if nothing is written yet, another answer can still be sent.
+ * or the client has gone. Throws what the body throws; if nothing is written yet, another answer can still be sent. Long
+ * answers that share `turns` are made by one piece after the other, however many of them there are.
  */
-export async function send(outlet: Outlet, answer: Reply, withBody: boolean): Promise<void> {
+export async function send(outlet: Outlet, answer: Reply, withBody: boolean, turns = new Turns()): Promise<void> {
   const { status, body } = answer;
   if (typeof body === 'string' || Buffer.isBuffer(body)) {
     sendWhole(outlet, answer, body, withBody);
@@ -18,9 +19,9 @@ export async function send(outlet: Outlet, answer: Reply, withBody: boolean): Pr
     outlet.head(status, answer.headers);
     outlet.end();
   } else if (Symbol.iterator in body) {
-    await sendPieces(outlet, answer, (body as Iterable<Piece>)[Symbol.iterator]());
+    await sendPieces(outlet, answer, (body as Iterable<Piece>)[Symbol.iterator](), turns);
   } else {
-    await sendPieces(outlet, answer, body[Symbol.asyncIterator]());
+    await sendPieces(outlet, answer, body[Symbol.asyncIterator](), turns);
   }
 }
 
@@ -37,14 +38,14 @@ function sendWhole(outlet: Outlet, answer: Reply, body: Piece, withBody: boolean
 
 type PieceIterator = Iterator<Piece> | AsyncIterator<Piece>;
 
-async function sendPieces(outlet: Outlet, answer: Reply, pieces: PieceIterator): Promise<void> {
+async function sendPieces(outlet: Outlet, answer: Reply, pieces: PieceIterator, turns: Turns): Promise<void> {
   const gathered = new Gathered();
   const flush = async () => {
     if (outlet.isGone) return;
     if (!outlet.headSent) outlet.head(answer.status, answer.headers);
     await written(outlet, gathered.take());
     // Whoever takes a long answer fast must not keep the process to itself.
-    await nextTurn();
+    await turns.next();
   };
   let done = false;
   try {

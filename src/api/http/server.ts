@@ -7,6 +7,7 @@ import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
 import { createServer } from '../../util/node-http.ts';
+import { Turns } from '../../util/turns.ts';
 import type { App } from '../app.ts';
 import type { ClientAddress } from './client-address.ts';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
@@ -84,6 +85,8 @@ export class HttpListener {
   readonly #tls: TlsDoor | undefined;
   readonly #tools: ServerTools;
   readonly #serves: ReadonlySet<Interface>;
+  /** Of answers that take long to make. */
+  readonly #turns = new Turns();
   /** Bounded by connections and by `maxOpenStreams`. */
   readonly #open = new Set<Exchange>();
   readonly #sockets = new Set<Socket>();
@@ -247,7 +250,7 @@ export class HttpListener {
       const answer = await this.#tools.app.handle(exchange, this.#serves);
       if (exchange.isGone) return;
       exchange.begin(!this.#server.listening);
-      await send(exchange, answer, exchange.method !== 'HEAD');
+      await send(exchange, answer, exchange.method !== 'HEAD', this.#turns);
     } catch (error) {
       this.#breakOff(error, exchange);
     }

@@ -4,6 +4,7 @@ import type { Outlet } from '../../../src/api/http/exchange.ts';
 import { reply } from '../../../src/api/http/reply.ts';
 import { send } from '../../../src/api/http/send.ts';
 import type { Piece } from '../../../src/api/http/types.ts';
+import { Turns } from '../../../src/util/turns.ts';
 
 /** A client that takes a chunk only when it is told to. */
 class SlowOutlet implements Outlet {
@@ -127,6 +128,35 @@ describe('an answer in pieces', () => {
     setImmediate(watch);
     await send(outlet, reply({ body: texts }), true);
     assert.ok(seen >= outlet.chunks.length - 1);
+  });
+
+  it('of many who read fast at the same time is made chunk by chunk, one of them in a turn', async () => {
+    const made: number[] = [];
+    let turn = 0;
+    let isOver = false;
+    const count = () => {
+      turn++;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    function* long(): Generator<string> {
+      for (let piece = 0; piece < 10; piece++) {
+        made[turn] = (made[turn] ?? 0) + 1;
+        yield 'x'.repeat(100_000);
+      }
+    }
+    const fast = () => {
+      const outlet = new SlowOutlet();
+      outlet.write = (_piece, taken) => taken();
+      outlet.headSent = true;
+      return outlet;
+    };
+    const shared = new Turns();
+    const first = turn;
+    await Promise.all(Array.from({ length: 20 }, () => send(fast(), reply({ body: long() }), true, shared)));
+    isOver = true;
+    // The first pieces are made at once: they may be all there is.
+    assert.ok(Math.max(...made.slice(first + 1).map((count) => count ?? 0)) <= 2);
   });
 
   it('is given up when the client goes, and leaves the next one alone', async () => {
