@@ -70,6 +70,10 @@ const waitingForOne = 100;
 const longestJoin = millis(30 * 60_000);
 /** How often an interrupted join is taken up again, so that one which ends the process does not do so for ever. */
 const mostTries = 5;
+/** How often it is tried to take back there what has failed here, some ten minutes in all. */
+const mostLeaves = 40;
+/** Servers that are asked for it each time. */
+const askedToLeave = 3;
 /** For events of a room that is being entered; servers wait a minute or so for an answer. */
 const longestWait = millis(30_000);
 /** For taking back what a join that failed here has begun there. */
@@ -87,6 +91,8 @@ export class Joining {
   readonly #entering = new Map<RoomNid, Promise<unknown>>();
   readonly #slots = new Slots(roomsAtOnce, longestQueue);
   readonly #running = new Map<AbortController, Promise<unknown>>();
+  /** Rooms whose other servers could not be told that nobody of ours is in: until that is noted. */
+  readonly #untold = new Set<RoomNid>();
   #resuming: Promise<void> | undefined;
   #stopped = false;
 
@@ -139,7 +145,7 @@ export class Joining {
       const userId = interning.userId(join.user);
       const wish = { ...join, roomId, userId };
       if (this.isInside(join.room)) db.write<void>(() => pendingJoins.end(join.room));
-      else if (join.tries >= mostTries) await this.#giveUp(wish);
+      else if (join.tries >= mostTries) await this.#joins.run(join.room, () => this.#giveUp(wish, join.tries));
       else await this.#takeUp(wish, join.tries + 1 < mostTries);
     }
   }
@@ -157,13 +163,14 @@ export class Joining {
   }
 
   /** What it has left here is removed as soon as nothing speaks of it any more. */
-  async #giveUp(wish: JoinWish & { readonly room: RoomNid }): Promise<void> {
+  async #giveUp(wish: JoinWish & { readonly room: RoomNid }, tries: number): Promise<void> {
     const { db, pendingJoins, log } = this.#uses;
     const { room, roomId, userId, servers } = wish;
-    log.warn('rooms.join_given_up', { roomId, userId });
-    const [server] = servers;
-    if (server !== undefined) await this.#leaveAgain(server, wish);
-    db.write<void>(() => pendingJoins.end(room));
+    // Somebody has come in after all.
+    if (this.#stopped || this.isInside(room)) return;
+    if (tries === mostTries) log.warn('rooms.join_given_up', { roomId, userId });
+    const isOver = (await this.#leaveAgain(servers, wish)) || tries >= mostTries + mostLeaves;
+    db.write<void>(() => (isOver ? pendingJoins.end(room) : pendingJoins.tried(room)));
   }
 
   /** `isPatient`: what failed for want of an answer is tried again later. */
@@ -249,7 +256,8 @@ export class Joining {
       isLater = isPatient && (this.#stopped || (error instanceof MatrixError && error.status >= 500));
       throw error;
     } finally {
-      if (!isLater) db.write<void>(() => pendingJoins.end(nid));
+      const isUntold = this.#untold.delete(nid);
+      if (!isLater) db.write<void>(() => (isUntold ? pendingJoins.exhaust(nid, mostTries) : pendingJoins.end(nid)));
     }
   }
 
@@ -270,7 +278,10 @@ export class Joining {
       await askInTurn(wish.servers, attempt, signal);
     } catch (error) {
       // Whoever stops the server does not wait for another one.
-      if (half !== undefined && !this.#stopped) await this.#leaveAgain(half, wish);
+      if (half !== undefined && !this.#stopped) {
+        const told = await this.#leaveAgain([half, ...wish.servers.filter((server) => server !== half)], wish);
+        if (!told) this.#untold.add(nid);
+      }
       throw error;
     }
   }
@@ -339,15 +350,23 @@ export class Joining {
     return result.error === undefined ? made : badAnswer(server, result.error);
   }
 
-  /** There the user is in the room, and here not: that must not stay so. */
-  async #leaveAgain(server: ServerName, { roomId, userId }: JoinWish): Promise<void> {
+  /** There the user is in the room, and here not: that must not stay so. False if no server can be told. */
+  async #leaveAgain(servers: readonly ServerName[], { roomId, userId }: JoinWish): Promise<boolean> {
     const { handshakes, clock } = this.#uses;
     const abort = new AbortController();
     const cancel = clock.after(leaveTimeout, () => abort.abort());
     const leave: Wish = { kind: 'leave', roomId, userId, said: {} };
     try {
-      const made = await handshakes.make(server, leave, abort.signal);
-      if (!isFailure(made)) await handshakes.send(server, leave, made, abort.signal);
+      const asked = servers.slice(0, askedToLeave);
+      let strangers = 0;
+      for (const server of asked) {
+        const made = await handshakes.make(server, leave, abort.signal);
+        const sent = isFailure(made) ? made : await handshakes.send(server, leave, made, abort.signal);
+        if (!isFailure(sent)) return true;
+        if (sent.errcode === 'M_FORBIDDEN') strangers++;
+      }
+      // If all of them say that the user is not in the room, there is nothing to take back.
+      return strangers === asked.length;
     } finally {
       cancel();
     }

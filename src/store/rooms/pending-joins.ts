@@ -18,6 +18,7 @@ const together = 16;
 export class PendingJoins {
   readonly #begin;
   readonly #tried;
+  readonly #exhaust;
   readonly #end;
   readonly #has;
   readonly #list;
@@ -28,6 +29,7 @@ export class PendingJoins {
         ' ON CONFLICT (room) DO UPDATE SET user = excluded.user, servers = excluded.servers, said = excluded.said',
     );
     this.#tried = db.prepare<[number], never>('UPDATE room_join SET tries = tries + 1 WHERE room = ?');
+    this.#exhaust = db.prepare<[number, number], never>('UPDATE room_join SET tries = max(tries, ?) WHERE room = ?');
     this.#end = db.prepare<[number], never>('DELETE FROM room_join WHERE room = ?');
     this.#has = db.prepare<[number], { room: RoomNid }>('SELECT room FROM room_join WHERE room = ?');
     this.#list = db.prepare<
@@ -43,6 +45,11 @@ export class PendingJoins {
   /** It is taken up once more. */
   tried(room: RoomNid): void {
     this.#tried.run(room);
+  }
+
+  /** It is not taken up any more, but there is something to be cleared up elsewhere: as after so many tries. */
+  exhaust(room: RoomNid, tries: number): void {
+    this.#exhaust.run(tries, room);
   }
 
   end(room: RoomNid): void {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runOperation } from '../../../src/admin/operations.ts';
 import type { Reply } from '../../../src/api/http/types.ts';
+import { MatrixError } from '../../../src/protocol/errors.ts';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
+import type { RoomNid } from '../../../src/store/nids.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
+import type { World } from '../../support/world.ts';
 import { Guest, isUnknown } from '../joining/joining-world.ts';
 
 const complexity = '/_matrix/federation/unstable/rooms/{}/complexity';
@@ -208,6 +211,35 @@ describe('limits while a room comes in', () => {
     });
   }
 
+  it('have the room left later, over a restart as well, where it cannot be left at once', async () => {
+    await using stood = await stage({ max_members: 10 }, { v1: 0.01 });
+    const { universe, server, room, alice, world } = stood;
+    fill(room, 30);
+    let asked = 0;
+    const makeLeave = '/_matrix/federation/v1/make_leave/{}/{}';
+    server.on('GET', makeLeave, () => {
+      asked++;
+      throw new MatrixError(502, 'M_UNKNOWN', 'not now');
+    });
+    assert.equal((await alice.join(room.roomId, ['b.test'])).json.errcode, 'M_RESOURCE_LIMIT_EXCEEDED');
+    const membership = () => {
+      const member = room.current('m.room.member', alice.userId);
+      return member && room.pdu(member).content['membership'];
+    };
+    assert.deepEqual([asked, membership()], [1, 'join']);
+    await universe.restart('a.test');
+    universe.clock.advance(16_000);
+    await universe.until(() => asked === 2, 'that it is asked again');
+    // It can again what any server can.
+    room.serve();
+    await universe.until(() => {
+      universe.clock.advance(16_000);
+      return membership() === 'leave';
+    }, 'that the room is left');
+    await universe.until(() => !world.hs.stores.pendingJoins.has(roomNid(world, room)));
+    isUnknown(universe.world('a.test'), room.roomId);
+  });
+
   it('teach the pace of the board, by which the next room is estimated', async () => {
     await using stood = await stage({}, { v1: 20, hearth: { members: 10_000, servers: 1, state_events: 10_000 } });
     const { room, alice, world, universe, ask } = stood;
@@ -306,4 +338,8 @@ function memberOf(room: ScriptedRoom, user: string) {
     depth: pdu.depth,
     originServerTs: pdu.origin_server_ts,
   };
+}
+
+function roomNid({ hs }: World, { roomId }: ScriptedRoom): RoomNid {
+  return hs.stores.interning.findRoom(roomId) as RoomNid;
 }
