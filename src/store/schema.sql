@@ -703,8 +703,9 @@ CREATE TABLE received_transaction (
 CREATE INDEX received_transaction_ts ON received_transaction (ts);
 
 CREATE TABLE reception_mark (
-  ts  INTEGER PRIMARY KEY,             -- milliseconds since the epoch
-  pos INTEGER NOT NULL                 -- everything up to here had come by then
+  ts    INTEGER PRIMARY KEY,           -- milliseconds since the epoch
+  pos   INTEGER NOT NULL,              -- everything up to here had come by then
+  heard_of INTEGER NOT NULL            -- event IDs up to this number had been heard of
 ) STRICT;
 
 CREATE TABLE redacted_original (

@@ -66,13 +66,14 @@ export class Horizon {
   }
 
   /**
-   * Whether an event belongs to the part of a room's history that was deleted: nothing that it cites has a place, and it
-   * is not deeper than what the history begins with. It may have been here before.
+   * Whether an event belongs to the part of a room's history that was deleted: nothing that it cites has a place or ends
+   * the room, and it is not as deep as what the history begins with. It may have been here before.
    */
   isBelowFloor(room: RoomNid, depth: number, prevEvents: readonly EventNid[]): boolean {
-    const { events, historyFloors } = this.#uses;
+    const { events, extremities, historyFloors } = this.#uses;
     if (historyFloors.of(room) === undefined) return false;
     if (events.rows(prevEvents).some(({ segment }) => segment !== null)) return false;
+    if (extremities.forward(room).some((end) => prevEvents.includes(end))) return false;
     return depth < (this.floorDepth(room) ?? 0);
   }
 

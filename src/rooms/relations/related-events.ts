@@ -161,11 +161,14 @@ export class RelatedEvents {
   ): Generator<string> {
     const { bundles, clientEvents } = this.#uses;
     const piece = 50;
+    let separator = '';
     yield '{"chunk":[';
     for (let at = 0; at < rows.length; at += piece) {
-      const part = rows.slice(at, at + piece);
+      // Between two pieces old history may have been deleted.
+      const part = this.#uses.events.rows(rows.slice(at, at + piece).map(({ nid }) => nid));
       const shown = bundles.with(part, audience);
-      yield (at === 0 ? '' : ',') + part.map((row) => clientEvents.text(row, shown)).join(',');
+      if (part.length > 0) yield separator + part.map((row) => clientEvents.text(row, shown)).join(',');
+      separator = ',';
     }
     yield ']';
     if (prev !== undefined) yield `,"prev_batch":${JSON.stringify(prev)}`;

@@ -14,6 +14,7 @@ import type { KeptMessages } from '../../store/thinning/kept-messages.ts';
 import type { OldEvents } from '../../store/thinning/old-events.ts';
 import type { OldPlaces } from '../../store/thinning/old-places.ts';
 import type { ReceptionMarks } from '../../store/thinning/reception-marks.ts';
+import type { StrayMessages } from '../../store/thinning/stray-messages.ts';
 import type { Thinned, Thinning, ThinningJobs } from '../../store/thinning/thinning-jobs.ts';
 import type { Boundary } from '../../store/timeline.ts';
 import type { Streams } from '../../streams/streams.ts';
@@ -42,6 +43,7 @@ export interface HistoryThinningUses {
   readonly oldPlaces: OldPlaces;
   readonly receptionMarks: ReceptionMarks;
   readonly thinningJobs: ThinningJobs;
+  readonly strayMessages: StrayMessages;
   readonly oldHistory: OldHistory;
   readonly removal: OldEventRemoval;
   /** How old messages may grow. */
@@ -55,6 +57,10 @@ const keptPerSlice = 50;
 const reportsPerSlice = 500;
 /** Rooms looked at in a slice for messages that have grown too old. */
 const roomsPerSlice = 20;
+/** Events looked at in a slice for messages without a place, of which there are few. */
+const lookedAt = 500;
+/** Between the beginnings of two looks at all events for such messages. */
+const lookForStraysEvery = 7 * 24 * 60 * 60_000;
 /** Between two notes of what has come by then: that exactly the age of what came is known. */
 const markEvery = 60 * 60_000;
 /** Between two looks at all rooms. */
@@ -95,7 +101,7 @@ export class HistoryThinning {
       this.#slice(job);
       return true;
     }
-    return this.#look();
+    return this.#look() || this.#strays();
   }
 
   /** Notes what has come by now. */
@@ -242,9 +248,34 @@ export class HistoryThinning {
     this.#looked = clock.monotonic();
     return page.length === roomsPerSlice || thinningJobs.next(0) !== undefined;
   }
+
+  /**
+   * Messages that have no place, and so no neighbours that tell their age: they are as old as their IDs here. False
+   * after the last that can be too old.
+   */
+  #strays(): boolean {
+    const { db, clock, maxAge, receptionMarks, strayMessages, removal } = this.#uses;
+    if (maxAge === undefined) return false;
+    const end = receptionMarks.heardOfBy(millis(clock.now() - maxAge));
+    const last = strayMessages.look;
+    // What was there before may be there again, under its old number.
+    const isNew = last === undefined || clock.now() - last.since >= lookForStraysEvery;
+    const look = isNew ? { since: clock.now(), upTo: 0 as const } : last;
+    if (end === undefined || end <= look.upTo) return false;
+    return db.write(() => {
+      const page = strayMessages.page(look.upTo, end, lookedAt);
+      for (const row of page) {
+        if (!strayMessages.isStray(row) || !this.mayThin(row.room) || removal.isNeeded(row)) continue;
+        removal.delete(row);
+      }
+      const isDone = page.length < lookedAt;
+      strayMessages.setLook({ ...look, upTo: isDone ? end : (page.at(-1)?.nid ?? end) });
+      return !isDone;
+    });
+  }
 }
 
-export function added(left: Thinned, right: Thinned): Thinned {
+function added(left: Thinned, right: Thinned): Thinned {
   return {
     events: left.events + right.events,
     states: left.states + right.states,

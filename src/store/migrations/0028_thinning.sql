@@ -37,8 +37,9 @@ CREATE TABLE thinning (
 
 -- What had come by when, since what others say about the age of their events is only what they say.
 CREATE TABLE reception_mark (
-  ts  INTEGER PRIMARY KEY,             -- milliseconds since the epoch
-  pos INTEGER NOT NULL                 -- everything up to here had come by then
+  ts    INTEGER PRIMARY KEY,           -- milliseconds since the epoch
+  pos   INTEGER NOT NULL,              -- everything up to here had come by then
+  heard_of INTEGER NOT NULL            -- event IDs up to this number had been heard of
 ) STRICT;
 
 -- When its history was last deleted because of that, milliseconds since the epoch.

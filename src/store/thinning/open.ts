@@ -4,6 +4,7 @@ import { KeptMessages } from './kept-messages.ts';
 import { OldEvents } from './old-events.ts';
 import { OldPlaces } from './old-places.ts';
 import { ReceptionMarks } from './reception-marks.ts';
+import { StrayMessages } from './stray-messages.ts';
 import { ThinningJobs } from './thinning-jobs.ts';
 
 /** Where the history of rooms begins, and what deletes the history before that. */
@@ -13,6 +14,7 @@ export interface ThinningStores {
   readonly keptMessages: KeptMessages;
   readonly oldEvents: OldEvents;
   readonly oldPlaces: OldPlaces;
+  readonly strayMessages: StrayMessages;
   readonly thinningJobs: ThinningJobs;
 }
 
@@ -23,6 +25,7 @@ export function openThinningStores(db: Database): ThinningStores {
     keptMessages: new KeptMessages(db),
     oldEvents: new OldEvents(db),
     oldPlaces: new OldPlaces(db),
+    strayMessages: new StrayMessages(db),
     thinningJobs: new ThinningJobs(db),
   };
 }

@@ -1,6 +1,6 @@
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Database } from '../db.ts';
-import type { StreamPos } from '../nids.ts';
+import type { EventNid, StreamPos } from '../nids.ts';
 
 /** Marks older than that are kept one for each day. */
 const closely = 60 * 24 * 60 * 60_000;
@@ -9,6 +9,8 @@ const day = 24 * 60 * 60_000;
 /** What had come by when, as our own clock says. Writing methods belong inside a write. */
 export class ReceptionMarks {
   readonly #last;
+  readonly #newest;
+  readonly #heardOf;
   readonly #insert;
   readonly #dropFuture;
   readonly #dropClose;
@@ -19,8 +21,13 @@ export class ReceptionMarks {
     this.#last = db.prepare<[], { ts: Millis; pos: StreamPos }>(
       'SELECT ts, pos FROM reception_mark WHERE ts > 0 ORDER BY ts DESC LIMIT 1',
     );
-    this.#insert = db.prepare<[ts: number, pos: number], never>(
-      'INSERT INTO reception_mark (ts, pos) VALUES (?, ?) ON CONFLICT DO UPDATE SET pos = excluded.pos',
+    this.#newest = db.prepare<[], number | null>('SELECT max(nid) FROM event_id').pluck();
+    this.#heardOf = db
+      .prepare<[ts: number], EventNid>('SELECT heard_of FROM reception_mark WHERE ts <= ? ORDER BY ts DESC LIMIT 1')
+      .pluck();
+    this.#insert = db.prepare<[ts: number, pos: number, event: number], never>(
+      'INSERT INTO reception_mark (ts, pos, heard_of) VALUES (?, ?, ?)' +
+        ' ON CONFLICT DO UPDATE SET pos = excluded.pos, heard_of = excluded.heard_of',
     );
     this.#dropFuture = db.prepare<[now: number], never>('DELETE FROM reception_mark WHERE ts > ?');
     this.#dropClose = db.prepare<[dayBegin: number, dayEnd: number, dayBegin: number], never>(
@@ -47,7 +54,7 @@ export class ReceptionMarks {
     // Made while the clock was ahead: all they say is that what they name is here by now.
     this.#dropFuture.run(now);
     if ((this.#last.get()?.pos ?? 0) >= pos) return;
-    this.#insert.run(now, pos);
+    this.#insert.run(now, pos, this.#newest.get() ?? 0);
     const past = Math.floor((now - closely) / day) * day;
     this.#dropClose.run(past - day, past, past - day);
   }
@@ -55,6 +62,11 @@ export class ReceptionMarks {
   /** Everything up to this position had come by then; `undefined`: that is not known of anything. */
   receivedBy(ts: Millis): StreamPos | undefined {
     return this.#before.get(ts);
+  }
+
+  /** IDs of events up to this number had been heard of by then. */
+  heardOfBy(ts: Millis): EventNid | undefined {
+    return this.#heardOf.get(ts);
   }
 
   /** By when a position had come; `undefined`: since the last mark. */

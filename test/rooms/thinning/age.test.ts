@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { checkConsistency } from '../../../src/store/check.ts';
+import { eventFlags } from '../../../src/store/events/flags.ts';
+import { flagsOf } from '../../support/federation/room-comparison.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { Universe } from '../../support/universe.ts';
 import { World } from '../../support/world.ts';
@@ -121,6 +123,27 @@ describe('purge.history_max_age', () => {
     assert.equal(count(), 25);
     assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
     for (const room of rooms) assert.equal((await alice.all(room)).length, 1);
+  });
+
+  it('deletes what never had a place as well, when it has been known for as long', async () => {
+    const { universe, world, say, join, send } = await remote({ purge: { history_max_age: '30d' } });
+    await using _ = universe;
+    const { thinning } = world.hs.services.rooms;
+    await join();
+    const old = [say('a'), say('b'), say('c')];
+    await send(...old);
+    pass(world, 40);
+    await send(say('d'));
+    while (thinning.slice());
+    await send(...old.slice(1));
+    const [, again] = old;
+    assert.equal(flagsOf(world, again as string), eventFlags.SOFT_FAILED);
+    universe.clock.advance(2 * 60 * 60_000);
+    pass(world, 40);
+    await send(say('e'));
+    for (let i = 0; i < 100 && thinning.slice(); i++);
+    assert.equal(flagsOf(world, again as string), undefined);
+    assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
   });
 
   it('has nothing fetched that is older, and does not ask again', async () => {
