@@ -65,6 +65,16 @@ const dayWait = 24 * 3_600_000;
 const pressureWait = 60_000;
 const soonest = 1000;
 
+interface Attempt {
+  readonly abort: AbortController;
+  /** Who is asked. */
+  readonly server: ServerName | undefined;
+  /** What is here already. */
+  readonly rest: RestOfRoom | undefined;
+  readonly isStrict: boolean;
+  readonly isFirst: boolean;
+}
+
 interface Running {
   readonly abort: AbortController;
   readonly done: Promise<void>;
@@ -263,6 +273,7 @@ export class Filling implements EventObserver {
         server,
         rest: held,
         isStrict: record.tries < Math.min(mostDoubted, servers.length),
+        isFirst: record.tries === 0 && servers.length > 1,
       });
     } catch (error) {
       await this.#failed(room, record, { error, servers, server: held === undefined ? server : undefined });
@@ -272,12 +283,7 @@ export class Filling implements EventObserver {
   async #fill(
     room: KnownRoom,
     partial: PartialRoomRecord,
-    {
-      abort,
-      server,
-      rest,
-      isStrict,
-    }: { abort: AbortController; server: ServerName | undefined; rest: RestOfRoom | undefined; isStrict: boolean },
+    { abort, server, rest, isStrict, isFirst }: Attempt,
   ): Promise<void> {
     const { purges, limits, interning, clock, log, stateFilling, completion, db, partialRooms } = this.#uses;
     await using opened = new AsyncDisposableStack();
@@ -298,7 +304,7 @@ export class Filling implements EventObserver {
       } else if (await stateFilling.takeUp(filling, isStrict)) {
         // All of it was here already.
       } else if (server === undefined) throw new Error('no server is known that could be asked');
-      else await stateFilling.fetch(server, filling, isStrict);
+      else await stateFilling.fetch(server, filling, { isStrict, isFirst });
       // It may have been left and entered again meanwhile.
       abort.signal.throwIfAborted();
       db.write<void>(() => partialRooms.fill(room.nid));

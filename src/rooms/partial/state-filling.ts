@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type FederationClient, remotePath } from '../../federation/client.ts';
+import { MatrixError } from '../../protocol/errors.ts';
 import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
 import { isUserId, serverOf } from '../../protocol/ids/user-id.ts';
 import type { Database } from '../../store/db.ts';
@@ -69,9 +70,14 @@ export class StateFilling {
 
   /**
    * Asks a server for the state before the join. `isStrict`: an answer that leaves out members of many servers which
-   * are said to be in the room, or contradicts what the room was entered with, is not believed. Throws `BadAnswer`, and what the guard throws.
+   * are said to be in the room, or contradicts what the room was entered with, is not believed. `isFirst`: others are asked
+   * before the room is taken to be too large. Throws `BadAnswer`, and what the guard throws.
    */
-  async fetch(server: ServerName, filling: FillTry, isStrict: boolean): Promise<void> {
+  async fetch(
+    server: ServerName,
+    filling: FillTry,
+    { isStrict, isFirst }: { readonly isStrict: boolean; readonly isFirst: boolean },
+  ): Promise<void> {
     const { client, interning, answerSpools } = this.#uses;
     const { room, partial, guard, watchdog, signal } = filling;
     const answer = await client.stream({
@@ -85,14 +91,11 @@ export class StateFilling {
     });
     if (!answer.ok) throw new BadAnswer(answer.error ?? answer.detail);
     await using spool = answerSpools.create();
-    await spool.read(watchdog.watched(answer.body), {
-      roomId: room.roomId,
-      rules: room.rules,
-      parts: stateParts,
-      members: [],
-      maxEvents,
-      signal,
-      guard,
+    const about = { roomId: room.roomId, rules: room.rules, parts: stateParts, members: [], maxEvents, signal, guard };
+    await spool.read(watchdog.watched(answer.body), about).catch((error: unknown) => {
+      // What nobody has verified is one server's word: another one has to say so before the room is left.
+      const isTooLarge = error instanceof MatrixError && error.status === 403;
+      throw isTooLarge && isFirst ? new BadAnswer(error.message) : error;
     });
     if (isStrict) await this.#requireServers(filling, spool);
     this.keep(spool, partial, 'state');

@@ -1,4 +1,4 @@
-import { millis } from '../../util/brand.ts';
+import { type Millis, millis } from '../../util/brand.ts';
 import type { Cancel, Clock } from '../../util/clock.ts';
 
 /** Without a sign of life for that long, something else is tried: while an answer comes in, and while it is worked on. */
@@ -6,7 +6,9 @@ const readingPatience = millis(120_000);
 /** The keys of thousands of servers are asked for, of which many may be gone for good. */
 const workingPatience = millis(20 * 60_000);
 /** Bytes of an answer that are a sign of life: who sends less in that time would need days. */
-const bytesForASign = 128 * 1024;
+const bytesForASign = 1024 * 1024;
+/** All of an answer: 40 MB over a line of 128 kbit/s. Who draws out a larger one is not waited for. */
+const longestReading = millis(45 * 60_000);
 
 /** Calls off what does not get on. */
 export class Watchdog implements Disposable {
@@ -16,10 +18,13 @@ export class Watchdog implements Disposable {
   #bytes = 0;
   #patience = readingPatience;
   #cancel: Cancel;
+  readonly #longestReading: Millis;
 
-  constructor(clock: Clock, callOff: () => void) {
+  /** `longest`: for reading all of an answer. */
+  constructor(clock: Clock, callOff: () => void, longest = longestReading) {
     this.#clock = clock;
     this.#callOff = callOff;
+    this.#longestReading = longest;
     this.#cancel = this.#wait();
   }
 
@@ -30,13 +35,18 @@ export class Watchdog implements Disposable {
 
   /** An answer that is read: it has to come with a certain speed. */
   async *watched(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of body) {
-      this.#bytes += chunk.length;
-      if (this.#bytes >= bytesForASign) {
-        this.#bytes = 0;
-        this.sign();
+    const cancel = this.#clock.after(this.#longestReading, this.#callOff);
+    try {
+      for await (const chunk of body) {
+        this.#bytes += chunk.length;
+        if (this.#bytes >= bytesForASign) {
+          this.#bytes = 0;
+          this.sign();
+        }
+        yield chunk;
       }
-      yield chunk;
+    } finally {
+      cancel();
     }
     this.working();
   }

@@ -14,13 +14,15 @@ import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { ImportCounts, RoomImport, StateImports } from '../../store/state/state-import.ts';
 import type { Timeline } from '../../store/timeline.ts';
 import type { Streams } from '../../streams/streams.ts';
+import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { RoomInput } from '../input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
+import { Watchdog } from '../partial/watchdog.ts';
 import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
 import type { EventVerifier } from '../receive/verify.ts';
-import { type AnswerSpool, type AnswerSpools, BadAnswer, joinParts } from './answer-spool.ts';
+import { type AnswerSpool, type AnswerSpools, BadAnswer, joinParts, type SpooledAnswer } from './answer-spool.ts';
 import type { StateTakeover } from './state-takeover.ts';
 
 export interface RoomEntryUses {
@@ -66,6 +68,8 @@ export interface EntryOptions {
 
 /** State events that are verified while somebody waits: a second's work. With more, members come later. */
 const verifiedAtOnce = 500;
+/** For the answer of one server, so that there is time for another one. */
+const longestReading = millis(15 * 60_000);
 /** Events of one answer. The largest rooms there are have a third of a million in state and auth chains. */
 const maxEvents = 1_000_000;
 
@@ -95,17 +99,7 @@ export class RoomEntry {
     const { answerSpools, takeover } = this.#uses;
     await using stack = new AsyncDisposableStack();
     const spool = stack.use(answerSpools.create());
-    const { members, stateEvents } = await spool.read(body, {
-      roomId: room.roomId,
-      rules: room.rules,
-      parts: joinParts,
-      servers: 'servers_in_room',
-      members: ['event', 'members_omitted'],
-      maxEvents,
-      signal,
-      guard,
-      without: own.eventId,
-    });
+    const { members, stateEvents } = await this.#read(spool, room, own, body, { signal, guard });
     const isShort = members.get('members_omitted') === true;
     const isLong = !isShort && stateEvents > verifiedAtOnce;
     if (isLong) await this.#urge(own, spool);
@@ -124,6 +118,29 @@ export class RoomEntry {
     if (!isLong) return isShort ? restOfRoom(undefined, guard) : undefined;
     stack.move();
     return restOfRoom(spool, guard);
+  }
+
+  /** All of the answer, if it comes with a certain speed: who draws it out is not waited for. */
+  async #read(
+    spool: AnswerSpool,
+    room: VersionedRoom,
+    own: BuiltEvent,
+    body: AsyncIterable<Buffer>,
+    { signal, guard }: Pick<EntryOptions, 'signal' | 'guard'>,
+  ): Promise<SpooledAnswer> {
+    const slow = new AbortController();
+    using watchdog = new Watchdog(this.#uses.clock, () => slow.abort(), longestReading);
+    return await spool.read(watchdog.watched(body), {
+      roomId: room.roomId,
+      rules: room.rules,
+      parts: joinParts,
+      servers: 'servers_in_room',
+      members: ['event', 'members_omitted'],
+      maxEvents,
+      signal: AbortSignal.any([signal, slow.signal]),
+      guard,
+      without: own.eventId,
+    });
   }
 
   /** What the join rests on comes before thousands of members. */

@@ -163,6 +163,37 @@ describe('a server that lies about a room', () => {
     assert.equal(status, 200);
   });
 
+  it('does not keep us from asking another one by an answer that it draws out', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const at = await stage(universe);
+    const liar = universe.script('liar.test');
+    liar.on('GET', makeJoin, async ({ path }) => (await liar.request('evil.test', 'GET', path)).json);
+    let sent = 0;
+    let goOn: (() => void) | undefined;
+    liar.on('PUT', sendJoin, () => {
+      async function* drawnOut(): AsyncGenerator<Buffer> {
+        yield Buffer.from('{"state":[');
+        for (; ; sent++) {
+          yield Buffer.from(' ');
+          await new Promise<void>((resolve) => (goOn = resolve));
+        }
+      }
+      return { status: 200, headers: {}, body: Readable.from(drawnOut()) };
+    });
+    let status = 0;
+    const joined = at.alice.join(at.room.roomId, ['liar.test', 'evil.test']).then((answer) => (status = answer.status));
+    await universe.until(() => {
+      const next = goOn;
+      goOn = undefined;
+      if (next !== undefined) universe.clock.advance(1000);
+      next?.();
+      return status !== 0;
+    });
+    await joined;
+    assert.equal(status, 200);
+    assert.ok(sent > 100 && sent <= 300, `${sent} bytes were waited for`);
+  });
+
   it('leaves out events that are none', async () => {
     await using universe = await Universe.open(['a.test']);
     const at = await stage(universe);

@@ -24,8 +24,26 @@ function lying(stage: PartialStage, change: (state: State) => unknown): void {
 const isMemberOf = (server: string) => (pdu: Pdu) => pdu.type === 'm.room.member' && pdu.sender.endsWith(server);
 const forged = (pdu: Pdu) => ({ ...pdu, signatures: { 'y.test': { 'ed25519:s1': 'A'.repeat(86) } } });
 
+/** Another event under the same key. */
+const doubled = (pdu?: Pdu) => ({ ...(pdu as Pdu), depth: 77 });
+
 const lies: [what: string, change: (state: State) => unknown][] = [
   ['breaks off', () => ({ status: 200, headers: {}, body: Readable.from(['{"pdus":[{"type":']) })],
+  [
+    'is cut off',
+    (state) => {
+      const text = JSON.stringify(state);
+      const body = Readable.from(
+        (function* () {
+          yield Buffer.from(text.slice(0, text.length - 300));
+          throw new Error('gone');
+        })(),
+      );
+      return { status: 200, headers: {}, body };
+    },
+  ],
+  ['has two members for one user', (state) => void state.pdus.push(doubled(state.pdus.find(isMemberOf('n3:y.test'))))],
+  ['is nothing but an auth chain', (state) => void (state.pdus = [])],
   ['is no JSON', () => ({ status: 200, headers: {}, body: Readable.from(['{"pdus":[{"a":}]}']) })],
   ['has no create event', (state) => void (state.pdus = state.pdus.filter(({ type }) => type !== 'm.room.create'))],
   [
@@ -81,6 +99,81 @@ describe('the members of a room', () => {
     universe.clock.advance(60_000);
     await stage.complete();
     assert.equal(stage.members().length, 21);
+  });
+
+  it('are asked of another server if the first one draws its answer out, a byte at a time', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const stage = await PartialStage.open(universe);
+    let sent = 0;
+    let goOn: (() => void) | undefined;
+    stage.x.on('GET', statePath, ({ query }) => {
+      const text = JSON.stringify(stage.room.stateBefore(query.get('event_id')));
+      async function* drawnOut(): AsyncGenerator<Buffer> {
+        for (; ; sent++) {
+          yield Buffer.from(text.charAt(sent));
+          await new Promise<void>((resolve) => (goOn = resolve));
+        }
+      }
+      return { status: 200, headers: {}, body: Readable.from(drawnOut()) };
+    });
+    await stage.join();
+    await universe.until(() => {
+      const next = goOn;
+      goOn = undefined;
+      if (next !== undefined) universe.clock.advance(1000);
+      next?.();
+      return !stage.isPartial;
+    });
+    assert.ok(sent > 100 && sent <= 300, `${sent} bytes were waited for`);
+    assert.equal(stage.members().length, 21);
+    assert.deepEqual([asked(universe, 'x.test'), asked(universe, 'y.test')], [1, 1]);
+    nothingIsLeft(stage.world);
+  });
+
+  it('are asked of another server if the first one draws its answer out fast enough to be alive, for an hour', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const stage = await PartialStage.open(universe);
+    const piece = Buffer.from(`"${'x'.repeat(64 * 1024 - 3)}",`);
+    let minutes = 0;
+    let goOn: (() => void) | undefined;
+    stage.x.on('GET', statePath, () => {
+      async function* drawnOut(): AsyncGenerator<Buffer> {
+        yield Buffer.from('{"junk":[');
+        for (; minutes < 600; minutes++) {
+          for (let pieces = 0; pieces < 10; pieces++) yield piece;
+          await new Promise<void>((resolve) => (goOn = resolve));
+        }
+      }
+      return { status: 200, headers: {}, body: Readable.from(drawnOut()) };
+    });
+    await stage.join();
+    await universe.until(() => {
+      const next = goOn;
+      goOn = undefined;
+      if (next !== undefined) universe.clock.advance(60_000);
+      next?.();
+      return !stage.isPartial;
+    });
+    assert.ok(minutes <= 46, `${minutes} minutes`);
+    assert.equal(stage.members().length, 21);
+    assert.deepEqual([asked(universe, 'x.test'), asked(universe, 'y.test')], [1, 1]);
+  });
+
+  it('are asked of another server before the room is left as larger than allowed, and it stays', async () => {
+    await using universe = await Universe.open(['a.test'], { limits: { room: { max_members: 30 } } });
+    const stage = await PartialStage.open(universe);
+    lying(stage, (state) => {
+      const one = state.pdus.find(isMemberOf('n3:y.test')) as Pdu;
+      for (let n = 0; n < 40; n++) {
+        const who = `@made-up${n}:y.test`;
+        state.pdus.push(forged({ ...one, sender: who as Pdu['sender'], state_key: who }));
+      }
+    });
+    await stage.join();
+    await stage.complete();
+    assert.equal(stage.members().length, 21);
+    assert.deepEqual([asked(universe, 'x.test'), asked(universe, 'y.test')], [1, 1]);
+    nothingIsLeft(stage.world);
   });
 
   it('are asked of another server if most of them are left out, and believed if nobody else knows of them', async () => {
