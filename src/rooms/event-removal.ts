@@ -3,7 +3,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts';
 import { type EventRow, pointBefore } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Extremities } from '../store/events/extremities.ts';
-import { eventFlags, isAccepted } from '../store/events/flags.ts';
+import { eventFlags } from '../store/events/flags.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, StatePoint } from '../store/nids.ts';
 import type { Segments } from '../store/segments.ts';
@@ -36,9 +36,6 @@ export interface Removal {
   /** The state after a soft-failed event; what follows a rejected one does so in the state before it. */
   readonly after?: StatePoint | undefined;
 }
-
-/** Ancestors of the room's ends that are looked through for what a rejected event cites: it is near them, if anywhere. */
-const mostAncestors = 2000;
 
 /**
  * Takes an event that had its place out of its room, with all that was made of it. The opposite of `RoomInput.commit`,
@@ -85,27 +82,22 @@ export class EventRemoval {
   }
 
   /** It ends no room, and what it cites does if nothing else that is accepted cites it. */
-  #unlink({ nid, room }: EventRow): void {
+  #unlink(row: EventRow): void {
     const { extremities, events } = this.#uses;
-    const queue = extremities.forward(room);
-    const seen = new Set(queue);
-    const cited = new Set<EventNid>();
-    for (const child of queue) {
-      const counts = isAccepted(events.row(child)?.flags ?? eventFlags.OUTLIER);
-      for (const parent of events.parents(child)) {
-        if (counts) cited.add(parent);
-        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
-        seen.add(parent);
-      }
-    }
-    const free = events.parents(nid).filter((parent) => !cited.has(parent) && this.#hasPlace(parent));
-    extremities.replace(room, [nid], free);
+    const free = events.parents(row.nid).filter((parent) => this.#endsRoom(parent, row));
+    extremities.replace(row.room, [row.nid], free);
   }
 
-  #hasPlace(nid: EventNid): boolean {
-    const row = this.#uses.events.row(nid);
-    if (row === undefined || row.segment === null || pointBefore(row) === undefined) return false;
-    return !this.#uses.keptMessages.wasCited(row.room, nid);
+  #endsRoom(parent: EventNid, child: EventRow): boolean {
+    const { events, timeline, segments, keptMessages } = this.#uses;
+    const row = events.row(parent);
+    const first = row === undefined || row.segment === null ? undefined : segments.get(row.segment);
+    if (row === undefined || first === undefined || pointBefore(row) === undefined) return false;
+    if (keptMessages.wasCited(row.room, parent)) return false;
+    // What was taken in late may stand after those that cite it.
+    const isLate = row.segment === child.segment && (row.idx ?? 0) > (child.idx ?? 0);
+    const idx = isLate ? first.fromPos - 1 : (row.idx ?? 0);
+    return !timeline.isCitedBehind({ segment: first.nid, idx }, parent);
   }
 
   /**

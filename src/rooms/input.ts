@@ -79,9 +79,6 @@ const outcomeFlags: Readonly<Record<Outcome, number>> = {
 /** What may change: an outlier gets its place, a rejected event is judged anew with what it lacked. */
 const passing = eventFlags.OUTLIER | eventFlags.REJECTED;
 
-/** Who cites an event is not kept. One is judged anew soon if ever, so what cites it is not far from the ends. */
-const mostAncestors = 2000;
-
 export interface InputUses {
   readonly db: Database;
   readonly interning: Interning;
@@ -323,7 +320,7 @@ export class RoomInput {
       const children = isNew ? [] : extremities.resolveBackward(room, row.nid);
       // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
       // What is cited already ends nothing.
-      const isCited = children.length > 0 || (wasRejected && this.#isCited(room, row.nid));
+      const isCited = children.length > 0 || (wasRejected && this.#isCited(row, input.before));
       if (outcome === 'accepted') extremities.replace(room, prevEvents, isCited ? [] : [row.nid]);
       for (const parent of gap) extremities.addBackward(room, parent, row.nid);
     }
@@ -332,19 +329,10 @@ export class RoomInput {
     if (row.stateKey !== null && !isRejected) authGraph.add(row.nid, room, authEvents, row.stateKey);
   }
 
-  /** Whether an event that was rejected until now is among the ancestors of the room's ends, as far as that is looked. */
-  #isCited(room: RoomNid, nid: EventNid): boolean {
-    const { events, extremities } = this.#uses;
-    const queue = extremities.forward(room);
-    const seen = new Set(queue);
-    for (const child of queue) {
-      for (const parent of events.parents(child)) {
-        if (parent === nid) return true;
-        if (!seen.has(parent) && seen.size < mostAncestors) queue.push(parent);
-        seen.add(parent);
-      }
-    }
-    return false;
+  /** Whether an event that was rejected until now is cited by what came after the state that it follows. */
+  #isCited({ room, nid }: EventRow, before: StatePoint | undefined): boolean {
+    const { timeline } = this.#uses;
+    return before !== undefined && timeline.isCitedBehind(timeline.boundaryAt(room, before.pos), nid);
   }
 
   #touch({ row }: CommittedEvent): void {

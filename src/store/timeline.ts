@@ -1,6 +1,6 @@
 import type { Database } from './db.ts';
 import type { EventNid, RoomNid, StreamPos } from './nids.ts';
-import { Segments } from './segments.ts';
+import { type Segment, Segments } from './segments.ts';
 
 /** A place between two events of the room order: after the event at `idx`, before the next one. */
 export interface Boundary {
@@ -49,6 +49,7 @@ export class Timeline {
   readonly #newerRows;
   readonly #stream;
   readonly #at;
+  readonly #citedAfter;
   readonly #remove;
   readonly #removeArrival;
 
@@ -82,6 +83,11 @@ export class Timeline {
     );
     this.#at = db.prepare<[number, number], { event: EventNid }>(
       'SELECT event FROM timeline WHERE segment = ? AND idx = ?',
+    );
+    this.#citedAfter = db.prepare<[parent: number, segment: number, idx: number], { event: EventNid }>(
+      'SELECT timeline.event FROM timeline CROSS JOIN event_edge' +
+        ' ON event_edge.child = timeline.event AND event_edge.parent = ?' +
+        ' WHERE timeline.segment = ? AND timeline.idx > ? ORDER BY timeline.idx LIMIT 1',
     );
     this.#removeArrival = db.prepare<[number], never>('DELETE FROM stream_event WHERE pos = ?');
     this.#remove = db.prepare<[number, number], never>('DELETE FROM timeline WHERE segment = ? AND idx = ?');
@@ -210,6 +216,31 @@ export class Timeline {
     return this.#at.get(segment, idx)?.event;
   }
 
+  /** Whether an event that stands behind a boundary, in its segment or a newer one, cites this one. A look at each, until one does. */
+  isCitedBehind({ segment, idx }: Boundary, event: EventNid): boolean {
+    let after = idx;
+    for (
+      let at: number | undefined = segment;
+      at !== undefined;
+      at = this.#segments.following(this.#requireSegment(at))
+    ) {
+      if (this.#citedAfter.get(event, at, after) !== undefined) return true;
+      after = Number.MIN_SAFE_INTEGER;
+    }
+    return false;
+  }
+
+  /** The boundary behind what had come to a room at a position. */
+  boundaryAt(room: RoomNid, pos: StreamPos): Boundary {
+    let segment = this.#requireSegment(this.#require(room).segment);
+    while (segment.fromPos > pos) {
+      const before = this.#segments.preceding(segment);
+      if (before === undefined) break;
+      segment = this.#requireSegment(before);
+    }
+    return { segment: segment.nid, idx: pos };
+  }
+
   /** Live events of all rooms in (since, upTo], oldest first: for followers. */
   stream(since: StreamPos, upTo: StreamPos, limit: number): { pos: StreamPos; room: RoomNid; event: EventNid }[] {
     return this.#stream.all(since, upTo, limit);
@@ -221,7 +252,7 @@ export class Timeline {
     return info;
   }
 
-  #requireSegment(nid: number): { fromPos: StreamPos } {
+  #requireSegment(nid: number): Segment {
     const segment = this.#segments.get(nid);
     if (segment === undefined) throw new Error(`there is no segment ${nid}`);
     return segment;

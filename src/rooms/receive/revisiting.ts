@@ -7,6 +7,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { EventNid, StatePoint, StreamPos } from '../../store/nids.ts';
 import type { PartialRooms } from '../../store/rooms/partial-rooms.ts';
+import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
 import { type StateSources, stateAt } from '../current-state.ts';
 import type { EventRemoval } from '../event-removal.ts';
@@ -27,11 +28,13 @@ export interface RevisitingUses extends StateSources {
   readonly removal: EventRemoval;
   readonly redactions: RedactionEffects;
   readonly serverName: ServerName;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Gone through in one write: some milliseconds. */
+/** Gone through in one write, which ends before if that takes long: to take an event out of its room does. */
 const together = 25;
+const longestWrite = 15;
 
 /**
  * Goes again through what was decided about a room while its members were missing, now that they are here: each event
@@ -55,12 +58,14 @@ export class Revisiting {
 
   /** Goes through some of them, in a write. False: there are no more. */
   some(room: KnownRoom): boolean {
-    const { db, partialRooms } = this.#uses;
+    const { db, partialRooms, clock } = this.#uses;
     return db.write<boolean>(() => {
+      const end = clock.monotonic() + longestWrite;
       const events = partialRooms.events(room.nid, together);
       for (const { nr, event } of events) {
         this.#try(room, event);
         partialRooms.dropEvent(room.nid, nr);
+        if (clock.monotonic() > end) break;
       }
       return events.length > 0;
     });
