@@ -14,12 +14,14 @@ export interface ChildSources {
 
 /** Children of one space that are looked at; nobody scrolls through more. */
 const maxChildren = 1000;
+/** Events of a space that are read for them: those of rooms that were taken out again are among them. */
+const maxRead = 4 * maxChildren;
 /** Servers of one child that are tried or told. */
 const maxVia = 10;
 
 /** The children of a space that is known here, as stripped events, in their order. One without a server to join by is none. */
 export function spaceChildren({ events, roomDirectory }: ChildSources, space: RoomNid, suggestedOnly: boolean) {
-  return inOrder([...events.bares(roomDirectory.children(space)).values()] as JsonObject[], suggestedOnly);
+  return inOrder([...events.bares(roomDirectory.children(space, maxRead)).values()] as JsonObject[], suggestedOnly);
 }
 
 /** The same of what another server says the children are. */
