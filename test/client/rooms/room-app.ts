@@ -1,5 +1,6 @@
 import { type App, createApp } from '../../../src/api/app.ts';
 import { roomEndpoints } from '../../../src/api/client/rooms/endpoints.ts';
+import { StrangersTurns } from '../../../src/api/http/strangers-turns.ts';
 import type { Services } from '../../../src/api/services.ts';
 import type { RemoteCall, RemoteFailure } from '../../../src/federation/client.ts';
 import { MatrixError } from '../../../src/protocol/errors.ts';
@@ -30,7 +31,14 @@ export function openRoomApp(): RoomApp {
     client: { call: (call) => alone(call), stream: (call) => alone(call) },
     verifier: new EventVerifier({ ensure: async () => {}, key: () => undefined }),
   });
-  const app = createApp(roomEndpoints({ rooms: world.rooms, admitMany: () => {}, ...history } as unknown as Services), {
+  const services = {
+    rooms: world.rooms,
+    admitMany: () => {},
+    server: { serverName: asServerName('localhost') },
+    strangers: new StrangersTurns(),
+    ...history,
+  };
+  const app = createApp(roomEndpoints(services as unknown as Services), {
     gate: {
       authenticate(token) {
         if (token === 'expired') throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'expired');
