@@ -50,24 +50,33 @@ export class OldHistory {
 
   /** A place, or one before it so that the room's newest message stays; `undefined` if nothing lies before that. */
   deletable(room: RoomNid, wanted: Boundary): Boundary | undefined {
-    const { historyFloors, oldPlaces } = this.#uses;
-    const newest = this.#newestMessage(room);
+    // In most rooms there is nothing, whenever somebody looks.
+    const newest = this.#isEmpty(room, wanted) ? undefined : this.#newestMessage(room);
     if (newest === undefined) return undefined;
     const last = { segment: newest.segment, idx: newest.idx - 1 };
     const upTo = comparePlaces(wanted, last) < 0 ? wanted : last;
-    return oldPlaces.page(room, historyFloors.of(room), upTo, 1).length === 0 ? undefined : upTo;
+    return this.#isEmpty(room, upTo) ? undefined : upTo;
+  }
+
+  #isEmpty(room: RoomNid, upTo: Boundary): boolean {
+    const { historyFloors, oldPlaces } = this.#uses;
+    return oldPlaces.page(room, historyFloors.of(room), upTo, 1).length === 0;
   }
 
   /** The newest message; the newest event where none is among the last. */
   #newestMessage(room: RoomNid): Boundary | undefined {
-    const placed = this.newest(room, mostNewest);
+    return this.#newestAmong(room, 1) ?? this.#newestAmong(room, mostNewest) ?? this.newest(room, 1)[0];
+  }
+
+  #newestAmong(room: RoomNid, limit: number): Boundary | undefined {
+    const placed = this.newest(room, limit);
     const messages = new Set(
       this.#uses.events
         .rows(placed.map(({ event }) => event))
         .filter(({ stateKey }) => stateKey === null)
         .map(({ nid }) => nid),
     );
-    return placed.find(({ event }) => messages.has(event)) ?? placed[0];
+    return placed.find(({ event }) => messages.has(event));
   }
 
   /** The newest events of a room, newest first, whatever gaps are between them. */

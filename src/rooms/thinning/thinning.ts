@@ -21,7 +21,6 @@ import type { Streams } from '../../streams/streams.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
-import { SliceSize } from '../../util/slices.ts';
 import type { OldEventRemoval } from './old-event-removal.ts';
 import type { OldHistory } from './old-history.ts';
 
@@ -50,9 +49,11 @@ export interface HistoryThinningUses {
   readonly maxAge: Millis | undefined;
 }
 
-/** Events taken in a slice at most. */
-const mostEvents = 200;
-const usersPerSlice = 20;
+/** Milliseconds of a slice, and events taken in one at most. */
+const sliceTime = 8;
+const eventsPerSlice = 50;
+/** Each may have a thousand notifications. */
+const usersPerSlice = 5;
 const keptPerSlice = 50;
 const reportsPerSlice = 500;
 /** Rooms looked at in a slice for messages that have grown too old. */
@@ -75,7 +76,6 @@ type Stage = (job: Thinning) => number | undefined;
  */
 export class HistoryThinning {
   readonly #uses: HistoryThinningUses;
-  readonly #size: SliceSize;
   readonly #stages: readonly Stage[] = [
     (job) => this.#notifications(job),
     (job) => this.#events(job),
@@ -87,15 +87,13 @@ export class HistoryThinning {
 
   constructor(uses: HistoryThinningUses) {
     this.#uses = uses;
-    this.#size = new SliceSize(uses.clock, { first: 20, most: mostEvents });
   }
 
   /** Does a slice of a few milliseconds; false: there is nothing to do. Not while the time is unknown. */
   slice(): boolean {
     const { clock, thinningJobs } = this.#uses;
     if (!clock.isRight) return false;
-    const last = this.#uses.receptionMarks.last();
-    if (last === undefined || Math.abs(clock.now() - last) >= markEvery) this.mark();
+    this.mark(markEvery);
     for (let job = thinningJobs.next(0); job !== undefined; job = thinningJobs.next(job.room)) {
       if (!this.mayThin(job.room)) continue;
       this.#slice(job);
@@ -104,10 +102,12 @@ export class HistoryThinning {
     return this.#look() || this.#strays();
   }
 
-  /** Notes what has come by now. */
-  mark(): void {
+  /** Notes what has come by now, unless that was done lately. */
+  mark(interval = 0): void {
     const { db, clock, streams, receptionMarks } = this.#uses;
-    if (clock.isRight) db.write<void>(() => receptionMarks.add(streams.now(), clock.now()));
+    const [pos, now] = [streams.now(), clock.now()];
+    if (!clock.isRight || !receptionMarks.isDue(pos, now, interval)) return;
+    db.write<void>(() => receptionMarks.add(pos, now));
   }
 
   /** Whether the room's history may be deleted now: all of the room is here, and stays. */
@@ -136,7 +136,7 @@ export class HistoryThinning {
     if (room === undefined || !clock.isRight || !this.mayThin(room)) return undefined;
     this.mark();
     const time = millis(clock.now() - olderThan);
-    let sum: Thinned = { events: 0, states: 0, bytes: 0 };
+    let sum = nothing;
     for (let upTo = oldHistory.before(room, time); upTo !== undefined; upTo = oldHistory.before(room, time)) {
       const done = this.begin(room, upTo) ? await this.#finish(room) : undefined;
       if (done === undefined) break;
@@ -191,18 +191,18 @@ export class HistoryThinning {
 
   #events(job: Thinning): number | undefined {
     const { historyFloors, oldEvents, oldPlaces, thinningJobs, removal } = this.#uses;
-    const size = this.#size.size;
-    const page = oldPlaces.page(job.room, historyFloors.of(job.room), job, size);
-    const taken = this.#size.measure(page.length, () =>
-      page.reduce((sum, row) => added(sum, removal.take(row)), { events: 0, states: 0, bytes: 0 }),
-    );
+    const page = oldPlaces.page(job.room, historyFloors.of(job.room), job, eventsPerSlice);
+    let sum = nothing;
+    const taken = this.#inTime(page, (row) => {
+      sum = added(sum, removal.take(row));
+    });
+    thinningJobs.count(job.room, sum);
     oldEvents.forgetMissing(
       job.room,
-      page.map(({ nid }) => nid),
+      taken.map(({ nid }) => nid),
     );
-    thinningJobs.count(job.room, taken);
-    const last = page.at(-1);
-    const isDone = page.length < size;
+    const last = taken.at(-1);
+    const isDone = taken.length < eventsPerSlice && taken.length === page.length;
     if (last !== undefined || isDone) this.#raise(job.room, isDone || last === undefined ? job : last);
     return isDone ? undefined : 0;
   }
@@ -220,11 +220,12 @@ export class HistoryThinning {
   #kept({ room, cursor }: Thinning): number | undefined {
     const { keptMessages, events, removal, thinningJobs } = this.#uses;
     const page = keptMessages.page(room, cursor, keptPerSlice);
-    for (const row of events.rows(page)) {
-      if (row.segment !== null || removal.isNeeded(row)) continue;
+    const looked = this.#inTime(page, (nid) => {
+      const row = events.row(nid);
+      if (row === undefined || row.segment !== null || removal.isNeeded(row)) return;
       thinningJobs.count(room, { events: 1, states: 0, bytes: removal.delete(row) });
-    }
-    return page.length < keptPerSlice ? undefined : page.at(-1);
+    });
+    return looked.length < keptPerSlice && looked.length === page.length ? undefined : looked.at(-1);
   }
 
   #rest({ room, cursor }: Thinning): number | undefined {
@@ -232,6 +233,17 @@ export class HistoryThinning {
     const floor = historyFloors.of(room);
     if (cursor === 0 && floor !== undefined) oldPlaces.forgetFollowed(floor);
     return oldEvents.forgetReports(room, cursor, reportsPerSlice);
+  }
+
+  /** Does something with as many as time allows, which are answered: some events are a hundred times as long as others. */
+  #inTime<T>(items: readonly T[], each: (item: T) => void): readonly T[] {
+    const { clock } = this.#uses;
+    const start = clock.monotonic();
+    for (const [index, item] of items.entries()) {
+      each(item);
+      if (clock.monotonic() - start > sliceTime) return items.slice(0, index + 1);
+    }
+    return items;
   }
 
   /** Looks for messages that have grown too old, in some rooms; false after the last of them. */
@@ -264,16 +276,18 @@ export class HistoryThinning {
     if (end === undefined || end <= look.upTo) return false;
     return db.write(() => {
       const page = strayMessages.page(look.upTo, end, lookedAt);
-      for (const row of page) {
-        if (!strayMessages.isStray(row) || !this.mayThin(row.room) || removal.isNeeded(row)) continue;
+      const looked = this.#inTime(page, (row) => {
+        if (!strayMessages.isStray(row) || !this.mayThin(row.room) || removal.isNeeded(row)) return;
         removal.delete(row);
-      }
-      const isDone = page.length < lookedAt;
-      strayMessages.setLook({ ...look, upTo: isDone ? end : (page.at(-1)?.nid ?? end) });
+      });
+      const isDone = looked.length < lookedAt && looked.length === page.length;
+      strayMessages.setLook({ ...look, upTo: isDone ? end : (looked.at(-1)?.nid ?? end) });
       return !isDone;
     });
   }
 }
+
+const nothing: Thinned = { events: 0, states: 0, bytes: 0 };
 
 function added(left: Thinned, right: Thinned): Thinned {
   return {

@@ -44,9 +44,10 @@ export class ReceptionMarks {
       .pluck();
   }
 
-  /** When the last one was made. */
-  last(): Millis | undefined {
-    return this.#last.get()?.ts;
+  /** Whether one is to be made: something has come since the last, which is so long ago, or the clock was ahead then. */
+  isDue(pos: StreamPos, now: Millis, interval: number): boolean {
+    const last = this.#last.get();
+    return last === undefined || last.ts > now || (last.pos < pos && now - last.ts >= interval);
   }
 
   /** Everything up to `pos` is here now. */
