@@ -58,6 +58,8 @@ export interface DeviceListNews {
 const pageSize = 1000;
 /** Other servers name those who come and go in all rooms, and some clients rely on it; up to so many members it costs little. */
 const smallRoom = 500;
+/** Of so many it is asked one by one whether they share a room with a user. */
+const mostOneByOne = 20;
 /** No limit, in SQLite's words. */
 const allRooms = -1;
 
@@ -125,9 +127,29 @@ export class DeviceLists {
     const own = roomState.localChanges(user, from, now);
     for (const member of own) this.#ownChange(stretch, member, changed, maybeLeft);
     for (const { room, pos } of rooms) if (pos <= from) this.#roomChange(stretch, room, changed, maybeLeft);
-    const left = new Set<UserNid>();
-    for (const other of maybeLeft) if (other !== user && !deviceLists.shareEncrypted(user, other)) left.add(other);
-    return { changed, left };
+    maybeLeft.delete(user);
+    return { changed, left: this.#notShared(user, maybeLeft) };
+  }
+
+  /** Those who share no encrypted room with the user. */
+  #notShared(user: UserNid, others: Set<UserNid>): Set<UserNid> {
+    const { deviceLists } = this.#uses;
+    if (others.size > mostOneByOne) return this.#without(others, deviceLists.encryptedRoomsOf(user));
+    for (const other of others) if (deviceLists.shareEncrypted(user, other)) others.delete(other);
+    return others;
+  }
+
+  /** Room by room, as the user has left a room of very many: each is held against the smaller side. */
+  #without(others: Set<UserNid>, rooms: readonly RoomNid[]): Set<UserNid> {
+    const { deviceLists, roomState } = this.#uses;
+    for (const room of rooms) {
+      const isSmaller = (roomState.info(room)?.joined ?? 0) <= others.size;
+      const inside = isSmaller
+        ? this.#joined(room)
+        : chunks([...others]).flatMap((some) => deviceLists.joinedAmong(room, some));
+      for (const other of inside) others.delete(other);
+    }
+    return others;
   }
 
   /** The same for a stretch that may be long; each of the user's rooms is looked at. */
@@ -211,4 +233,10 @@ export class DeviceLists {
     const info = roomState.info(room);
     return info === undefined ? undefined : stateLog.at({ line: info.line, pos }, key);
   }
+}
+
+function chunks(users: readonly UserNid[]): UserNid[][] {
+  const parts: UserNid[][] = [];
+  for (let at = 0; at < users.length; at += pageSize) parts.push(users.slice(at, at + pageSize));
+  return parts;
 }

@@ -9,6 +9,7 @@ import { memberships } from '../../store/events/membership.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid } from '../../store/nids.ts';
 import type { AliasStore } from '../../store/rooms/aliases.ts';
+import type { OtherState } from '../../store/state/other-state.ts';
 import type { Requester } from '../../users/requester.ts';
 import type { JsonArray, JsonObject, JsonValue } from '../../util/json.ts';
 import { checkCreators, inNewRoom } from '../create/create.ts';
@@ -31,6 +32,7 @@ export interface UpgradeUses extends StateSources {
   readonly localInput: LocalInput;
   readonly sending: Sending;
   readonly policy: PolicyCheck;
+  readonly otherState: OtherState;
 }
 
 export interface UpgradeOptions {
@@ -62,6 +64,9 @@ interface NewRoom {
   /** The aliases that lead to it from now on. */
   readonly moved: readonly RoomAlias[];
 }
+
+/** Entries of the old room's state that are read at once. */
+const stateTogether = 100;
 
 /** The tombstone, but for the room that it names. */
 const entombing: StateDraft = {
@@ -208,14 +213,16 @@ export class RoomUpgrades {
 
   /** A space keeps its rooms. */
   #spaceChildren({ old, state: lookup }: Upgrade): StateDraft[] {
-    const { authEvents, events, interning, roomState, stateLog } = this.#uses;
+    const { authEvents, events, interning, roomState, otherState } = this.#uses;
     if (lookup('m.room.create', '')?.content['type'] !== 'm.space') return [];
     const drafts: StateDraft[] = [];
-    for (const [key, event] of stateLog.allAt(roomState.tip(old.nid))) {
-      if (events.row(event)?.type !== wellKnown.types.spaceChild) continue;
-      const { content } = authEvents.get(event);
-      if (Object.keys(content).length === 0) continue;
-      drafts.push(state('m.space.child', content, interning.stateKeyOf(key).skey));
+    for (const page of otherState.at(old.nid, roomState.tip(old.nid), stateTogether)) {
+      for (const [key, event] of page) {
+        if (events.row(event)?.type !== wellKnown.types.spaceChild) continue;
+        const { content } = authEvents.get(event);
+        if (Object.keys(content).length === 0) continue;
+        drafts.push(state('m.space.child', content, interning.stateKeyOf(key).skey));
+      }
     }
     return drafts;
   }

@@ -17,6 +17,8 @@ export class DeviceListStore {
   readonly #page;
   readonly #shares;
   readonly #sharesEncrypted;
+  readonly #encryptedRooms;
+  readonly #joinedAmong;
   readonly #memberChanges;
   readonly #joined;
   readonly #rooms;
@@ -43,6 +45,19 @@ export class DeviceListStore {
     this.#sharesEncrypted = db
       .prepare<{ user: number; other: number; key: number }, number>(
         sharing(' CROSS JOIN current_state AS state ON state.room = mine.room AND state.key = :key'),
+      )
+      .pluck();
+    this.#encryptedRooms = db
+      .prepare<[key: number, user: number], RoomNid>(
+        'SELECT mine.room FROM local_member AS mine' +
+          ' CROSS JOIN current_state AS state ON state.room = mine.room AND state.key = ?' +
+          ' WHERE mine.user = ? AND mine.membership = 1',
+      )
+      .pluck();
+    this.#joinedAmong = db
+      .prepare<[users: string, room: number], UserNid>(
+        'SELECT member.user FROM json_each(?) AS wanted' +
+          ' CROSS JOIN member ON member.room = ? AND member.user = wanted.value AND +member.membership = 1',
       )
       .pluck();
     this.#memberChanges = db.rememberStretch<[room: number, after: number, upTo: number], MemberChange>(
@@ -82,6 +97,16 @@ export class DeviceListStore {
   /** The same for rooms that are encrypted. */
   shareEncrypted(user: UserNid, other: UserNid): boolean {
     return this.#sharesEncrypted.get({ user, other, key: wellKnown.stateKeys.encryption }) !== undefined;
+  }
+
+  /** The encrypted rooms where a local user is joined. */
+  encryptedRoomsOf(user: UserNid): RoomNid[] {
+    return this.#encryptedRooms.all(wellKnown.stateKeys.encryption, user);
+  }
+
+  /** Those of some users who are joined to a room. */
+  joinedAmong(room: RoomNid, users: readonly UserNid[]): UserNid[] {
+    return this.#joinedAmong.all(JSON.stringify(users), room);
   }
 
   /** Entries of the current state of a room that took effect in (after, upTo]; a new name or picture counts too. */
