@@ -10,6 +10,7 @@ import type { Interning } from '../../store/interning/interning.ts';
 import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, ServerNid, StateKeyNid, StatePoint, UserNid } from '../../store/nids.ts';
 import type { HistoryStateStore } from '../../store/rooms/history-state.ts';
+import { ConflictTooLarge } from '../../store/state/conflict-bounds.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { StateLog } from '../../store/state/state-log.ts';
 import type { AuthEvents } from '../auth-events.ts';
@@ -31,6 +32,11 @@ export interface ServerVisibilityUses {
  * these, and had nobody joined when the event was sent, has to do without the content of what only invited users see.
  */
 const maxInvitesProbed = 64;
+/**
+ * Changes on forks that are looked through for one request, some hundred milliseconds' work: a server may tell of states
+ * that have nothing in common with ours. What is farther off is kept back.
+ */
+const mostForkChanges = 20_000;
 
 /** What other servers may see of a room's history. That a server may ask at all is decided elsewhere. */
 export class ServerVisibility {
@@ -58,6 +64,8 @@ export class ServerView {
   readonly #nid: ServerNid | undefined;
   #lastVisibility: { readonly event: EventNid; readonly value: HistoryVisibility } | undefined;
   #memberKeys: readonly StateKeyNid[] | undefined;
+  #forkChangesLeft = mostForkChanges;
+  #lastOnFork: { readonly point: StatePoint; readonly value: boolean } | undefined;
 
   constructor(uses: ServerVisibilityUses, room: KnownRoom, server: ServerName) {
     this.#uses = uses;
@@ -132,21 +140,45 @@ export class ServerView {
 
   /**
    * Whether a user of the server was joined at a point: told by the intervals of the main line; what a fork says about
-   * users of the server counts before that.
+   * users of the server counts before that, and nobody was on one that says too much.
    */
   #wasJoined(point: StatePoint): boolean {
-    const { stateLog, roomState } = this.#uses;
+    const { roomState } = this.#uses;
     if (this.#nid === undefined) return false;
     const root = this.#rootOf(point);
     const wasIn = roomState.servers.wasIn(this.#room.nid, this.#nid, root.pos);
     if (root.line === point.line) return wasIn;
+    // Messages that follow one another share a state.
+    const last = this.#lastOnFork;
+    if (last?.point.line === point.line && last.point.pos === point.pos) return last.value;
+    const value = this.#wasJoinedOnFork(root, point, wasIn);
+    this.#lastOnFork = { point, value };
+    return value;
+  }
+
+  #wasJoinedOnFork(root: StatePoint, point: StatePoint, wasIn: boolean): boolean {
+    const changes = this.#changesSince(root, point);
+    if (changes === undefined) return false;
     let hasChanged = false;
-    for (const [key, [here]] of stateLog.difference([point, root])) {
+    for (const [key, [here]] of changes) {
       if (!this.#isOurMember(key)) continue;
       if (this.#membershipOf(here) === memberships.join) return true;
       hasChanged = true;
     }
     return wasIn && !hasChanged;
+  }
+
+  /** `undefined` if they are too many. */
+  #changesSince(root: StatePoint, point: StatePoint): Map<StateKeyNid, (EventNid | undefined)[]> | undefined {
+    try {
+      const changes = this.#uses.stateLog.difference([point, root], this.#forkChangesLeft);
+      this.#forkChangesLeft -= changes.size;
+      return changes;
+    } catch (error) {
+      if (!(error instanceof ConflictTooLarge)) throw error;
+      this.#forkChangesLeft = 0;
+      return undefined;
+    }
   }
 
   /** Where the main line was left for the fork that a point is on. */

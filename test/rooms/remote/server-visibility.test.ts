@@ -134,6 +134,19 @@ describe('what a server sees on a fork', () => {
       return { line: made, linePos: pos };
     });
     assert.equal(view().mayRead({ ...row(early), ...other }), true);
+    // One that says bob is in the room, and so much more that nobody looks through it.
+    const long = fork(early, join.nid);
+    const place = { ...row(early), line: long.line, linePos: long.linePos };
+    assert.equal(view().mayRead(place), true);
+    store.db.write(() => {
+      const keys = Array.from({ length: 20_000 }, (_, n) => interning.stateKey('m.room.member', `@user${n}:c.test`));
+      stateLog.append(
+        long.line,
+        long.linePos,
+        keys.map((each) => [each, join.nid]),
+      );
+    });
+    assert.equal(view().mayRead(place), false);
     assert.ok(roomState.tip(room.nid));
   });
 
