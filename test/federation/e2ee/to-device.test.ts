@@ -188,7 +188,8 @@ describe('messages to devices of another server', () => {
         type: 'm.test',
         message_id: id,
         messages: {
-          ...Object.fromEntries(Array.from({ length: others }, (_, i) => [`@nobody${i}:a.test`, { D: {} }])),
+          // Before alice in the order in which keys are sent.
+          ...Object.fromEntries(Array.from({ length: others }, (_, i) => [`@a${i}:a.test`, { D: {} }])),
           [alice.userId]: { [alice.deviceId]: { n: id } },
         },
       },
