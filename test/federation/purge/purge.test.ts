@@ -149,6 +149,33 @@ describe('hearth room purge', () => {
     assert.equal(rooms.join[room.roomId].summary['m.joined_member_count'], 42);
   });
 
+  it('takes in nothing that others still send for the room, neither meanwhile nor afterwards; an invite it does', async () => {
+    await using universe = await Universe.open(['a.test']);
+    const { world, alice, bob, room } = await lively(universe);
+    const nid = world.hs.stores.interning.findRoom(room.roomId) ?? 0;
+    await left([alice, bob], room.roomId);
+    await runOperation(world.hs.admin, 'room/purge', { room: room.roomId });
+    const late = async () => {
+      const message = room.add({ type: 'm.room.message', content: { msgtype: 'm.text', body: 'is anybody there?' } });
+      assert.equal((await room.server.send('a.test', [message.pdu])).status, 200);
+    };
+    await late();
+    universe.clock.advance(2 * minute);
+    for (let i = 0; i < 5; i++) world.hs.services.rooms.purges.slice();
+    await late();
+    finish(world);
+    await late();
+    assert.deepEqual(mentions(world, 'room', [nid]), []);
+    const carol = await Guest.register(world, 'carol');
+    const invite = room.add({ type: 'm.room.member', stateKey: carol.userId, content: { membership: 'invite' } });
+    const path = `/_matrix/federation/v2/invite/${encodeURIComponent(room.roomId)}/${encodeURIComponent(invite.eventId)}`;
+    const content = { room_version: '11', event: invite.pdu as never, invite_room_state: [] };
+    assert.equal((await room.server.request('a.test', 'PUT', path, content)).status, 200);
+    assert.deepEqual(Object.keys((await carol.sync()).rooms.invite), [room.roomId]);
+    const joined = await carol.join(room.roomId, ['b.test']);
+    assert.equal(joined.status, 200, joined.json.error);
+  });
+
   it('is done by itself for rooms that nobody has been in for purge.empty_rooms_after', async () => {
     await using universe = await Universe.open(['a.test'], { purge: { empty_rooms_after: '3d' } });
     const { world, alice, bob, room } = await lively(universe);
