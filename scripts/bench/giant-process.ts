@@ -32,6 +32,8 @@ export interface BesideOptions {
   /** More TOML. */
   readonly toml?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Beside the configuration, which names them. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** A Hearth that finds the giant's servers. */
@@ -39,6 +41,7 @@ export function startBeside(options: BesideOptions): Promise<ServerProcess> {
   const dir = mkdtempSync(join(tmpdir(), 'hearth-'));
   const ca = join(dir, 'ca.pem');
   writeFileSync(ca, options.trusted);
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(dir, name), text);
   const places = Array.from(
     { length: options.servers },
     (_, index) => `"${giantServer(index)}" = "127.0.0.1:${options.port}"`,

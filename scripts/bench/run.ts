@@ -17,6 +17,7 @@ import { backup, type Figure, ownClaim, queued, tracked } from './e2ee.ts';
 import { estimate, estimatedRooms } from './estimates.ts';
 import { extreme, extremes, verdict } from './extremes.ts';
 import { fanOut } from './fan-out.ts';
+import { floods, underFlood } from './floods.ts';
 import { giantJoin } from './giant-join.ts';
 import { giantKills } from './giant-kills.ts';
 import { inbound } from './inbound.ts';
@@ -205,6 +206,27 @@ async function hardRooms(): Promise<void> {
   }
 }
 
+async function allFloods(): Promise<void> {
+  for (const [what, flood] of floods) {
+    if (!wanted.test(what)) continue;
+    const { answers, seconds, killed, peakRssMib, peakMib, recovered } = await underFlood(flood, {
+      executable: values.executable,
+      prefix: pinned(0),
+    });
+    row(
+      what,
+      killed
+        ? 'KILLED'
+        : Object.entries(answers)
+            .map(([status, count]) => `${count} × ${status}`)
+            .join(', '),
+      `${seconds.toFixed(1)} s`,
+      `peak RSS ${mib(peakRssMib)}${peakMib === undefined ? '' : `, with page cache ${mib(peakMib)}`}`,
+      recovered === undefined ? 'STAYS CRITICAL' : `not critical after ${recovered.toFixed(0)} s`,
+    );
+  }
+}
+
 async function largeStates(): Promise<void> {
   await using store = openTestStore({ cacheKib: 16_384 });
   const state = new LargeState(store, '10', Math.ceil(40_000 * scale));
@@ -372,6 +394,7 @@ const parts: Record<string, () => Promise<void>> = {
   giant: giants,
   'giant-kills': kills,
   extremes: hardRooms,
+  floods: allFloods,
   resolution: largeStates,
   estimates,
   'fan-out': fanOuts,
