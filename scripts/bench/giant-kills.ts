@@ -44,8 +44,8 @@ export interface GiantKillsFigures {
 }
 
 /**
- * Kills a server (SIGKILL) at random moments of a join, each in its own part of the time that a join takes, and every
- * fifth when the room is about to become complete; starts it again and waits for the join's end. Then holds the room,
+ * Kills a server (SIGKILL) at random moments of a join, each in its own part of the time that a join takes; two of five
+ * before the join is answered, and when the room is about to become complete. Starts it again and waits for the join's end. Then holds the room,
  * table by table, against one that was joined without interruption.
  */
 export async function giantKills(options: GiantKillsOptions): Promise<GiantKillsFigures> {
@@ -72,16 +72,21 @@ export async function giantKills(options: GiantKillsOptions): Promise<GiantKills
     plain = first.server;
     const start = performance.now();
     await first.alice.call('POST', path, {});
+    const answered = performance.now() - start;
     await until(() => isComplete(first.server, roomId, members));
     first.alice.close();
     const took = performance.now() - start;
     const expected = await contents(plain);
+    const { length: atAnyTime } = [...Array(options.kills).keys()].filter(
+      (kill) => !isAtTheDoor(kill) && !isAtTheEnd(kill),
+    );
     for (let kill = 0; kill < options.kills; kill++) {
       const { server, alice } = await begin();
       alice.call('POST', path, {}).catch(() => {});
       if (options.onceKept === true) await until(() => isKept(server));
       else if (isAtTheEnd(kill)) await untilFilled(server, roomId).then(() => pause(share() * longestCompletion));
-      else await pause(((timed++ + share()) / (options.kills - Math.floor(options.kills / 5))) * took);
+      else if (isAtTheDoor(kill)) await until(() => isKnown(server, roomId)).then(() => pause(share() * answered));
+      else await pause(((timed++ + share()) / atAnyTime) * took);
       await server.stop('SIGKILL');
       alice.close();
       const stage = stageOf(server, roomId, members);
@@ -120,6 +125,7 @@ function isKept({ dataDir }: ServerProcess): boolean {
   return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.json'));
 }
 
+const isAtTheDoor = (kill: number): boolean => kill % 5 === 3;
 const isAtTheEnd = (kill: number): boolean => kill % 5 === 4;
 
 /** What the kill met. */

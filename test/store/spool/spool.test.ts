@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, mock } from 'node:test';
 import Sqlite from 'better-sqlite3';
@@ -10,6 +10,7 @@ import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
 import { Spool, type SpooledEvent, spoolParts } from '../../../src/store/spool/spool.ts';
 import { SpoolFolder } from '../../../src/store/spool/spool-folder.ts';
+import { progressFile } from '../../../src/store/spool/spool-schema.ts';
 import { millis } from '../../../src/util/brand.ts';
 import { tempFolder } from '../../support/store.ts';
 
@@ -202,6 +203,49 @@ describe('a spool', () => {
       const faults = plan.filter(({ detail }) => /^SCAN (?!json_each|CONSTANT)|TEMP B-TREE|AUTOMATIC/.test(detail));
       assert.deepEqual(faults, [], sql);
     }
+  });
+
+  it('that is complete is not changed by being taken over, and can be taken over again from its beginning', () => {
+    using folder = tempFolder();
+    using place = new SpoolFolder(folder.path).create();
+    const take = (spool: Spool): number[] => {
+      spool.urgency.urge([id(3)]);
+      for (const { nid } of spool.urgency.next(9)) {
+        spool.urgency.looked(nid, [id(1)], [{ server: asServerName('x'), keyIds: [asKeyId('ed25519:1')] }]);
+      }
+      assert.equal(spool.signers.page(0, 9).length, 1);
+      spool.signers.setKeys([{ nid: 1, key: Buffer.alloc(32), validUntil: 1 }]);
+      assert.deepEqual(spool.signers.page(0, 9), []);
+      const outside = spool.outside(0, 9);
+      assert.deepEqual(
+        outside.map(({ eventId }) => eventId),
+        [id(9)],
+      );
+      spool.known(outside.map(({ nid }) => nid));
+      const order = drain(spool, 2);
+      assert.equal(spool.state(0, 9).length, 2);
+      return order;
+    };
+    const first = new Spool(place.file);
+    const inState = { part: spoolParts.state };
+    first.write(() => {
+      first.put(event(4, [3, 9], inState));
+      first.put(event(3, [1], inState));
+      first.put(event(2, [1]));
+      first.put(event(1, []));
+    });
+    const complete = readFileSync(place.file);
+    const order = first.write(() => take(first));
+    first[Symbol.dispose]();
+    assert.deepEqual(order.toSorted(), [1, 2, 3, 4]);
+    rmSync(progressFile(place.file));
+    using again = new Spool(place.file, false);
+    for (let after: number | undefined = 0; after !== undefined; ) after = again.beginAnew(after, 2);
+    assert.deepEqual(
+      again.write(() => take(again)),
+      order,
+    );
+    assert.ok(readFileSync(place.file).equals(complete));
   });
 
   it('is gone when it is done with, and with the next start', () => {
