@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
+import type { Readings } from '../../../src/governor/readings.ts';
 import { stateOf } from '../../support/federation/room-comparison.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
 import { tempFolder } from '../../support/store.ts';
@@ -27,6 +29,12 @@ async function crowded(universe: Universe, omits: boolean): Promise<{ stage: Par
   stage.y.on('GET', keyPath, () => promise.then(() => stage.y.publishedKeys()));
   return { stage, goOn: resolve };
 }
+
+const mib = 1024 * 1024;
+const readings = (disk: { readonly free: number }): Readings => ({
+  memory: () => ({ rss: 70 * mib, pressure: 0 }),
+  disk: () => ({ free: disk.free, total: 16_000 * mib }),
+});
 
 const asked = (universe: Universe, server?: string) =>
   universe.calls.filter(({ to, uri }) => (server ?? to) === to && uri.includes('/v1/state/')).length;
@@ -214,5 +222,58 @@ describe('a large answer that is complete', () => {
     await universe.until(() => roomState.localJoined(stage.known.nid).length === 0, 'that it is left');
     await universe.until(() => files(stage, '').length === 0, 'that it is removed');
     assert.equal(asked(universe), 0);
+  });
+
+  it('goes first when the disk gets full, and another one is fetched when there is space again', async () => {
+    const disk = { free: 4000 * mib };
+    await using universe = await Universe.open(['a.test'], {}, { readings: readings(disk) });
+    const { stage } = await crowded(universe, false);
+    await stage.join();
+    await kept(stage);
+    await meanwhile(stage, () => (disk.free = mib));
+    await universe.until(() => files(stage, '').length === 0, 'that it is removed');
+    assert.ok(stage.isPartial);
+    assert.equal(stage.world.hs.stores.roomState.localJoined(stage.known.nid).length, 1);
+    disk.free = 4000 * mib;
+    universe.clock.advance(2000);
+    universe.clock.advance(60_000);
+    await stage.complete();
+    isWhole(stage);
+    assert.equal(asked(universe), 1);
+  });
+});
+
+describe('a large answer that is not complete', () => {
+  it('is broken off when the disk gets full: the room stays, and is asked for when there is space again', async () => {
+    const disk = { free: 4000 * mib };
+    await using universe = await Universe.open(['a.test'], {}, { readings: readings(disk) });
+    const { stage, goOn } = await crowded(universe, true);
+    goOn();
+    let isHalf = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    stage.x.on('GET', statePath, ({ query }) => {
+      const text = JSON.stringify(stage.room.stateBefore(query.get('event_id')));
+      async function* halved(): AsyncGenerator<Buffer> {
+        yield Buffer.from(text.slice(0, text.length / 2));
+        isHalf = true;
+        await promise;
+        yield Buffer.from(text.slice(text.length / 2));
+      }
+      return { status: 200, headers: {}, body: Readable.from(halved()) };
+    });
+    await stage.join();
+    await universe.until(() => isHalf, 'that half of it has come');
+    disk.free = mib;
+    universe.clock.advance(2000);
+    resolve();
+    await universe.until(() => files(stage, '').length === 0, 'that nothing of it stays');
+    assert.ok(stage.isPartial);
+    assert.equal(stage.world.hs.stores.roomState.localJoined(stage.known.nid).length, 1);
+    disk.free = 4000 * mib;
+    universe.clock.advance(2000);
+    universe.clock.advance(60_000);
+    await stage.complete();
+    isWhole(stage);
+    assert.equal(asked(universe), 2);
   });
 });
