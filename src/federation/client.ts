@@ -114,7 +114,7 @@ const callsToOne = 6;
 /** Calls at once; each holds a socket, and perhaps an answer of some megabytes. */
 const callsToAll = 48;
 /** The same for calls that may go unanswered by the hundred: a socket each, and a small answer. */
-const callsAside = 64;
+const callsAside = 88;
 /** Calls that wait for their turn, a few hundred bytes and what they send each. */
 const longestQueue = 512;
 

@@ -36,7 +36,7 @@ export interface HttpsTransportUses {
 }
 
 /** Calls and well-known documents under way: more than `FederationClient` has calls, so that neither waits for the other. */
-const slots = 128;
+const slots = 144;
 
 /**
  * Connections that are kept open between calls, to all servers together: those of a few lively rooms. Each holds some

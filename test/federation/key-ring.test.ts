@@ -300,7 +300,7 @@ describe('the keys of another server', () => {
       assert.equal(answer.ok, true);
     }
     assert.ok((w.asked()['silent119.test'] ?? 0) === 0);
-    assert.ok(Object.keys(w.asked()).filter((name) => name.startsWith('silent')).length <= 40);
+    assert.ok(Object.keys(w.asked()).filter((name) => name.startsWith('silent')).length <= 64);
     let isOver = false;
     void all.then(() => (isOver = true));
     await w.universe.until(() => {

@@ -41,7 +41,7 @@ const timeForMany = 150_000;
  */
 const sizes = {
   few: { atOnce: 12, slowAtOnce: 12, longestQueue: 1024 },
-  many: { atOnce: 16, slowAtOnce: 24, longestQueue: 4096 },
+  many: { atOnce: 16, slowAtOnce: 48, longestQueue: 4096 },
 } as const;
 /** A notary that was of no use is not asked for so long: an answer of a hundred servers' keys may take its time. */
 const notaryPause = 60_000;
