@@ -99,6 +99,20 @@ describe('a body that takes its time', () => {
   });
 });
 
+describe('a body of a stranger', () => {
+  it('is hung up on if it does not come, however small it is', async () => {
+    await using world = await World.open();
+    for (const path of ['login', 'register', 'refresh', 'account/password']) {
+      const begun = begin(world, 'POST', `${v3}/${path}`, { length: 100 });
+      begun.stream.push('{');
+      await turn();
+      world.clock.advance(30_000);
+      assert.equal((await begun.answer).status, 400);
+      assert.equal(begun.stream.destroyed, true);
+    }
+  });
+});
+
 describe('many large bodies', () => {
   it('find no room beyond their share, and small ones do: of the users at one address', async () => {
     await using world = await World.open();

@@ -1,5 +1,5 @@
 import { limitExceeded } from '../../protocol/errors.ts';
-import { millis } from '../../util/brand.ts';
+import { type Millis, millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import { addressKey } from './rate-limits.ts';
 
@@ -13,7 +13,7 @@ export interface BodyShare {
   release(): void;
 }
 
-/** Bytes that bodies may hold. */
+/** Bytes that bodies may hold, and for how long. */
 export interface BodyBounds {
   /** For all bodies together: read into objects they take several times as much. */
   readonly most: number;
@@ -21,19 +21,36 @@ export interface BodyBounds {
   readonly mostOfOne: number;
   /** Small bodies always have room: they are bounded by the number of connections. */
   readonly free: number;
+  /** How long a body may take to come. */
+  readonly patience: Millis;
 }
+
+/** Ten megabytes over a slow line. */
+export const bodyPatience = millis(2 * 60_000);
 
 const mib = 1024 * 1024;
 
 /** Of other servers. */
-export const serversBodies: BodyBounds = { most: 32 * mib, mostOfOne: 16 * mib, free: 64 * 1024 };
+export const serversBodies: BodyBounds = {
+  most: 32 * mib,
+  mostOfOne: 16 * mib,
+  free: 64 * 1024,
+  patience: bodyPatience,
+};
 /** Of users: room keys by the megabyte, and what several of a household bring at once. */
-export const usersBodies: BodyBounds = { most: 32 * mib, mostOfOne: 16 * mib, free: 16 * 1024 };
+export const usersBodies: BodyBounds = {
+  most: 32 * mib,
+  mostOfOne: 16 * mib,
+  free: 16 * 1024,
+  patience: bodyPatience,
+};
 /** Of whoever has not said who they are, which nobody does in many words. */
-export const strangersBodies: BodyBounds = { most: 8 * mib, mostOfOne: 2 * mib, free: 16 * 1024 };
-
-/** How long a body may take to come: ten megabytes over a slow line. */
-export const bodyPatience = millis(2 * 60_000);
+export const strangersBodies: BodyBounds = {
+  most: 8 * mib,
+  mostOfOne: 2 * mib,
+  free: 16 * 1024,
+  patience: millis(30_000),
+};
 
 const tryAgainAfter = 5000;
 
@@ -53,7 +70,7 @@ export class BodyBudget {
   /** `tooSlow` is called if the body has not come in time; not after `arrived` or `release`. */
   share(ip: string, tooSlow: () => void): BodyShare {
     const key = addressKey(ip);
-    const cancel = this.#clock.after(bodyPatience, tooSlow);
+    const cancel = this.#clock.after(this.#bounds.patience, tooSlow);
     let own = 0;
     return {
       grow: (bytes) => {

@@ -110,15 +110,17 @@ async function stillGood({ body }: Reply, check: () => unknown): Promise<void> {
   }
 }
 
-/** Bodies that say that they are no larger than this are not counted. */
+/** Bodies of users that say that they are no larger than this are not counted. */
 const uncounted = 16 * 1024;
 
 function shareFor(call: HttpCall, { bodies }: Gate, requester: unknown): BodyShare | undefined {
+  if (bodies === undefined) return undefined;
+  const tooSlow = () => call.stream.destroy();
+  if (requester === undefined) return bodies.strangers.share(call.ip, tooSlow);
   const declared = call.headers['content-length'];
   const isSmall =
     declared === undefined ? call.headers['transfer-encoding'] === undefined : Number(declared) <= uncounted;
-  if (bodies === undefined || isSmall) return undefined;
-  return (requester === undefined ? bodies.strangers : bodies.users).share(call.ip, () => call.stream.destroy());
+  return isSmall ? undefined : bodies.users.share(call.ip, tooSlow);
 }
 
 /** Throws where there is too little disk or memory for it. */
