@@ -1,3 +1,4 @@
+import { itemsIn } from '../../federation/answer-items.ts';
 import { type FederationClient, type RemoteFailure, remotePath } from '../../federation/client.ts';
 import { isEventIdOf } from '../../protocol/ids/event-id.ts';
 import type { EventId, RoomId, ServerName } from '../../protocol/ids/types.ts';
@@ -10,6 +11,8 @@ import type { JsonValue } from '../../util/json.ts';
 
 /** A client waits for it: another server may be asked, or the client asks again. */
 const timeout = millis(10_000);
+/** All of a page, from a server that sends it in drops. */
+const pageTimeout = millis(40_000);
 /** A state of ten thousands of members takes a while. */
 const stateTimeout = millis(20_000);
 /** For all of it: some tens of megabytes over a slow line. */
@@ -39,15 +42,18 @@ export class RemoteHistory {
     from: readonly EventId[],
     limit: number,
   ): Promise<unknown[] | RemoteFailure> {
-    const answer = await this.#client.call({
+    const answer = await this.#client.stream({
       server,
       method: 'GET',
       path: remotePath`/_matrix/federation/v1/backfill/${roomId}`,
       query: { v: from, limit: String(limit) },
       timeout,
+      within: pageTimeout,
       maxBytes: pageBytes,
     });
-    return answer.ok ? listOf(answer.value['pdus'], limit) : answer;
+    if (!answer.ok) return answer;
+    const events = await itemsIn(answer.body, 'pdus', limit);
+    return events ?? { ok: false, server, kind: 'unreachable', retryable: true, detail: 'the answer breaks off' };
   }
 
   /** One event; `undefined` if the server does not give it. */

@@ -1,3 +1,4 @@
+import { itemsIn } from '../../federation/answer-items.ts';
 import { parseEventId } from '../../protocol/ids/event-id.ts';
 import type { EventId, RoomId, ServerName, UserId } from '../../protocol/ids/types.ts';
 import { JsonCutError, JsonCutter } from '../../protocol/json-stream/json-cutter.ts';
@@ -66,7 +67,7 @@ export class RoomQuestions {
     signal: AbortSignal,
   ): Promise<readonly unknown[] | undefined> {
     const { earliest, latest, minDepth, limit } = between;
-    const answer = await this.#remote.call({
+    const answer = await this.#remote.stream({
       server,
       method: 'POST',
       path: `/_matrix/federation/v1/get_missing_events/${encodeURIComponent(roomId)}`,
@@ -74,7 +75,7 @@ export class RoomQuestions {
       maxBytes: eventsBytes,
       signal,
     });
-    return answer.ok ? arrayIn(answer.value, 'events')?.slice(0, limit) : undefined;
+    return answer.ok ? itemsIn(answer.body, 'events', limit) : undefined;
   }
 
   /** What a server takes for the ends of a room's event graph: what it would have a join of that member cite. */
@@ -116,8 +117,8 @@ export class RoomQuestions {
     signal: AbortSignal,
   ): Promise<readonly unknown[] | undefined> {
     const path = `/_matrix/federation/v1/event_auth/${encodeURIComponent(roomId)}/${encodeURIComponent(eventId)}`;
-    const answer = await this.#remote.call({ server, method: 'GET', path, timeout, maxBytes: eventsBytes, signal });
-    return answer.ok ? arrayIn(answer.value, 'auth_chain')?.slice(0, limit) : undefined;
+    const answer = await this.#remote.stream({ server, method: 'GET', path, timeout, maxBytes: eventsBytes, signal });
+    return answer.ok ? itemsIn(answer.body, 'auth_chain', limit) : undefined;
   }
 
   /**
