@@ -95,6 +95,8 @@ export class Backfill {
     if (this.#uses.gates?.mayBackfill === false) return 'unavailable';
     const before = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
     const work = async () => {
+      // While this waited, old history may have been deleted.
+      if (!this.#uses.edges.has(segment)) return 'complete';
       // Somebody else has waited for the same.
       const now = this.#uses.timeline.oldest(this.#uses.edges.bottom(segment).nid);
       return before?.event === now?.event ? this.#inSlot(() => this.#fill(room, segment, wanted)) : 'filled';
@@ -114,6 +116,7 @@ export class Backfill {
 
   async #fill(room: VersionedRoom, segment: number, wanted: number): Promise<Filled> {
     const { clock, edges } = this.#uses;
+    if (!edges.has(segment)) return 'complete';
     const wait = new Patience(clock, patience);
     const bottom = edges.bottom(segment);
     let placed = 0;

@@ -32,6 +32,11 @@ export class Edges {
     this.#uses = uses;
   }
 
+  /** Whether a segment is still there: old ones may be deleted. */
+  has(segment: number): boolean {
+    return this.#uses.segments.get(segment) !== undefined;
+  }
+
   /** The oldest segment that reading back from one gets to. */
   bottom(segment: number): Segment {
     const { segments } = this.#uses;

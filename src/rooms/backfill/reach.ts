@@ -58,6 +58,8 @@ export class HistoryReach {
 
   async #reach(room: KnownRoom, stretch: Stretch): Promise<boolean> {
     for (let fills = 0; fills < maxFills; fills++) {
+      // While others were asked the stretch may have been deleted.
+      if (!this.#uses.edges.has(stretch.from.segment)) return true;
       const short = this.#shortBy(stretch);
       if (short === undefined) return false;
       if (!(await this.#goOn(room, stretch.view, short.edge, stretch.direction, short.by))) return true;

@@ -11,6 +11,7 @@ import type { Boundary } from '../timeline.ts';
 export class OldEvents {
   readonly #takeBody;
   readonly #leaveCited;
+  readonly #leaveCitedInPlace;
   readonly #remove;
   readonly #removeArrival;
   readonly #removePlace;
@@ -25,9 +26,12 @@ export class OldEvents {
     this.#takeBody = ['event_raw', 'event_body'].map((table) =>
       db.prepare<[nid: number], number>(`DELETE FROM ${table} WHERE nid = ? RETURNING length(body)`).pluck(),
     );
-    this.#leaveCited = db.prepare<[room: number, child: number], never>(
+    const leaveCited =
       'INSERT OR IGNORE INTO cited_event (room, event) SELECT ?, event.nid FROM event_edge' +
-        ' CROSS JOIN event ON event.nid = event_edge.parent WHERE event_edge.child = ? AND event.pos IS NOT NULL',
+      ' CROSS JOIN event ON event.nid = event_edge.parent WHERE event_edge.child = ? AND event.pos IS NOT NULL';
+    this.#leaveCited = db.prepare<[room: number, child: number], never>(leaveCited);
+    this.#leaveCitedInPlace = db.prepare<[room: number, child: number], never>(
+      `${leaveCited} AND event.segment IS NOT NULL`,
     );
     this.#remove = [
       'DELETE FROM event_after WHERE event = ?',
@@ -82,7 +86,9 @@ export class OldEvents {
    * Takes an event out of the order of the room. It stays what it is to those that cite it; one that came by backfill
    * is again known without its place.
    */
-  displace({ nid, pos, segment, idx }: EventRow & Boundary): void {
+  displace({ nid, room, pos, segment, idx }: EventRow & Boundary): void {
+    // Who cites an event is looked for in the order of the room.
+    if (pos !== null) this.#leaveCitedInPlace.run(room, nid);
     this.#clearPlace.run(nid);
     this.#removePlace.run(segment, idx);
     if (pos === null) this.#flag.run(eventFlags.OUTLIER, eventFlags.BACKFILLED, nid);

@@ -63,6 +63,45 @@ describe('history that is deleted while something else goes on with it', () => {
     assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
   });
 
+  it('takes the stretch away that somebody reads', async () => {
+    const { universe, world, room, talk, send, alice, path } = await joined();
+    await using _ = universe;
+    await send(talk(3, 'old'));
+    const from = (await alice.ok('GET', `/sync`)).next_batch as string;
+    // Away for a while: what comes then begins a stretch of its own.
+    universe.cut(here, there);
+    talk(20, 'missed');
+    await alice.ok('POST', `${path}/leave`, {});
+    universe.heal(here, there);
+    await alice.ok('POST', `/join/${enc(room.roomId)}?via=${there}`, {});
+    await send(talk(3, 'later'));
+    pass(world, 100);
+    await send(talk(3, 'new'));
+    const segments = () => world.hs.db.prepare('SELECT count(*) FROM segment').pluck().get();
+    assert.equal(segments(), 2);
+    for (const dir of ['b', 'f']) {
+      let release = () => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      universe.network.holds = ({ uri }) => (uri.includes('/backfill/') ? held : undefined);
+      const before = universe.calls.length;
+      const readings = [1, 2].map(() => alice.call('GET', `${path}/messages?dir=${dir}&limit=60&from=${from}`));
+      await Promise.race([
+        Promise.all(readings),
+        universe.until(() => universe.calls.slice(before).some(({ uri }) => uri.includes('/backfill/'))),
+      ]);
+      await thin(world, room.roomId, 50);
+      release();
+      for (const { status, json } of await Promise.all(readings)) {
+        assert.equal(status, 200);
+        assert.equal(json.chunk.length, dir === 'b' ? 0 : 3);
+      }
+    }
+    assert.equal(segments(), 1);
+    assert.deepEqual(checkConsistency(world.hs.db, world.name), []);
+  });
+
   it('does not make an answer fail that is being written', async () => {
     const { universe, world, room, talk, send, alice } = await joined();
     await using _ = universe;
