@@ -30,6 +30,8 @@ describe('hearth', () => {
     'report remove first',
     'report list --limit some',
     'room ledger --limit some',
+    'room thin !room:example.org',
+    'room thin !room:example.org --older-than soon',
   ];
   for (const args of wrong) {
     it(`ends with 2 when called as "hearth ${args}"`, async () => {
