@@ -22,6 +22,7 @@ export interface TestServerOptions {
   readonly tls?: ListenerCertificates;
   readonly clock?: Clock;
   readonly idleTimeout?: number;
+  readonly connections?: number;
   /** This machine itself unless given. */
   readonly proxies?: readonly string[];
 }
