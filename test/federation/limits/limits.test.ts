@@ -14,13 +14,13 @@ import { Guest, isUnknown } from '../joining/joining-world.ts';
 const complexity = '/_matrix/federation/unstable/rooms/{}/complexity';
 const hierarchy = '/_matrix/federation/v1/hierarchy/{}';
 
-async function stage(limits: Record<string, unknown>, told?: JsonObject) {
+async function stage(limits: Record<string, unknown>, told?: JsonObject, joinRule = 'public') {
   const universe = await Universe.open(['a.test'], {
     limits: { room: limits },
     well_known: { support_page: 'https://a.test/help' },
   });
   const server = universe.script('b.test');
-  const room = ScriptedRoom.create(server, '11').serve();
+  const room = ScriptedRoom.create(server, '11', { joinRule }).serve();
   if (told !== undefined) server.on('GET', complexity, () => told);
   const world = universe.world('a.test');
   const alice = await Guest.register(world, 'alice');
@@ -90,6 +90,32 @@ describe('limits before a join', () => {
     const path = `/rooms/${encodeURIComponent(room.roomId)}/join`;
     const { status, json } = await alice.call('POST', path, {});
     assert.deepEqual([status, json.errcode], [403, 'M_RESOURCE_LIMIT_EXCEEDED']);
+  });
+
+  it('hold for an alias, for a restricted room, and for a knock that is accepted', async () => {
+    for (const joinRule of ['public', 'restricted', 'knock']) {
+      await using stood = await stage({ max_members: 50_000 }, large, joinRule);
+      const { universe, server, room, alice, world } = stood;
+      server.on('GET', '/_matrix/federation/v1/query/directory', () => ({ room_id: room.roomId, servers: ['b.test'] }));
+      if (joinRule === 'knock') {
+        assert.equal((await alice.knock(room.roomId, ['b.test'])).status, 200);
+        const content = { membership: 'invite' };
+        const invite = room.add({ type: 'm.room.member', stateKey: alice.userId, content });
+        const path = `/_matrix/federation/v2/invite/${room.roomId}/${invite.eventId}`;
+        const told = { room_version: '11', event: invite.pdu as JsonObject, invite_room_state: [] };
+        assert.equal((await server.request('a.test', 'PUT', path, told)).status, 200);
+      }
+      for (const name of ['#large:b.test', room.roomId]) {
+        const { status, json } = await alice.join(name, ['b.test']);
+        assert.deepEqual(
+          [status, json.errcode, json.limit],
+          [403, 'M_RESOURCE_LIMIT_EXCEEDED', 'max_members'],
+          joinRule,
+        );
+      }
+      assert.ok(!universe.calls.some(({ uri }) => uri.includes('make_join')));
+      if (joinRule !== 'knock') isUnknown(world, room.roomId);
+    }
   });
 
   it('are held against the field’s form of the answer, and against a summary', async () => {
