@@ -26,7 +26,7 @@ export interface ReadingUses extends StateSources {
   readonly tokens: RoomTokens;
 }
 
-/** Events read at once where the whole is unbounded: some 30 KB, which are garbage before anybody takes them for old. */
+/** Entries read at a time where the whole is unbounded: so few are garbage before the collector takes them for old. */
 const pageSize = 32;
 
 export interface MemberSelection {

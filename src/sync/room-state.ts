@@ -13,10 +13,7 @@ import type { MemberMemory } from './member-memory.ts';
 import type { TimelineBatch } from './room-timeline.ts';
 import type { Turn } from './turn.ts';
 
-/**
- * Entries, and events with their bodies, read at a time: bounds what is held while a large state is written. Some 30 KB
- * are garbage before the collector takes them for old.
- */
+/** Entries read at a time: so few are garbage before the collector takes them for old. */
 const pageSize = 32;
 
 export interface StateUses {

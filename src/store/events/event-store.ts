@@ -15,6 +15,9 @@ function clamp(value: number): number {
   return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number.isNaN(whole) ? 0 : whole));
 }
 
+/** What is read together is what a young collection finds alive, each with a body of some hundred bytes or more. */
+const bodiesAtOnce = 8;
+
 /** Event rows, their bodies and their `prev_events` edges. Writing methods belong inside a write. */
 export class EventStore {
   readonly #bodies: BodyReader;
@@ -106,11 +109,16 @@ export class EventStore {
     return nids.length === 0 ? [] : this.#rows.all(JSON.stringify(nids));
   }
 
-  /** A page of events with their bodies, in the order asked for, for what is gone through once: nothing of it is cached. */
-  passing(nids: readonly EventNid[]): PassingEvent[] {
-    if (nids.length === 0) return [];
-    const names = this.#interning.pageNames();
-    return this.#passing.all(JSON.stringify(nids)).map((row) => new PassingEvent(row, names));
+  /**
+   * Events with their bodies, in the order asked for, for what is gone through once: nothing of it is cached. They are
+   * read a few at a time, as they are asked for.
+   */
+  *passing(nids: readonly EventNid[]): Generator<PassingEvent> {
+    for (let at = 0; at < nids.length; at += bodiesAtOnce) {
+      const names = this.#interning.pageNames();
+      const rows = this.#passing.all(JSON.stringify(nids.slice(at, at + bodiesAtOnce)));
+      for (const row of rows) yield new PassingEvent(row, names);
+    }
   }
 
   /** The event as it was signed. Throws if there is none. */

@@ -41,7 +41,7 @@ describe('events that are gone through once', () => {
   it('come in the order asked for, with all their names', async () => {
     await using store = openTestStore();
     const nids = members(store, 40).reverse();
-    const found = store.stores.events.passing([...nids, 999_999 as EventNid]);
+    const found = [...store.stores.events.passing([...nids, 999_999 as EventNid])];
     assert.deepEqual(
       found.map(({ row, id, type, sender, stateKey, contentText }) => [
         row.nid,
@@ -56,14 +56,14 @@ describe('events that are gone through once', () => {
         return [nid, `$event${39 - index}:far.example`, 'm.room.member', user, user, '{"membership":"join"}'];
       }),
     );
-    assert.deepEqual(store.stores.events.passing([]), []);
+    assert.deepEqual([...store.stores.events.passing([])], []);
   });
 
   it('drive nothing out of the caches of names, and stay in none', async () => {
     await using store = openTestStore();
     const nids = members(store);
     const { interning, events } = store.stores;
-    const hot = events.passing(nids.slice(0, 1))[0];
+    const [hot] = events.passing(nids.slice(0, 1));
     assert.ok(hot !== undefined);
     const { row } = hot;
     const stateKey = row.stateKey ?? assert.fail();
@@ -79,7 +79,7 @@ describe('events that are gone through once', () => {
     store.db.timeQueries(() => asked++);
     assert.deepEqual(ask(), expected);
     assert.equal(asked, 0, 'what was known is known still');
-    const last = events.passing(nids.slice(-1))[0];
+    const [last] = events.passing(nids.slice(-1));
     assert.ok(last !== undefined);
     asked = 0;
     interning.userId(last.row.sender);
