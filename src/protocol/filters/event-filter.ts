@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../../util/json.ts';
+import { badJson } from '../errors.ts';
 import { starPattern } from '../push-rules/glob.ts';
 import { flag, strings, wholeNumber } from './fields.ts';
 
@@ -31,8 +32,8 @@ export class EventFilter {
     const notTypes = strings(json, 'not_types', path) ?? [];
     const senders = strings(json, 'senders', path);
     const notSenders = strings(json, 'not_senders', path) ?? [];
-    this.#types = types && new Names(types);
-    this.#notTypes = notTypes.length === 0 ? undefined : new Names(notTypes);
+    this.#types = types && new Names(types, `${path}types`);
+    this.#notTypes = notTypes.length === 0 ? undefined : new Names(notTypes, `${path}not_types`);
     this.#senders = senders && new Set(senders);
     this.#notSenders = notSenders.length === 0 ? undefined : new Set(notSenders);
     this.nothing = this.limit === 0 || types?.length === 0 || senders?.length === 0 || notTypes.includes('*');
@@ -119,14 +120,20 @@ export class RoomChoice {
   }
 }
 
+/** Each is tried on each event; a filter of clients in use has a handful. */
+const maxPatterns = 100;
+
 /** Event types, some with `*` in them. */
 class Names {
   readonly #exact: ReadonlySet<string>;
   readonly #patterns: readonly ((value: string) => boolean)[];
 
-  constructor(names: readonly string[]) {
+  /** 400 M_BAD_JSON too many with `*`; `where` is their key. */
+  constructor(names: readonly string[], where: string) {
     this.#exact = new Set(names.filter((name) => !name.includes('*')));
-    this.#patterns = names.filter((name) => name.includes('*')).map(starPattern);
+    const patterns = names.filter((name) => name.includes('*'));
+    if (patterns.length > maxPatterns) throw badJson(`${where} may hold at most ${maxPatterns} names with *`);
+    this.#patterns = patterns.map(starPattern);
   }
 
   has(name: string): boolean {

@@ -22,6 +22,15 @@ describe('filters', () => {
     ['room.timeline.contains_url', { room: { timeline: { contains_url: 'x' } } }],
     ['room.timeline.not_senders', { room: { timeline: { not_senders: {} } } }],
   ];
+  it('has 100 names with * at most, and any number without', () => {
+    const names = (count: number, sign: string) => Array.from({ length: count }, (_none, i) => `m.${i}${sign}`);
+    for (const key of ['types', 'not_types']) {
+      const filter = (list: string[]) => ({ room: { timeline: { [key]: list } } });
+      parseFilter(filter([...names(100, '.*'), ...names(5000, '')]));
+      assert.throws(() => parseFilter(filter(names(101, '*'))), { errcode: 'M_BAD_JSON' });
+    }
+  });
+
   for (const [key, json] of bad) {
     it(`a wrong type is M_BAD_JSON: ${JSON.stringify(json)}`, () => {
       assert.throws(
