@@ -6,10 +6,13 @@ const comeBack = 15_000;
 
 /** What is refused while memory or disk is short. */
 export class Gates {
-  readonly #governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'>;
+  readonly #governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'> & Partial<Pick<Governor, 'condition'>>;
   readonly #adminContact: string;
 
-  constructor(governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'>, adminContact: string) {
+  constructor(
+    governor: Pick<Governor, 'memory' | 'disk' | 'roomier' | 'look'> & Partial<Pick<Governor, 'condition'>>,
+    adminContact: string,
+  ) {
     this.#governor = governor;
     this.#adminContact = adminContact;
   }
@@ -35,6 +38,21 @@ export class Gates {
     if (this.#governor.memory === 'critical') {
       throw limitExceeded(comeBack, 'This server has next to no memory left for another room: try again in a moment');
     }
+  }
+
+  /**
+   * Before a room is taken in that will take so many megabytes: on its way they are on the disk up to three times, as what
+   * other servers said, in the write-ahead log, and in the database. 507 M_RESOURCE_LIMIT_EXCEEDED
+   */
+  requireDiskFor(megabytes: number): void {
+    const free = this.#governor.condition?.diskFree;
+    const needed = megabytes * 3;
+    if (free === undefined || needed * 1e6 <= free) return;
+    const [most, left] = [needed, free / 1e6].map((value) => Math.round(value).toLocaleString('en-US'));
+    const sentence = `There is not enough room on the disk of this server to join this room: it takes up to ${most} MB on the way, and ${left} MB are free`;
+    throw new MatrixError(507, 'M_RESOURCE_LIMIT_EXCEEDED', sentence, {
+      fields: { admin_contact: this.#adminContact, resource: 'disk' },
+    });
   }
 
   /** Before something large is answered. 429 M_LIMIT_EXCEEDED */

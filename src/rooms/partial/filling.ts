@@ -63,6 +63,8 @@ const mostRounds = 8;
 const dayWait = 24 * 3_600_000;
 /** What is short of memory or disk now may have it then. */
 const pressureWait = 60_000;
+/** A full disk seldom empties by itself, and each try writes all of the answer. */
+const diskWait = 10 * 60_000;
 const soonest = 1000;
 
 interface Attempt {
@@ -328,7 +330,7 @@ export class Filling implements EventObserver {
       else this.#postpone(nid, error.message, pressureWait);
       return;
     }
-    if (isDiskFull(error)) return this.#postpone(nid, 'the disk is full', pressureWait);
+    if (isDiskFull(error)) return this.#postpone(nid, 'the disk is full', diskWait);
     const problem = error instanceof Error ? error.message : 'it was called off';
     const tries = record.tries + 1;
     const size = Math.max(1, servers.length);

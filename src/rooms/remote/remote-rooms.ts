@@ -18,7 +18,7 @@ export interface RemoteRoomsUses {
   readonly memberRules: MemberRules;
   readonly limits: Pick<RoomLimits, 'check'>;
   readonly purges: Pick<RoomPurges, 'requireNone'>;
-  readonly gates?: Pick<Gates, 'requireJoin'>;
+  readonly gates?: Pick<Gates, 'requireJoin' | 'requireDiskFor'>;
 }
 
 /** How somebody wants to get into a room, or out of it. */
@@ -65,6 +65,7 @@ export class RemoteRooms {
     this.#uses.purges.requireNone(roomId);
     const wish = this.#wish(requester, roomId, options);
     const estimate = await this.#uses.limits.check(requester.user, roomId, wish.servers);
+    if (estimate !== undefined) this.#uses.gates?.requireDiskFor(estimate.diskMb.value);
     const isSmall = estimate !== undefined && estimate.stateEvents.value <= smallRoom;
     return this.#uses.joining.enter({ ...wish, isSmall });
   }

@@ -19,10 +19,10 @@ const mib = 1024 * 1024;
 
 /** A server whose memory and disk are what the test says. */
 async function stage() {
-  const state = { rss: 70, free: 4000 };
+  const state = { rss: 70, free: 4000, total: 16_000 };
   const readings: Readings = {
     memory: () => ({ rss: state.rss * mib, pressure: 0 }),
-    disk: () => ({ free: state.free * mib, total: 16_000 * mib }),
+    disk: () => ({ free: state.free * mib, total: state.total * mib }),
   };
   const universe = await Universe.open(['a.test'], { memory: { budget_mb: 200 } }, { readings });
   const set = (change: Partial<typeof state>) => {
@@ -35,6 +35,8 @@ async function stage() {
     universe,
     world: universe.world('a.test'),
     set,
+    /** Makes the disk a small one. */
+    shrink: () => set({ total: 400, free: 300 }),
     alice,
     room,
     [Symbol.asyncDispose]: () => universe[Symbol.asyncDispose](),
@@ -240,6 +242,24 @@ describe('with little space on the disk', () => {
     set({ free: 4000 });
     await alice.ok('GET', path);
     assert.ok(asked() > 0);
+  });
+});
+
+describe('with less space on the disk than a room takes', () => {
+  it('it is not joined, and the answer says so', async () => {
+    await using stood = await stage();
+    const { set, alice, room } = stood;
+    const told = { v1: 80, hearth: { members: 40_000, servers: 500, state_events: 40_000 } };
+    room.server.on('GET', '/_matrix/federation/unstable/rooms/{}/complexity', () => told);
+    stood.world.hs.services.rooms.limits.use({ ...stood.world.hs.services.rooms.limits.settings, maxMembers: 100_000 });
+    // A disk on which there is enough for everything else.
+    stood.shrink();
+    set({ free: 80 });
+    const { status, json } = await alice.join(room.roomId, ['b.test']);
+    assert.deepEqual([status, json.errcode, json.resource], [507, 'M_RESOURCE_LIMIT_EXCEEDED', 'disk']);
+    assert.match(json.error, /takes up to 91 MB on the way, and 84 MB are free$/);
+    set({ free: 100 });
+    assert.equal((await alice.join(room.roomId, ['b.test'])).status, 200);
   });
 });
 
