@@ -38,7 +38,7 @@ export class ThinningToSize {
    */
   async begin(room: RoomNid, free: number | 'all'): Promise<'begun' | 'nothing' | 'later'> {
     const { clock, oldHistory, thinning } = this.#uses;
-    if (!clock.isRight || !thinning.mayThin(room)) return 'later';
+    if (!thinning.maySpeakOfAge() || !thinning.mayThin(room)) return 'later';
     const wanted = free === 'all' ? everything : await this.#placeOf(room, free);
     const old = oldHistory.before(room, millis(clock.now() - latelyKept));
     const kept = oldHistory.newest(room, newestKept).at(-1);

@@ -99,7 +99,7 @@ export class HistoryThinning {
       this.#slice(job);
       return true;
     }
-    return this.#look() || this.#strays();
+    return this.maySpeakOfAge() && (this.#look() || this.#strays());
   }
 
   /** Notes what has come by now, unless that was done lately. */
@@ -108,6 +108,12 @@ export class HistoryThinning {
     const [pos, now] = [streams.now(), clock.now()];
     if (!clock.isRight || !receptionMarks.isDue(pos, now, interval)) return;
     db.write<void>(() => receptionMarks.add(pos, now));
+  }
+
+  /** Whether it is certain enough how old something is to delete it without being asked. */
+  maySpeakOfAge(): boolean {
+    const { clock, receptionMarks } = this.#uses;
+    return clock.isRight && receptionMarks.isSteady(clock.now());
   }
 
   /** Whether the room's history may be deleted now: all of the room is here, and stays. */

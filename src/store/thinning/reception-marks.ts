@@ -5,12 +5,15 @@ import type { EventNid, StreamPos } from '../nids.ts';
 /** Marks older than that are kept one for each day. */
 const closely = 60 * 24 * 60 * 60_000;
 const day = 24 * 60 * 60_000;
+/** Whoever was off for longer waits a day. */
+const lately = 30 * day;
 
 /** What had come by when, as our own clock says. Writing methods belong inside a write. */
 export class ReceptionMarks {
   readonly #last;
   readonly #newest;
   readonly #heardOf;
+  readonly #between;
   readonly #insert;
   readonly #dropFuture;
   readonly #dropClose;
@@ -20,6 +23,9 @@ export class ReceptionMarks {
   constructor(db: Database) {
     this.#last = db.prepare<[], { ts: Millis; pos: StreamPos }>(
       'SELECT ts, pos FROM reception_mark WHERE ts > 0 ORDER BY ts DESC LIMIT 1',
+    );
+    this.#between = db.prepare<[from: number, to: number], 1>(
+      'SELECT 1 FROM reception_mark WHERE ts >= ? AND ts <= ? LIMIT 1',
     );
     this.#newest = db.prepare<[], number | null>('SELECT max(nid) FROM event_id').pluck();
     this.#heardOf = db
@@ -44,17 +50,25 @@ export class ReceptionMarks {
       .pluck();
   }
 
-  /** Whether one is to be made: something has come since the last, which is so long ago, or the clock was ahead then. */
+  /** Whether one is to be made: something has come since the last, which is so long ago, or a day is over, or the clock was ahead then. */
   isDue(pos: StreamPos, now: Millis, interval: number): boolean {
     const last = this.#last.get();
-    return last === undefined || last.ts > now || (last.pos < pos && now - last.ts >= interval);
+    if (last === undefined || last.ts > now || now - last.ts >= day) return true;
+    return last.pos < pos && now - last.ts >= interval;
+  }
+
+  /**
+   * Whether the clock has shown about this time for a day. One that is years ahead after a start is mostly put right
+   * within minutes.
+   */
+  isSteady(now: Millis): boolean {
+    return this.#between.get(now - lately, now - day) !== undefined;
   }
 
   /** Everything up to `pos` is here now. */
   add(pos: StreamPos, now: Millis): void {
     // Made while the clock was ahead: all they say is that what they name is here by now.
     this.#dropFuture.run(now);
-    if ((this.#last.get()?.pos ?? 0) >= pos) return;
     this.#insert.run(now, pos, this.#newest.get() ?? 0);
     const past = Math.floor((now - closely) / day) * day;
     this.#dropClose.run(past - day, past, past - day);

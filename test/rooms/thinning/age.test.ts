@@ -101,6 +101,30 @@ describe('how old a message is', () => {
   });
 });
 
+describe('a clock that is years ahead after a start', () => {
+  it('has nothing deleted as long as it may be put right', async () => {
+    await using world = await World.open({ purge: { history_max_age: '30d' } });
+    const alice = await Account.of(world, 'alice');
+    const { room_id: room } = await alice.ok('POST', '/createRoom', {});
+    for (let i = 0; i < 5; i++) await alice.say(room, `${i}`);
+    pass(world, 3);
+    const all = await alice.all(room);
+    const { thinning } = world.hs.services.rooms;
+    const right = world.clock.now();
+    world.clock.set(right + 4000 * day);
+    assert.equal(thinning.slice(), false);
+    world.clock.set(right + 4000 * day + day / 2);
+    assert.equal(thinning.slice(), false);
+    world.clock.set(right + day / 2);
+    for (let i = 0; i < 100 && thinning.slice(); i++);
+    assert.deepEqual(await alice.all(room), all);
+    world.clock.advance(2 * 60 * 60_000);
+    pass(world, 60);
+    for (let i = 0; i < 100 && thinning.slice(); i++);
+    assert.equal((await alice.all(room)).length, 1);
+  });
+});
+
 describe('purge.history_max_age', () => {
   it('deletes what is older in every room, and no more', async () => {
     await using world = await World.open({ purge: { history_max_age: '30d' } });

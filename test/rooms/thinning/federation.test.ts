@@ -224,6 +224,26 @@ describe('other servers and a room whose old history was deleted here', () => {
     assert.equal(world.hs.db.prepare('SELECT count(*) FROM kept_message').pluck().get(), 0);
   });
 
+  it('may have lied about the depth of what is newest: what follows an end of the room is taken all the same', async () => {
+    const { universe, room, world, kept, send, alice, server } = await thinned();
+    await using _ = universe;
+    const deep = room.build({
+      type: 'm.room.message',
+      content: { body: 'deep' },
+      prevEvents: [kept.at(-2) as EventId],
+      depth: 1_000_000_000,
+    });
+    assert.equal((await server.send(here, [deep.pdu])).status, 200);
+    pass(world, 100);
+    await thin(world, room.roomId, 50);
+    assert.deepEqual(await alice.all(room.roomId), [deep.eventId]);
+    const [next] = talk(room, 1, 'next') as [EventId];
+    await send([next]);
+    assert.equal(flagsOf(world, next), 0);
+    assert.deepEqual(await alice.all(room.roomId), [next, deep.eventId]);
+    isClean(world);
+  });
+
   it('leave an end behind that nobody cites: it is not shown any more, but cited', async () => {
     const { universe, room, world, alice, old, kept, send } = await thinned();
     await using _ = universe;
