@@ -21,6 +21,7 @@ const leftOut: ReadonlySet<string> = new Set([
   'uia_session',
   // Jobs that measure when they come to it.
   'join_sample',
+  'reception_mark',
   'room_activity',
   'room_cost',
   // What was read of other servers, and how they answered: the clock's business.
