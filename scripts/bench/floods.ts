@@ -122,6 +122,8 @@ const plain = new Agent({ keepAlive: true, maxSockets: 5000 });
 const secure = new TlsAgent({ keepAlive: true, maxSockets: 5000, rejectUnauthorized: false });
 
 async function answered(call: ClientRequest): Promise<number | string> {
+  // Also once it is answered: who refuses does not read to the end.
+  call.on('error', () => {});
   try {
     const [response] = (await once(call, 'response')) as [IncomingMessage];
     for await (const _piece of response);
