@@ -16,6 +16,8 @@ import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../store/nids.ts';
 import type { PartialRooms } from '../store/rooms/partial-rooms.ts';
 import type { CurrentChange, RoomStateStore } from '../store/state/room-state-store.ts';
+import type { HistoryFloors } from '../store/thinning/history-floors.ts';
+import type { KeptMessages } from '../store/thinning/kept-messages.ts';
 import type { Timeline } from '../store/timeline.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { AuthEvents } from './auth-events.ts';
@@ -87,6 +89,8 @@ export interface InputUses {
   readonly authGraph: AuthGraph;
   readonly roomState: RoomStateStore;
   readonly timeline: Timeline;
+  readonly historyFloors: HistoryFloors;
+  readonly keptMessages: Pick<KeptMessages, 'isCitedBeyond'>;
   readonly streams: Streams;
   readonly authEvents: AuthEvents;
   readonly redactions: RedactionEffects;
@@ -320,7 +324,8 @@ export class RoomInput {
       const children = isNew ? [] : extremities.resolveBackward(room, row.nid);
       // A soft-failed event is never built upon by us, but a rejected or soft-failed one does not free its parents.
       // What is cited already ends nothing.
-      const isCited = children.length > 0 || (wasRejected && this.#isCited(row, input.before));
+      const isCited =
+        children.length > 0 || (wasRejected && this.#isCited(row, input.before)) || this.#isCitedAgain(input);
       if (outcome === 'accepted') extremities.replace(room, prevEvents, isCited ? [] : [row.nid]);
       for (const parent of gap) extremities.addBackward(room, parent, row.nid);
     }
@@ -333,6 +338,15 @@ export class RoomInput {
   #isCited({ room, nid }: EventRow, before: StatePoint | undefined): boolean {
     const { timeline } = this.#uses;
     return before !== undefined && timeline.isCitedBehind(timeline.boundaryAt(room, before.pos), nid);
+  }
+
+  /** Whether it was here before, was deleted with old history, and is cited by what has been left. */
+  #isCitedAgain({ room, nid, outcome, isNew = false }: EventInput): boolean {
+    const { historyFloors, keptMessages, extremities } = this.#uses;
+    const floor = isNew || outcome !== 'accepted' ? undefined : historyFloors.of(room);
+    if (floor === undefined) return false;
+    // The ID of what is new is newer than those of the room's ends.
+    return extremities.forward(room).some((end) => end > nid) && keptMessages.isCitedBeyond(room, floor, nid);
   }
 
   #touch({ row }: CommittedEvent): void {

@@ -38,10 +38,11 @@ export const thinningRules: readonly Rule[] = [
     ),
   },
   {
-    sentence: 'Room {room}: event {event} counts as cited by what was deleted, but it is not there, or ends the room',
+    sentence:
+      'Room {room}: event {event} counts as cited by what was deleted, but is of another room, or ends this one',
     exceptions:
       'SELECT cited_event.room, cited_event.event FROM cited_event LEFT JOIN event ON event.nid = cited_event.event' +
-      ' WHERE event.room IS NOT cited_event.room OR cited_event.event IN (SELECT event FROM forward_extremity)',
+      ' WHERE event.room <> cited_event.room OR cited_event.event IN (SELECT event FROM forward_extremity)',
   },
   {
     sentence: 'Event {target} is redacted by event {redaction}, which is not there',

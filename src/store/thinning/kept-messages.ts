@@ -1,8 +1,11 @@
 import type { Database } from '../db.ts';
 import type { EventRow } from '../events/event-row.ts';
 import type { EventNid, RoomNid, StreamPos } from '../nids.ts';
+import type { Boundary } from '../timeline.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
+/** What cites an event is near it. */
+const mostNear = 2000;
 
 /** What is left of a room's old history besides its state, and why. Writing methods belong inside a write. */
 export class KeptMessages {
@@ -15,6 +18,8 @@ export class KeptMessages {
   readonly #keep;
   readonly #kept;
   readonly #wasCited;
+  readonly #near;
+  readonly #citedAbove;
 
   constructor(db: Database) {
     this.#isEnd = db.prepare<[room: number, event: number], 1>(
@@ -37,6 +42,16 @@ export class KeptMessages {
         'SELECT event FROM kept_message WHERE room = ? AND event > ? ORDER BY event LIMIT ?',
       )
       .pluck();
+    this.#near = db
+      .prepare<[segment: number, idx: number, count: number], number>(
+        'SELECT idx FROM timeline WHERE segment = ? AND idx > ? ORDER BY idx LIMIT 1 OFFSET ?',
+      )
+      .pluck();
+    this.#citedAbove = db.prepare<[parent: number, segment: number, idx: number, near: number], 1>(
+      'SELECT 1 FROM timeline CROSS JOIN event_edge' +
+        ' ON event_edge.child = timeline.event AND event_edge.parent = ?' +
+        ' WHERE timeline.segment = ? AND timeline.idx > ? AND timeline.idx < ? LIMIT 1',
+    );
     this.#wasCited = db.prepare<[room: number, event: number], 1>(
       'SELECT 1 FROM cited_event WHERE room = ? AND event = ?',
     );
@@ -58,6 +73,16 @@ export class KeptMessages {
   /** Messages that were kept, by their numbers. */
   page(room: RoomNid, after: number, limit: number): EventNid[] {
     return this.#kept.all(room, after, limit);
+  }
+
+  /**
+   * Whether an event that was deleted and has come again is cited by what is left: by something that lost its place, or
+   * near where the history begins.
+   */
+  isCitedBeyond(room: RoomNid, { segment, idx }: Boundary, event: EventNid): boolean {
+    if (this.wasCited(room, event)) return true;
+    const near = this.#near.get(segment, idx, mostNear) ?? end;
+    return this.#citedAbove.get(event, segment, idx, near) !== undefined;
   }
 
   /** Whether something that has been deleted cited the event: it does not end the room. */

@@ -26,12 +26,14 @@ export class OldEvents {
     this.#takeBody = ['event_raw', 'event_body'].map((table) =>
       db.prepare<[nid: number], number>(`DELETE FROM ${table} WHERE nid = ? RETURNING length(body)`).pluck(),
     );
-    const leaveCited =
+    this.#leaveCited = db.prepare<[room: number, child: number], never>(
       'INSERT OR IGNORE INTO cited_event (room, event) SELECT ?, event.nid FROM event_edge' +
-      ' CROSS JOIN event ON event.nid = event_edge.parent WHERE event_edge.child = ? AND event.pos IS NOT NULL';
-    this.#leaveCited = db.prepare<[room: number, child: number], never>(leaveCited);
+        ' CROSS JOIN event ON event.nid = event_edge.parent WHERE event_edge.child = ? AND event.pos IS NOT NULL',
+    );
     this.#leaveCitedInPlace = db.prepare<[room: number, child: number], never>(
-      `${leaveCited} AND event.segment IS NOT NULL`,
+      'INSERT OR IGNORE INTO cited_event (room, event) SELECT ?, event_edge.parent FROM event_edge' +
+        ' LEFT JOIN event ON event.nid = event_edge.parent WHERE event_edge.child = ?' +
+        ' AND (event.nid IS NULL OR event.state_key IS NULL OR event.segment IS NOT NULL)',
     );
     this.#remove = [
       'DELETE FROM event_after WHERE event = ?',
@@ -52,8 +54,8 @@ export class OldEvents {
     this.#flag = db.prepare<[set: number, clear: number, nid: number], never>(
       'UPDATE event SET flags = (flags | ?) & ~? WHERE nid = ?',
     );
-    this.#release = ['kept_message', 'cited_event'].map((table) =>
-      db.prepare<[room: number, event: number], never>(`DELETE FROM ${table} WHERE room = ? AND event = ?`),
+    this.#release = db.prepare<[room: number, event: number], never>(
+      'DELETE FROM kept_message WHERE room = ? AND event = ?',
     );
     this.#dropMissing = db.prepare<[room: number, children: string], never>(
       'DELETE FROM backward_extremity WHERE room = ? AND child IN (SELECT value FROM json_each(?))',
@@ -76,7 +78,7 @@ export class OldEvents {
     let bytes = 0;
     for (const statement of this.#takeBody) bytes += statement.get(nid) ?? 0;
     for (const statement of this.#remove) statement.run(nid);
-    for (const statement of this.#release) statement.run(room, nid);
+    this.#release.run(room, nid);
     if (pos !== null) for (const statement of this.#removeArrival) statement.run(pos);
     if (segment !== null && idx !== null) this.#removePlace.run(segment, idx);
     return bytes;
@@ -87,7 +89,7 @@ export class OldEvents {
    * is again known without its place.
    */
   displace({ nid, room, pos, segment, idx }: EventRow & Boundary): void {
-    // Who cites an event is looked for in the order of the room.
+    // Who cites an event is looked for in the order of the room; and what was deleted may come again.
     if (pos !== null) this.#leaveCitedInPlace.run(room, nid);
     this.#clearPlace.run(nid);
     this.#removePlace.run(segment, idx);
