@@ -12,4 +12,10 @@ describe('three servers over a network that fails in every way', () => {
       await Simulation.run({ seed, version, steps: 70 });
     });
   }
+
+  for (const seed of [112, 114]) {
+    it(`agree on the state of a room whose history one of them keeps deleting (seed ${seed})`, async () => {
+      await Simulation.run({ seed, steps: 80, forgets: true });
+    });
+  }
 });

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
+import { checkConsistency } from '../../../src/store/check.ts';
 import { type Log, silentLog } from '../../../src/util/log.ts';
 import { Guest } from '../../federation/joining/joining-world.ts';
 import { Seeded } from '../seeded.ts';
 import { Universe } from '../universe.ts';
+import type { World } from '../world.ts';
 import { compareRooms, endsOf, flagsOf, knownOf, stateOf } from './room-comparison.ts';
 import { SyncTale } from './sync-tale.ts';
 
@@ -20,6 +22,8 @@ export interface SimulationOptions {
   readonly seed: number;
   readonly steps: number;
   readonly version?: string;
+  /** Whether one server deletes the room's history again and again, but for the last few events. */
+  readonly forgets?: boolean;
   /** Told of every step, to find out what led to a failure. */
   readonly trace?: (text: string) => void;
 }
@@ -112,7 +116,21 @@ export class Simulation implements AsyncDisposable {
     this.#people.push(Object.assign(guest, { server }));
   }
 
+  /** Deletes history where the room was made. */
+  #forget(): void {
+    const { hs, name } = this.#universe.world('a.test');
+    const { interning, roomState, timeline, thinningJobs } = hs.stores;
+    const { thinning } = hs.services.rooms;
+    const room = interning.findRoom(asRoomId(this.#room));
+    if (room === undefined || roomState.info(room) === undefined) return;
+    const upTo = timeline.newest(room, 3).events.at(-1);
+    if (upTo === undefined || !thinning.begin(room, upTo)) return;
+    while (thinningJobs.find(room) !== undefined) thinning.slice();
+    assert.deepEqual(checkConsistency(hs.db, name), []);
+  }
+
   async #step(): Promise<void> {
+    if (this.#options.forgets === true && this.#seeded.chance(0.3)) this.#forget();
     const { clock } = this.#universe;
     if (this.#seeded.chance(0.15)) await this.#happen();
     else this.#act();
@@ -282,6 +300,12 @@ export class Simulation implements AsyncDisposable {
 
   async #compare(): Promise<void> {
     const worlds = this.#staying.map(({ server }) => this.#universe.world(server));
+    if (this.#options.forgets === true) {
+      for (const world of worlds) assert.deepEqual(stateOf(world, this.#room), stateOf(worlds[1] as World, this.#room));
+      const shown = await walk(this.#staying[0] as Actor, this.#room);
+      assert.equal(new Set(shown).size, shown.length, 'nothing is there twice');
+      return;
+    }
     for (const person of this.#staying) await this.#tales.get(person.server)?.sync();
     const shown = await Promise.all(this.#staying.map((person) => walk(person, this.#room)));
     compareRooms(worlds, asRoomId(this.#room), shown, this.#sent.filter(({ server }) => this.#staying.some((p) => p.server === server)).map(({ eventId }) => eventId)); // biome-ignore format: one
