@@ -4,7 +4,7 @@
  *
  *     node --import ./build/text-imports.mjs scripts/check-state-engine.ts 400
  */
-import { EngineCheck } from '../test/support/engine-check.ts';
+import { EngineCheck } from '../test/support/rooms/engine-check.ts';
 import { Seeded } from '../test/support/seeded.ts';
 import { openTestStore } from '../test/support/store.ts';
 

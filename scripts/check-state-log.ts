@@ -4,8 +4,9 @@
  *
  *     node --import ./build/text-imports.mjs scripts/check-state-log.ts 1000000
  */
+
+import { StateLogCheck } from '../test/support/rooms/state-log-check.ts';
 import { Seeded } from '../test/support/seeded.ts';
-import { StateLogCheck } from '../test/support/state-log-check.ts';
 import { openTestStore } from '../test/support/store.ts';
 
 const wanted = Number(process.argv[2] ?? 1_000_000);

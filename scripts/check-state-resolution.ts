@@ -4,8 +4,8 @@
  * Prints what differed with the seed that shows it, then the sum; exits with 1 if anything did.
  */
 import { supportedRoomVersions } from '../src/protocol/room-versions.ts';
-import { randomRoom } from '../test/support/random-graph.ts';
-import { mismatches } from '../test/support/resolution-check.ts';
+import { randomRoom } from '../test/support/rooms/random-graph.ts';
+import { mismatches } from '../test/support/rooms/resolution-check.ts';
 
 const SHOWN = 10;
 

@@ -2,8 +2,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Person } from '../test/support/person.ts';
-import { freePort, ServerProcess } from '../test/support/server-process.ts';
+import { Person } from '../test/support/clients/person.ts';
+import { freePort, ServerProcess } from '../test/support/servers/server-process.ts';
 import { type IssuedCertificate, ThrowAwayCa } from '../test/support/throw-away-ca.ts';
 
 interface Place {

@@ -6,16 +6,16 @@
 import { canonicalJson } from '../src/protocol/canonical-json.ts';
 import { asServerName } from '../src/protocol/ids/server-name.ts';
 import { roomVersionRules } from '../src/protocol/room-versions.ts';
-import { AuthEvents } from '../src/rooms/auth-events.ts';
-import { StateEngine } from '../src/rooms/state-engine.ts';
+import { AuthEvents } from '../src/rooms/input/auth-events.ts';
+import { StateEngine } from '../src/rooms/state/state-engine.ts';
 import { checkConsistency } from '../src/store/check.ts';
 import { wellKnown } from '../src/store/interning/well-known.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint } from '../src/store/nids.ts';
 import type { StateChange } from '../src/store/state/state-log.ts';
 import type { JsonObject } from '../src/util/json.ts';
+import { StoreRoom } from '../test/support/rooms/store-room.ts';
 import { Seeded } from '../test/support/seeded.ts';
 import { openTestStore } from '../test/support/store.ts';
-import { StoreRoom } from '../test/support/store-room.ts';
 
 const members = Number(process.argv[2] ?? 40_000);
 const random = new Seeded(1);

@@ -4,8 +4,8 @@
  * qemu-user-static, with libc6-arm64-cross and libstdc++6-arm64-cross.
  */
 import { resolve } from 'node:path';
-import { type Machine, machineFor } from '../test/support/machine.ts';
-import { smoke } from '../test/support/smoke.ts';
+import { type Machine, machineFor } from '../test/support/servers/machine.ts';
+import { smoke } from '../test/support/servers/smoke.ts';
 
 const executables = process.argv.slice(2).map((name) => resolve(name));
 if (executables.length === 0) throw new Error('the executables have to be named');

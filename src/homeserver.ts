@@ -41,8 +41,7 @@ import { createPush } from './push/create-push.ts';
 import { PushCounts } from './push/push-counts.ts';
 import { PushRules } from './push/push-rules.ts';
 import { createBackfill } from './rooms/backfill/create-backfill.ts';
-import { DelayedEvents } from './rooms/delayed-events.ts';
-import { EventObservers } from './rooms/event-observers.ts';
+import { EventObservers } from './rooms/input/event-observers.ts';
 import { Ledger } from './rooms/ledger/ledger.ts';
 import { CatchUp } from './rooms/receive/catch-up.ts';
 import { createReceiving, type Receiving } from './rooms/receive/create-receiving.ts';
@@ -50,6 +49,7 @@ import type { EduHandler } from './rooms/receive/transactions.ts';
 import { createServing } from './rooms/remote/serve/create-serving.ts';
 import { Reports } from './rooms/reports.ts';
 import { createRooms } from './rooms/rooms.ts';
+import { DelayedEvents } from './rooms/send/delayed-events.ts';
 import { createSearch } from './search/create-search.ts';
 import { DatabaseMeter } from './store/database-sizes.ts';
 import type { Database } from './store/db.ts';
@@ -60,8 +60,8 @@ import type { Streams } from './streams/streams.ts';
 import { createSync } from './sync/create-sync.ts';
 import type { DeviceObserver } from './users/devices.ts';
 import { IdentityServers } from './users/identity/identity-servers.ts';
-import type { MailAddressObserver } from './users/mail-addresses.ts';
-import { RemoteProfiles } from './users/remote-profiles.ts';
+import type { MailAddressObserver } from './users/mail/mail-addresses.ts';
+import { RemoteProfiles } from './users/profiles/remote-profiles.ts';
 import { createUsers } from './users/users.ts';
 
 /** A server without ports: `app` answers requests, `admin` runs the admin's operations. */

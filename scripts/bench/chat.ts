@@ -1,5 +1,5 @@
-import type { Person } from '../../test/support/person.ts';
-import type { ServerProcess } from '../../test/support/server-process.ts';
+import type { Person } from '../../test/support/clients/person.ts';
+import type { ServerProcess } from '../../test/support/servers/server-process.ts';
 import { usageOf } from './process-tree.ts';
 
 export interface ChatOptions {

@@ -3,8 +3,8 @@
  * executables. Both get the same load at the same moment, so that whatever else the machine does slows them both down: the
  * ratio holds where the figures do not.
  */
-import { Person } from '../../test/support/person.ts';
-import { ServerProcess } from '../../test/support/server-process.ts';
+import { Person } from '../../test/support/clients/person.ts';
+import { ServerProcess } from '../../test/support/servers/server-process.ts';
 import { chat } from './chat.ts';
 
 interface Side {

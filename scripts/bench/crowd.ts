@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import { Person } from '../../test/support/clients/person.ts';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
-import { Person } from '../../test/support/person.ts';
-import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
+import { freePort, type ServerProcess } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { questions, startBeside, startGiant } from './giant-process.ts';
 import { openFiles, usageOf } from './process-tree.ts';

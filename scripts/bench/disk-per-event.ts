@@ -1,5 +1,5 @@
-import { Person } from '../../test/support/person.ts';
-import type { ServerProcess } from '../../test/support/server-process.ts';
+import { Person } from '../../test/support/clients/person.ts';
+import type { ServerProcess } from '../../test/support/servers/server-process.ts';
 import { chat } from './chat.ts';
 import { diskOf } from './disk.ts';
 

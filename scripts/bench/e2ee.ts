@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Person } from '../../test/support/person.ts';
-import type { ServerProcess } from '../../test/support/server-process.ts';
+import { Person } from '../../test/support/clients/person.ts';
+import type { ServerProcess } from '../../test/support/servers/server-process.ts';
 import { type StartOptions, startParty } from './guests.ts';
 import { type Usage, usageOf } from './process-tree.ts';
 

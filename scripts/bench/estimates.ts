@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Person } from '../../test/support/clients/person.ts';
 import { type GiantShape, giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
-import { Person } from '../../test/support/person.ts';
-import { freePort } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { startBeside, startGiant } from './giant-process.ts';
 import { usageOf } from './process-tree.ts';

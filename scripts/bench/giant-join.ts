@@ -1,9 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Person } from '../../test/support/clients/person.ts';
 import { type GiantOddity, giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
-import { Person } from '../../test/support/person.ts';
-import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
+import { freePort, type ServerProcess } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { startBeside, startGiant } from './giant-process.ts';
 import { usageOf } from './process-tree.ts';

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { Person } from '../../test/support/clients/person.ts';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
 import { tableContents } from '../../test/support/giant/table-contents.ts';
-import { Person } from '../../test/support/person.ts';
 import { SeededRandom } from '../../test/support/seeded-random.ts';
-import { freePort, type ServerProcess } from '../../test/support/server-process.ts';
+import { freePort, type ServerProcess } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { questions, startBeside, startGiant } from './giant-process.ts';
 

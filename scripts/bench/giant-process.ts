@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { giantServer } from '../../test/support/giant/giant-room.ts';
 import type { GiantServerOptions } from '../../test/support/giant/giant-server.ts';
-import { ServerProcess } from '../../test/support/server-process.ts';
+import { ServerProcess } from '../../test/support/servers/server-process.ts';
 
 /** All servers of a giant room, in one process of their own. */
 export function startGiant(options: GiantServerOptions): Promise<ChildProcess> {

@@ -8,8 +8,8 @@ import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { roomVersionRules } from '../../src/protocol/room-versions.ts';
 import { signRequest } from '../../src/protocol/signing/request.ts';
 import type { JsonObject } from '../../src/util/json.ts';
-import { Person } from '../../test/support/person.ts';
-import { freePort, ServerProcess } from '../../test/support/server-process.ts';
+import { Person } from '../../test/support/clients/person.ts';
+import { freePort, ServerProcess } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { guestKey } from './guest-key.ts';
 

@@ -1,6 +1,6 @@
+import { Person } from '../../test/support/clients/person.ts';
 import { giantRoom, readGiant } from '../../test/support/giant/giant-room.ts';
-import { Person } from '../../test/support/person.ts';
-import { freePort } from '../../test/support/server-process.ts';
+import { freePort } from '../../test/support/servers/server-process.ts';
 import { ThrowAwayCa } from '../../test/support/throw-away-ca.ts';
 import { type ChatFigures, chat } from './chat.ts';
 import { startBeside, startGiant } from './giant-process.ts';

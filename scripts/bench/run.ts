@@ -6,9 +6,9 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
-import { LargeState } from '../../test/support/large-state.ts';
-import { Person } from '../../test/support/person.ts';
-import { ServerProcess } from '../../test/support/server-process.ts';
+import { Person } from '../../test/support/clients/person.ts';
+import { LargeState } from '../../test/support/rooms/large-state.ts';
+import { ServerProcess } from '../../test/support/servers/server-process.ts';
 import { openTestStore } from '../../test/support/store.ts';
 import { chat } from './chat.ts';
 import { crowd } from './crowd.ts';

@@ -4,7 +4,7 @@ import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { localpartOf, newUserId, parseUserId } from '../protocol/ids/user-id.ts';
 import type { Report } from '../rooms/reports.ts';
 import type { AccountSummary } from '../users/accounts.ts';
-import type { RegistrationTokenInfo } from '../users/registration-tokens.ts';
+import type { RegistrationTokenInfo } from '../users/registration/registration-tokens.ts';
 import { millis } from '../util/brand.ts';
 import { AdminError } from './admin-error.ts';
 import { noticeOperations } from './notice-operations.ts';

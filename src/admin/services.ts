@@ -4,7 +4,7 @@ import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import type { Reports } from '../rooms/reports.ts';
 import type { DatabaseSizes } from '../store/database-sizes.ts';
 import type { Accounts } from '../users/accounts.ts';
-import type { RegistrationTokens } from '../users/registration-tokens.ts';
+import type { RegistrationTokens } from '../users/registration/registration-tokens.ts';
 import type { Millis } from '../util/brand.ts';
 import type { RoomCosts } from './room-costs.ts';
 import type { ServerBackups } from './server-backups.ts';

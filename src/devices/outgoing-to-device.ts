@@ -5,7 +5,7 @@ import type { RemoteToDeviceStore } from '../store/e2ee/remote-to-device.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { ServerNid, StreamPos } from '../store/nids.ts';
 import type { Streams } from '../streams/streams.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { isJsonObject } from '../util/json.ts';
 import type { UserTexts } from './messages.ts';
 

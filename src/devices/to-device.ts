@@ -7,7 +7,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { DeviceNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { DeviceStore } from '../store/users/devices.ts';
 import type { Streams } from '../streams/streams.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';

@@ -1,7 +1,7 @@
 import type { Federation } from '../federation/create-federation.ts';
 import type { RemoteDirectory } from '../federation/remote-directory.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
-import type { AuthEvents } from '../rooms/auth-events.ts';
+import type { AuthEvents } from '../rooms/input/auth-events.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
 import type { ServerAccess } from '../rooms/server-access.ts';

@@ -3,7 +3,7 @@ import { parseRoomId } from '../protocol/ids/room-id.ts';
 import type { RoomId, ServerName } from '../protocol/ids/types.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
 import type { RoomDirectoryStore } from '../store/directory/rooms.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import { sha256 } from '../util/hash.ts';
 import type { JsonObject } from '../util/json.ts';

@@ -2,7 +2,7 @@ import { invalidParam } from '../protocol/errors.ts';
 import { parseUserId } from '../protocol/ids/user-id.ts';
 import type { RoomDirectoryStore } from '../store/directory/rooms.ts';
 import type { Interning } from '../store/interning/interning.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 
 /** Rooms in one answer. */
 const pageSize = 100;

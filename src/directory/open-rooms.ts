@@ -1,5 +1,5 @@
-import type { AuthEvents } from '../rooms/auth-events.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { AuthEvents } from '../rooms/input/auth-events.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
 import type { RoomDirectoryStore } from '../store/directory/rooms.ts';
 import { memberships } from '../store/events/membership.ts';
 import { wellKnown } from '../store/interning/well-known.ts';

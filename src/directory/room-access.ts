@@ -1,5 +1,5 @@
 import type { KnownRoom } from '../rooms/known-rooms.ts';
-import { meetsCondition } from '../rooms/restricted-join.ts';
+import { meetsCondition } from '../rooms/membership/restricted-join.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { FactSources, RoomFacts } from './room-facts.ts';

@@ -5,7 +5,7 @@ import type { RoomId, ServerName } from '../protocol/ids/types.ts';
 import type { KnownRoom, KnownRooms } from '../rooms/known-rooms.ts';
 import { membershipName } from '../store/events/membership.ts';
 import type { AliasStore } from '../store/rooms/aliases.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import type { JoinedCounts } from './joined-counts.ts';
 import type { RemoteRoomInfos } from './remote-rooms.ts';

@@ -5,8 +5,8 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { AccountStore } from '../store/users/accounts.ts';
 import type { ProfileStore } from '../store/users/profiles.ts';
-import type { PeopleObserver } from '../users/people-observer.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
+import type { PeopleObserver } from '../users/profiles/people-observer.ts';
 import type { JsonObject } from '../util/json.ts';
 import { fold, wordsOf } from '../util/words.ts';
 

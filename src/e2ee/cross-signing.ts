@@ -8,7 +8,7 @@ import type { Database } from '../store/db.ts';
 import type { CrossSigningKey, CrossSigningStore, KeyUsage } from '../store/e2ee/cross-signing.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { DeviceStore } from '../store/users/devices.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 import { keyText } from './signed-keys.ts';
 

@@ -13,7 +13,7 @@ import { streamStart } from '../store/sync/positions.ts';
 import type { DeviceStore } from '../store/users/devices.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { DeviceObserver } from '../users/devices.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 import { keyText, storedKey } from './signed-keys.ts';
 

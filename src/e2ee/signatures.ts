@@ -10,7 +10,7 @@ import type { DeviceKeyStore } from '../store/e2ee/device-keys.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { Streams } from '../streams/streams.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 import { storedKey } from './signed-keys.ts';
 

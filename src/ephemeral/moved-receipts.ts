@@ -1,5 +1,5 @@
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
-import { threadRootOf } from '../rooms/threads.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
+import { threadRootOf } from '../rooms/read/threads.ts';
 import { mainThread, type ReceiptRow, type ReceiptStore, unthreaded } from '../store/ephemeral/receipts.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';

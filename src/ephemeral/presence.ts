@@ -1,7 +1,7 @@
 import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
 import type { ServerName, UserId } from '../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
 import type { Database } from '../store/db.ts';
 import type { RemoteListStore } from '../store/e2ee/remote-lists.ts';
 import { memberships } from '../store/events/membership.ts';
@@ -9,7 +9,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid, StreamPos, UserNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import type { Streams } from '../streams/streams.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { millis } from '../util/brand.ts';
 import type { Cancel, Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';

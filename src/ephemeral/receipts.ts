@@ -1,8 +1,8 @@
 import { forbidden, invalidParam, notFound } from '../protocol/errors.ts';
 import { isEventId } from '../protocol/ids/event-id.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
-import { threadRootOf } from '../rooms/threads.ts';
-import type { Visibility } from '../rooms/visibility.ts';
+import { threadRootOf } from '../rooms/read/threads.ts';
+import type { Visibility } from '../rooms/read/visibility.ts';
 import type { Database } from '../store/db.ts';
 import {
   mainThread,
@@ -24,7 +24,7 @@ import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import { justBefore } from '../store/sync/positions.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { AccountData } from '../users/account-data.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import { beginOf, isAfter } from './event-order.ts';
 

@@ -1,11 +1,11 @@
 import { forbidden } from '../protocol/errors.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
 import type { KnownRooms } from '../rooms/known-rooms.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
 import type { Database } from '../store/db.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Millis } from '../util/brand.ts';
 import type { Typing } from './typing.ts';
 

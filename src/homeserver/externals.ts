@@ -2,7 +2,7 @@ import type { Transport } from '../federation/transport.ts';
 import type { Readings } from '../governor/readings.ts';
 import type { Dns } from '../outbound/resolve-dns.ts';
 import type { SyncCalls } from '../store/durability/wal-sync.ts';
-import type { PasswordCost } from '../users/password-hash.ts';
+import type { PasswordCost } from '../users/login/password-hash.ts';
 import type { Millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';

@@ -5,8 +5,8 @@ import type { AccountStore } from '../store/users/accounts.ts';
 import type { AccountData } from '../users/account-data.ts';
 import type { Accounts } from '../users/accounts.ts';
 import type { Filters } from '../users/filters.ts';
-import type { MailAddresses } from '../users/mail-addresses.ts';
-import type { Profiles } from '../users/profiles.ts';
+import type { MailAddresses } from '../users/mail/mail-addresses.ts';
+import type { Profiles } from '../users/profiles/profiles.ts';
 import type { MembershipPort } from './user-rooms.ts';
 
 export interface DeactivationUses {

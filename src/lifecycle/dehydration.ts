@@ -12,7 +12,7 @@ import type { DeviceStore } from '../store/users/devices.ts';
 import type { Streams } from '../streams/streams.ts';
 import { parseToken, syncToken } from '../streams/tokens.ts';
 import type { Devices } from '../users/devices.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Clock } from '../util/clock.ts';
 import { isJsonObject, type JsonObject } from '../util/json.ts';
 

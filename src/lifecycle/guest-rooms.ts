@@ -1,12 +1,12 @@
 import { MatrixError } from '../protocol/errors.ts';
-import { currentState, type StateSources } from '../rooms/current-state.ts';
-import type { Memberships } from '../rooms/membership.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
+import type { Memberships } from '../rooms/membership/membership.ts';
+import { currentState, type StateSources } from '../rooms/state/current-state.ts';
 import type { Database } from '../store/db.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid, StateKeyNid, UserNid } from '../store/nids.ts';
 import type { AccountStore } from '../store/users/accounts.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Log } from '../util/log.ts';
 
 export interface GuestRoomsUses extends StateSources {

@@ -1,7 +1,7 @@
 import type { Database } from '../store/db.ts';
 import type { DeviceNid, UserNid } from '../store/nids.ts';
 import type { Devices } from '../users/devices.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 
 /** Sessions that end. The device goes with its tokens, and what others keep of it hears of that (`DeviceObserver`). */
 export class Logouts {

@@ -1,7 +1,7 @@
 import type { Database } from '../store/db.ts';
-import { isMemberField } from '../users/profile-fields.ts';
-import type { Profiles } from '../users/profiles.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
+import { isMemberField } from '../users/profiles/profile-fields.ts';
+import type { Profiles } from '../users/profiles/profiles.ts';
 import type { JsonValue } from '../util/json.ts';
 import type { MembershipPort } from './user-rooms.ts';
 

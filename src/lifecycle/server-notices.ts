@@ -8,7 +8,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { NoticeRoomStore } from '../store/rooms/notice-rooms.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Users } from '../users/users.ts';
 import { KeyedQueue } from '../util/keyed-queue.ts';
 import type { Log } from '../util/log.ts';

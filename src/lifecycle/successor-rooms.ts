@@ -1,7 +1,7 @@
 import type { RoomId } from '../protocol/ids/types.ts';
 import type { PushRules } from '../push/push-rules.ts';
-import { currentState, type StateSources } from '../rooms/current-state.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
+import { currentState, type StateSources } from '../rooms/state/current-state.ts';
 import { memberships } from '../store/events/membership.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { RoomNid, UserNid } from '../store/nids.ts';

@@ -1,14 +1,14 @@
 import { MatrixError } from '../protocol/errors.ts';
 import { asDeviceId } from '../protocol/ids/key-id.ts';
 import type { RoomId, UserId } from '../protocol/ids/types.ts';
-import type { Memberships } from '../rooms/membership.ts';
-import type { Sending } from '../rooms/send.ts';
+import type { Memberships } from '../rooms/membership/membership.ts';
+import type { Sending } from '../rooms/send/send.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { UserNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
 import { noDevice } from '../store/users/devices.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { Log } from '../util/log.ts';
 
 /** What becomes of a user's rooms when something happens to the account. */

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Mailer } from '../outbound/mailer.ts';
 import type { OutboundHttp } from '../outbound/outbound-http.ts';
 import type { ServerName } from '../protocol/ids/types.ts';
-import type { MailAddresses } from '../users/mail-addresses.ts';
+import type { MailAddresses } from '../users/mail/mail-addresses.ts';
 import { Notifications, type NotificationsUses } from './notifications.ts';
 import { PushDelivery, type PushDeliveryUses } from './push-delivery.ts';
 import { PushGateway } from './push-gateway.ts';

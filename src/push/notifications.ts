@@ -1,6 +1,6 @@
 import { invalidParam } from '../protocol/errors.ts';
-import type { ClientEvents } from '../rooms/client-events.ts';
-import type { Visibility } from '../rooms/visibility.ts';
+import type { ClientEvents } from '../rooms/read/client-events.ts';
+import type { Visibility } from '../rooms/read/visibility.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { StreamPos } from '../store/nids.ts';
@@ -9,7 +9,7 @@ import type { PushCountStore } from '../store/push/push-counts.ts';
 import { streamEnd } from '../store/sync/positions.ts';
 import type { Streams } from '../streams/streams.ts';
 import { parseToken, syncToken, tokenAge } from '../streams/tokens.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import type { JsonObject } from '../util/json.ts';
 
 export interface NotificationsUses {

@@ -1,11 +1,11 @@
 import { PowerLevels } from '../protocol/event-auth/power-levels.ts';
 import { evaluatePushRules } from '../protocol/push-rules/compiled.ts';
 import type { PushContext, PushEvent, PushOutcome } from '../protocol/push-rules/types.ts';
-import type { AuthEvents } from '../rooms/auth-events.ts';
-import { currentState, type StateSources } from '../rooms/current-state.ts';
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { AuthEvents } from '../rooms/input/auth-events.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
-import { threadRootOf } from '../rooms/threads.ts';
+import { threadRootOf } from '../rooms/read/threads.ts';
+import { currentState, type StateSources } from '../rooms/state/current-state.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';

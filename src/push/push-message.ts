@@ -1,4 +1,4 @@
-import type { AuthEvents } from '../rooms/auth-events.ts';
+import type { AuthEvents } from '../rooms/input/auth-events.ts';
 import type { CitedMembers } from '../rooms/partial/cited-members.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
 import type { EventRow } from '../store/events/event-row.ts';

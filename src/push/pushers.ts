@@ -4,8 +4,8 @@ import type { DeviceNid, UserNid } from '../store/nids.ts';
 import type { Pusher, PusherSettings, PusherStore } from '../store/push/pushers.ts';
 import type { Streams } from '../streams/streams.ts';
 import type { DeviceObserver } from '../users/devices.ts';
-import type { MailAddresses, MailAddressObserver } from '../users/mail-addresses.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
+import type { MailAddresses, MailAddressObserver } from '../users/mail/mail-addresses.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonObject } from '../util/json.ts';
 

@@ -4,11 +4,11 @@ import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { Database } from '../store/db.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { ReportRow, ReportStore } from '../store/rooms/reports.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { KnownRooms } from './known-rooms.ts';
-import type { RoomReading } from './reading.ts';
+import type { RoomReading } from './read/reading.ts';
 
 /** A report as the admin reads it. */
 export interface Report {

@@ -6,7 +6,7 @@ import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';
 import type { EventNid, RoomNid } from '../store/nids.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { AuthEvents } from './auth-events.ts';
+import type { AuthEvents } from './input/auth-events.ts';
 
 export interface ServerAccessUses {
   readonly interning: Interning;

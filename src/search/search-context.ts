@@ -1,9 +1,9 @@
 import { openFilter } from '../protocol/filters/filter.ts';
-import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
-import type { RoomHistory } from '../rooms/history.ts';
-import { endOf } from '../rooms/history.ts';
+import type { ClientEvents, EventAudience } from '../rooms/read/client-events.ts';
+import type { RoomHistory } from '../rooms/read/history.ts';
+import { endOf } from '../rooms/read/history.ts';
+import type { RoomTokens } from '../rooms/read/tokens.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
-import type { RoomTokens } from '../rooms/tokens.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';

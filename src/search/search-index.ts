@@ -1,4 +1,4 @@
-import type { CommittedEvent, EventObserver } from '../rooms/observer.ts';
+import type { CommittedEvent, EventObserver } from '../rooms/input/observer.ts';
 import type { Database } from '../store/db.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';

@@ -1,6 +1,6 @@
 import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
 import type { WholeRooms } from '../rooms/partial/whole-rooms.ts';
-import type { RoomReading } from '../rooms/reading.ts';
+import type { RoomReading } from '../rooms/read/reading.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import { memberships } from '../store/events/membership.ts';
@@ -8,8 +8,8 @@ import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid } from '../store/nids.ts';
 import type { TextKind } from '../store/search/message-text.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { People } from '../users/people.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
+import type { People } from '../users/profiles/people.ts';
 import type { JsonObject } from '../util/json.ts';
 import { type Match, type MatchesUses, MatchFinder } from './matches.ts';
 import { type ContextWish, SearchContext, type SearchContextUses } from './search-context.ts';

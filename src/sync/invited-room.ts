@@ -1,11 +1,11 @@
-import { shownAtTheDoor } from '../rooms/shown-at-the-door.ts';
+import { shownAtTheDoor } from '../rooms/membership/shown-at-the-door.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../store/nids.ts';
 import type { LocalMember } from '../store/state/local-members.ts';
 import type { RoomStateStore } from '../store/state/room-state-store.ts';
-import type { People } from '../users/people.ts';
+import type { People } from '../users/profiles/people.ts';
 import type { Turn } from './turn.ts';
 
 export interface InvitedRoomUses {

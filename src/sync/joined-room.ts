@@ -1,7 +1,7 @@
-import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
 import type { PartialState } from '../rooms/partial/partial-state.ts';
+import type { ClientEvents, EventAudience } from '../rooms/read/client-events.ts';
+import type { RoomView, Visibility } from '../rooms/read/visibility.ts';
 import type { Bundles } from '../rooms/relations/bundles.ts';
-import type { RoomView, Visibility } from '../rooms/visibility.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import type { RoomNid } from '../store/nids.ts';
 import type { PushCountStore, UnreadRow } from '../store/push/push-counts.ts';

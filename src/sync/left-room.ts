@@ -1,4 +1,4 @@
-import type { RoomView } from '../rooms/visibility.ts';
+import type { RoomView } from '../rooms/read/visibility.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import { memberships } from '../store/events/membership.ts';
 import type { LocalMember } from '../store/state/local-members.ts';

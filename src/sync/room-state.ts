@@ -1,5 +1,5 @@
-import type { ClientEvents, EventAudience } from '../rooms/client-events.ts';
 import type { CitedMembers } from '../rooms/partial/cited-members.ts';
+import type { ClientEvents, EventAudience } from '../rooms/read/client-events.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { EventStore } from '../store/events/event-store.ts';
 import type { Interning } from '../store/interning/interning.ts';

@@ -1,6 +1,6 @@
 import type { RoomEventFilter } from '../protocol/filters/event-filter.ts';
-import type { ClientEvents } from '../rooms/client-events.ts';
-import type { RoomView } from '../rooms/visibility.ts';
+import type { ClientEvents } from '../rooms/read/client-events.ts';
+import type { RoomView } from '../rooms/read/visibility.ts';
 import type { EventRow } from '../store/events/event-row.ts';
 import type { Interning } from '../store/interning/interning.ts';
 import { wellKnown } from '../store/interning/well-known.ts';

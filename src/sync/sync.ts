@@ -8,7 +8,7 @@ import { positionOfIndex, streamStart } from '../store/sync/positions.ts';
 import type { Notifier } from '../streams/notifier.ts';
 import type { Streams } from '../streams/streams.ts';
 import { parseToken, syncToken, tokenAge } from '../streams/tokens.ts';
-import type { Requester } from '../users/requester.ts';
+import type { Requester } from '../users/login/requester.ts';
 import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import type { AccountDataSection } from './account-data-section.ts';

@@ -11,10 +11,10 @@ import { type Millis, millis } from '../util/brand.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
 import type { Devices } from './devices.ts';
-import type { Passwords } from './passwords.ts';
-import type { PeopleObserver } from './people-observer.ts';
-import type { Tokens } from './tokens.ts';
-import { meantUserIds, wantedUserId } from './usernames.ts';
+import type { Passwords } from './login/passwords.ts';
+import type { Tokens } from './login/tokens.ts';
+import type { PeopleObserver } from './profiles/people-observer.ts';
+import { meantUserIds, wantedUserId } from './registration/usernames.ts';
 
 export interface AccountSummary {
   readonly userId: UserId;

@@ -6,7 +6,7 @@ import type { DeviceNid, UserNid } from '../store/nids.ts';
 import type { DeviceRow, DeviceStore } from '../store/users/devices.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Random, randomLetters } from '../util/random.ts';
-import type { Tokens } from './tokens.ts';
+import type { Tokens } from './login/tokens.ts';
 
 export type Device = DeviceRow;
 

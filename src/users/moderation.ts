@@ -4,7 +4,7 @@ import { parseUserId, serverOf } from '../protocol/ids/user-id.ts';
 import type { AccountRow } from '../store/users/accounts.ts';
 import type { Accounts } from './accounts.ts';
 import type { Device, Devices } from './devices.ts';
-import type { Requester } from './requester.ts';
+import type { Requester } from './login/requester.ts';
 
 /** What an admin can do to an account, and undo. */
 export type Restriction = 'locked' | 'suspended';

@@ -3,7 +3,7 @@ import { asRoomId } from '../../src/protocol/ids/room-id.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import type { AccountSummary } from '../../src/users/accounts.ts';
-import type { RegistrationTokenInfo } from '../../src/users/registration-tokens.ts';
+import type { RegistrationTokenInfo } from '../../src/users/registration/registration-tokens.ts';
 import { millis } from '../../src/util/brand.ts';
 
 /** Admin services over plain maps, and what was asked of them in `log`. */

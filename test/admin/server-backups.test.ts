@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { listBackups, readManifest } from '../../src/store/backup/backup-folder.ts';
+import { World } from '../support/servers/world.ts';
 import { tempFolder } from '../support/store.ts';
-import { World } from '../support/world.ts';
 
 const day = 24 * 3600 * 1000;
 

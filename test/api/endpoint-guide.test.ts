@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { servedIn } from '../support/endpoint-guide.ts';
 import { judge, specRows } from '../support/endpoint-list.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const guide = readFileSync(new URL('../../docs/endpoints.md', import.meta.url), 'utf8');
 

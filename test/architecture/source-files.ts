@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface SourceFile {
-  /** Relative to the project, `src/rooms/send.ts`. */
+  /** Relative to the project, `src/rooms/send/send.ts`. */
   readonly path: string;
   /** The folder or file directly under `src`: `rooms`, `main.ts`. */
   readonly layer: string;

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../architecture/source-files.ts';
-import { LiveSystemd } from '../support/live-systemd.ts';
-import { machineFor } from '../support/machine.ts';
-import { smoke } from '../support/smoke.ts';
+import { LiveSystemd } from '../support/servers/live-systemd.ts';
+import { machineFor } from '../support/servers/machine.ts';
+import { smoke } from '../support/servers/smoke.ts';
 import { liveAsService } from './systemd.ts';
 
 const run = promisify(execFile);

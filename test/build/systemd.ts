@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { LiveSystemd } from '../support/live-systemd.ts';
+import type { LiveSystemd } from '../support/servers/live-systemd.ts';
 
 const service = 'hearth.service';
 

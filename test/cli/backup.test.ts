@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Person } from '../support/person.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { Person } from '../support/clients/person.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 import { hearth } from './command.ts';
 
 const picture = Buffer.from('not really a picture '.repeat(5000));

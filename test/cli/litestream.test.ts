@@ -6,8 +6,8 @@ import { describe, it } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { checkConsistency } from '../../src/store/check.ts';
-import { Person } from '../support/person.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { Person } from '../support/clients/person.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 import { openTestStore, tempFolder } from '../support/store.ts';
 import { hearth } from './command.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Person } from '../support/person.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { Person } from '../support/clients/person.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 /** What a reader of the format takes for a line. */
 const sample = /^[a-z_]+(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? -?(\d|\+Inf|NaN)[0-9.e+-]*$/;

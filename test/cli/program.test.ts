@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ProcessLock } from '../../src/store/process-lock.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 import { hearth } from './command.ts';
 
 describe('hearth', () => {

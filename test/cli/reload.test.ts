@@ -7,7 +7,7 @@ import { definition } from '../../src/config/definition/definition.ts';
 import { camelKey } from '../../src/config/definition/field.ts';
 import { fieldPaths, isReloadable, valueAt } from '../../src/config/reloading.ts';
 import type { Log } from '../../src/util/log.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 /** What the issue of a reload is known by: keys taken over, keys that wait. */
 interface Said {

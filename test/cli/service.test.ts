@@ -8,9 +8,9 @@ import type { TLSSocket } from 'node:tls';
 import { Certificates, type CertificateUser } from '../../src/cli/service/certificates.ts';
 import { ServiceManager } from '../../src/cli/service/service-manager.ts';
 import { silentLog } from '../../src/util/log.ts';
-import { FakeClock } from '../support/fake-clock.ts';
-import { Person } from '../support/person.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { Person } from '../support/clients/person.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const vectors = join(import.meta.dirname, '../vectors/tls');
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { clientEndpoints } from '../../src/api/client/index.ts';
 import type { Endpoint } from '../../src/api/http/types.ts';
-import type { Injected } from '../support/inject.ts';
-import { World } from '../support/world.ts';
+import type { Injected } from '../support/clients/inject.ts';
+import { World } from '../support/servers/world.ts';
 
 /** A path of the endpoint with something in the place of each parameter. */
 function exampleOf(endpoint: Endpoint): string {

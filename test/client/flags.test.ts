@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Injected } from '../support/inject.ts';
-import { World } from '../support/world.ts';
+import type { Injected } from '../support/clients/inject.ts';
+import { World } from '../support/servers/world.ts';
 
 const v1 = '/_matrix/client/v1';
 const v3 = '/_matrix/client/v3';

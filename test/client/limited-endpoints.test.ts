@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { LimitedAction } from '../../src/api/http/rate-limits.ts';
 import type { Endpoint } from '../../src/api/http/types.ts';
+import type { Injected } from '../support/clients/inject.ts';
 import { shapeOf, specRows } from '../support/endpoint-list.ts';
-import type { Injected } from '../support/inject.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const actions: readonly LimitedAction[] = [
   'messages',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const tight = { per_second: 0.5, burst: 1 };
 const loose = { per_second: 1000, burst: 1000 };

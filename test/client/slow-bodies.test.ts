@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { bodyPatience } from '../../src/api/http/body-budget.ts';
 import type { Reply } from '../../src/api/http/types.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const v3 = '/_matrix/client/v3';
 const mib = 1024 * 1024;

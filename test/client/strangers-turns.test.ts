@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { nobodyTransport } from '../support/nobody.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
+import { nobodyTransport } from '../support/stubs/nobody.ts';
 
 const v3 = '/_matrix/client/v3';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Endpoint } from '../../src/api/http/types.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const v3 = '/_matrix/client/v3';
 

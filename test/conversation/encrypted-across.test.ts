@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, mock } from 'node:test';
 import { EventType, type MatrixClient, Preset } from 'matrix-js-sdk';
-import { type Answered, LinkedServers } from '../support/linked-servers.ts';
 import {
   type EncryptedClient,
   eventually,
@@ -13,7 +12,8 @@ import {
   untilDecrypted,
   untilRoom,
   verifyByEmoji,
-} from '../support/sdk-client.ts';
+} from '../support/clients/sdk-client.ts';
+import { type Answered, LinkedServers } from '../support/servers/linked-servers.ts';
 
 const passwords = {
   alice: 'alice has a password',

@@ -13,8 +13,8 @@ import {
   until,
   untilDecrypted,
   untilRoom,
-} from '../support/sdk-client.ts';
-import { ServerProcess } from '../support/server-process.ts';
+} from '../support/clients/sdk-client.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 const passwords = { alice: 'alice has a password', bob: 'bob has a password too', carol: 'carol has one as well' };
 

@@ -19,8 +19,8 @@ import {
   startEncrypted,
   untilDecrypted,
   untilRoom,
-} from '../support/sdk-client.ts';
-import { freePort, ServerProcess } from '../support/server-process.ts';
+} from '../support/clients/sdk-client.ts';
+import { freePort, ServerProcess } from '../support/servers/server-process.ts';
 
 describe('new devices with matrix-js-sdk', () => {
   let server: ServerProcess;

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, before, describe, it, mock } from 'node:test';
 import { EventType, Preset } from 'matrix-js-sdk';
 import { hearth } from '../cli/command.ts';
-import { LinkedServers } from '../support/linked-servers.ts';
 import {
   type EncryptedClient,
   eventually,
@@ -16,7 +15,8 @@ import {
   untilDecrypted,
   untilRoom,
   verifyByEmoji,
-} from '../support/sdk-client.ts';
+} from '../support/clients/sdk-client.ts';
+import { LinkedServers } from '../support/servers/linked-servers.ts';
 
 const passwords = { alice: 'alice has a password', bob: 'bob has a password too' };
 

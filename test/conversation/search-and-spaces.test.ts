@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { EventType, type ISearchResults, type MatrixClient, Preset, RoomType, SearchOrderBy } from 'matrix-js-sdk';
 import { RoomHierarchy } from 'matrix-js-sdk/lib/room-hierarchy.js';
-import { eventually, muteSdk, registerWithSdk, startSdk, untilRoom } from '../support/sdk-client.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { eventually, muteSdk, registerWithSdk, startSdk, untilRoom } from '../support/clients/sdk-client.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 /** The steps build on each other. */
 describe('people find each other, rooms and messages with matrix-js-sdk', () => {

@@ -20,8 +20,8 @@ import {
   until,
   untilEvent,
   untilRoom,
-} from '../support/sdk-client.ts';
-import { ServerProcess } from '../support/server-process.ts';
+} from '../support/clients/sdk-client.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 /** The steps build on each other: one story, told in order. */
 describe('two people with matrix-js-sdk', () => {

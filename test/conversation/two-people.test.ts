@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { EventType, type MatrixClient, MsgType, Preset, ReceiptType, RelationType } from 'matrix-js-sdk';
-import { picturePng } from '../support/pictures.ts';
 import {
   loginWithSdk,
   muteSdk,
@@ -11,8 +10,9 @@ import {
   until,
   untilEvent,
   untilRoom,
-} from '../support/sdk-client.ts';
-import { ServerProcess } from '../support/server-process.ts';
+} from '../support/clients/sdk-client.ts';
+import { picturePng } from '../support/pictures.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 /** The steps build on each other: one conversation, told in order. */
 describe('two people talk through Hearth with matrix-js-sdk', () => {

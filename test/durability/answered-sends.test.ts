@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { type BurstResult, readHistory, sendOnce, sendUntilGone } from '../support/burst.ts';
 import { checkDataDir } from '../support/check-data-dir.ts';
-import { Person } from '../support/person.ts';
-import { PowerCutRecorder } from '../support/power-cut.ts';
+import { type BurstResult, readHistory, sendOnce, sendUntilGone } from '../support/clients/burst.ts';
+import { Person } from '../support/clients/person.ts';
+import { WireConnection } from '../support/clients/wire-client.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
-import { ServerProcess } from '../support/server-process.ts';
-import { WireConnection } from '../support/wire-client.ts';
+import { PowerCutRecorder } from '../support/servers/power-cut.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 /** Lets the burst run for a while that differs each time, then ends the server without warning. */
 async function burstAndKill(server: ServerProcess, person: Person, room: string, label: string, ms: number) {

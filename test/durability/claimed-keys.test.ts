@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { checkDataDir } from '../support/check-data-dir.ts';
-import { Person } from '../support/person.ts';
-import { PowerCutRecorder } from '../support/power-cut.ts';
+import { Person } from '../support/clients/person.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { PowerCutRecorder } from '../support/servers/power-cut.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
 
 const v3 = '/_matrix/client/v3';
 const algorithm = 'signed_curve25519';

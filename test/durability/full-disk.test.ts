@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runOperation } from '../../src/admin/operations.ts';
 import { Guest } from '../federation/joining/joining-world.ts';
-import { Universe } from '../support/universe.ts';
-import type { World } from '../support/world.ts';
+import { Universe } from '../support/servers/universe.ts';
+import type { World } from '../support/servers/world.ts';
 
 const minute = 60_000;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DurabilityLost } from '../../src/store/database/errors.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 describe('a disk that refuses to make changes safe', () => {
   it('ends the server: nothing that was sent is answered with success, then or ever', async () => {

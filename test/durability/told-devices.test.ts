@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { checkDataDir } from '../support/check-data-dir.ts';
-import { LinkedServers } from '../support/linked-servers.ts';
-import { Person } from '../support/person.ts';
-import { PowerCutRecorder } from '../support/power-cut.ts';
+import { Person } from '../support/clients/person.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import { LinkedServers } from '../support/servers/linked-servers.ts';
+import { PowerCutRecorder } from '../support/servers/power-cut.ts';
 
 const v3 = '/_matrix/client/v3';
 

@@ -10,7 +10,7 @@ import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import { mainThread, type ReceiptRow, unthreaded } from '../../src/store/ephemeral/receipts.ts';
 import type { EventNid } from '../../src/store/nids.ts';
 import { streamStart } from '../../src/store/sync/positions.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import { millis } from '../../src/util/brand.ts';
 import { OutboxRig } from '../support/federation/outbox-rig.ts';
 import type { TestStore } from '../support/store.ts';

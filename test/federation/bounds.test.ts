@@ -6,9 +6,9 @@ import { srvOrder } from '../../src/federation/discovery/srv.ts';
 import { FetchMemory } from '../../src/federation/keys/fetch-memory.ts';
 import { Lanes } from '../../src/federation/lanes.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { fakeDns } from '../support/federation/https-net.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 describe('what is remembered of other servers in memory', () => {
   it('is bounded for those that gave no keys', () => {

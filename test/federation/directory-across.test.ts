@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { MatrixError } from '../../src/protocol/errors.ts';
 import type { JsonObject } from '../../src/util/json.ts';
+import type { Injected } from '../support/clients/inject.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import type { Injected } from '../support/inject.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const v3 = '/_matrix/client/v3';
 const v1 = '/_matrix/federation/v1';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { Reply } from '../../src/api/http/types.ts';
 import { ScriptedRoom } from '../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 import { Guest } from './joining/joining-world.ts';
 
 const mebi = 1024 * 1024;

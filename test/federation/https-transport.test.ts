@@ -6,9 +6,9 @@ import { before, describe, it } from 'node:test';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { millis } from '../../src/util/brand.ts';
 import { fakeDns, httpsStub, openTransport, ownLoopback } from '../support/federation/https-net.ts';
+import { World } from '../support/servers/world.ts';
 import { tempFolder } from '../support/store.ts';
 import { ThrowAwayCa } from '../support/throw-away-ca.ts';
-import { World } from '../support/world.ts';
 
 let ca: ThrowAwayCa;
 before(async () => {

@@ -7,7 +7,7 @@ import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import { millis } from '../../src/util/brand.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;

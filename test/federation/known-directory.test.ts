@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const path = '/_matrix/client/unstable/hearth/public_rooms';
 const settings = { federation_directory: { enabled: true, max_servers: 3, max_rooms: 250, interval: '1d' } };

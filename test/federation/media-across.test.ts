@@ -5,10 +5,10 @@ import { MatrixError } from '../../src/protocol/errors.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { signRequest } from '../../src/protocol/signing/request.ts';
 import { millis } from '../../src/util/brand.ts';
+import type { Injected } from '../support/clients/inject.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import type { Injected } from '../support/inject.ts';
 import { picturePng } from '../support/pictures.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const download = '/_matrix/client/v1/media/download';
 const file = Buffer.from(Array.from({ length: 200_000 }, (_, n) => (n * 7) & 255));

@@ -7,9 +7,9 @@ import { HttpListener } from '../../src/api/http/server.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { ownLoopback } from '../support/federation/https-net.ts';
+import { World } from '../support/servers/world.ts';
 import { tempFolder } from '../support/store.ts';
 import { ThrowAwayCa } from '../support/throw-away-ca.ts';
-import { World } from '../support/world.ts';
 
 /** A port of this process's own address that nobody listens on. */
 async function freePort(): Promise<number> {

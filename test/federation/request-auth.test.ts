@@ -12,10 +12,10 @@ import { RawNumber } from '../../src/protocol/parse-json.ts';
 import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import { signRequest } from '../../src/protocol/signing/request.ts';
 import { silentLog } from '../../src/util/log.ts';
+import { inject } from '../support/clients/inject.ts';
 import type { ScriptedServer } from '../support/federation/scripted-server.ts';
-import { inject } from '../support/inject.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const a = asServerName('a.test');
 

@@ -3,8 +3,8 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { markRestored } from '../../src/store/backup/restored-database.ts';
+import { Universe } from '../support/servers/universe.ts';
 import { tempFolder } from '../support/store.ts';
-import { Universe } from '../support/universe.ts';
 
 describe('a server that was restored from a backup', () => {
   it('learns from the others in its rooms what was said since, its own words too, and talks on', async () => {

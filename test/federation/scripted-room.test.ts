@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readEvent } from '../../src/protocol/events/read.ts';
 import { supportedRoomVersions } from '../../src/protocol/room-versions.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { Network } from '../support/federation/network.ts';
 import { ScriptedRoom } from '../support/federation/scripted-room.ts';
 import { ScriptedServer } from '../support/federation/scripted-server.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 describe('a scripted room', () => {
   for (const version of supportedRoomVersions) {

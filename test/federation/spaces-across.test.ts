@@ -4,7 +4,7 @@ import { notFound } from '../../src/protocol/errors.ts';
 import { signEvent } from '../../src/protocol/events/build.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../support/federation/scripted-server.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const v1 = '/_matrix/client/v1';
 const v3 = '/_matrix/client/v3';

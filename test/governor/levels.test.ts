@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Governor } from '../../src/governor/governor.ts';
 import { type DiskReading, diskLevel, type Level, type MemoryReading, memoryLevel } from '../../src/governor/levels.ts';
 import { silentLog } from '../../src/util/log.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const mib = 1024 * 1024;
 

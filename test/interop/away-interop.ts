@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Person } from '../support/person.ts';
+import type { Person } from '../support/clients/person.ts';
 import { Follower, type SyncAnswer } from './follower.ts';
 import { bothWays, Pair, type Side } from './pair.ts';
 import { SharedRoom } from './shared-room.ts';

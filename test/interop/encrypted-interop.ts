@@ -10,7 +10,7 @@ import {
   until,
   untilDecrypted,
   untilRoom,
-} from '../support/sdk-client.ts';
+} from '../support/clients/sdk-client.ts';
 import { bothWays, Pair, type Side } from './pair.ts';
 
 const names: Readonly<Record<Side, string>> = { Hearth: 'hilda', Synapse: 'sven' };

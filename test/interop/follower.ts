@@ -1,4 +1,4 @@
-import type { Person } from '../support/person.ts';
+import type { Person } from '../support/clients/person.ts';
 import type { RoomEvent } from './shared-room.ts';
 
 export interface SyncRoom {

@@ -2,8 +2,8 @@
 // does not exist: a Synapse joins a room that was made for tests. Prints what came of it as JSON.
 import { createSocket } from 'node:dgram';
 import { startGiant } from '../../scripts/bench/giant-process.ts';
+import { Person } from '../support/clients/person.ts';
 import { type GiantShape, giantRoom, readGiant } from '../support/giant/giant-room.ts';
-import { Person } from '../support/person.ts';
 import { ThrowAwayCa } from '../support/throw-away-ca.ts';
 import { SynapseProcess } from './synapse-process.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { hearth } from '../cli/command.ts';
-import type { Person } from '../support/person.ts';
+import type { Person } from '../support/clients/person.ts';
 import { Pair } from './pair.ts';
 import { SharedRoom } from './shared-room.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Person } from '../support/person.ts';
+import type { Person } from '../support/clients/person.ts';
 import type { Pair } from './pair.ts';
 
 export interface RoomEvent {

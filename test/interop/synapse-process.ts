@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../support/server-process.ts';
+import { freePort } from '../support/servers/server-process.ts';
 import type { ThrowAwayCa } from '../support/throw-away-ca.ts';
 
 /** The folder of the Python environment that has Synapse in it; `npm run test:interop` makes it. */

@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Background, type BackgroundTask } from '../../src/jobs/background.ts';
 import { millis } from '../../src/util/brand.ts';
 import { type LogFields, silentLog } from '../../src/util/log.ts';
-import { FakeClock } from '../support/fake-clock.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 /** Lets time pass in steps, with a turn for the promises after each. */
 async function pass(clock: FakeClock, ms: number, steps = 20): Promise<void> {

@@ -6,7 +6,7 @@ import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import type { DeviceNid, EventNid, UserNid } from '../../src/store/nids.ts';
 import { Sweep } from '../../src/store/sweep.ts';
 import { millis } from '../../src/util/brand.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -6,9 +6,9 @@ import { Mailer } from '../../src/outbound/mailer.ts';
 import { OutboundHttp } from '../../src/outbound/outbound-http.ts';
 import type { Log } from '../../src/util/log.ts';
 import { Guest } from '../federation/joining/joining-world.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { ScriptedRoom } from '../support/federation/scripted-room.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const hour = 60 * 60_000;
 const week = 7 * 24 * hour;

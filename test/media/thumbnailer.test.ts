@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { helperCommand } from '../../src/media/helper-command.ts';
 import { Thumbnailer } from '../../src/media/thumbnailer.ts';
 import { type LogFields, silentLog } from '../../src/util/log.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { picturePng } from '../support/pictures.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const size = { width: 32, height: 32, method: 'scale', animated: false } as const;
 const maxPixels = 1_000_000;

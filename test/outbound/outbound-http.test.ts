@@ -8,7 +8,7 @@ import { AddressRanges } from '../../src/outbound/address-ranges.ts';
 import { OutboundHttp, type OutboundHttpOptions } from '../../src/outbound/outbound-http.ts';
 import type { OutboundRequest } from '../../src/outbound/types.ts';
 import { millis } from '../../src/util/brand.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 import { testCertificate } from '../support/test-certificate.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;

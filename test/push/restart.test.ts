@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { GatewayStub } from '../support/gateway-stub.ts';
-import { Person } from '../support/person.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { Person } from '../support/clients/person.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
+import { GatewayStub } from '../support/stubs/gateway-stub.ts';
 
 /** A server with two people in a room, one of whom has a phone that rings through the gateway. */
 async function phone(gateway: GatewayStub) {

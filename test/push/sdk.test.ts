@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EventTimeline, EventTimelineSet, EventType, MsgType, Preset } from 'matrix-js-sdk';
-import { GatewayStub } from '../support/gateway-stub.ts';
-import { muteSdk, registerWithSdk, startSdk, untilEvent } from '../support/sdk-client.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { muteSdk, registerWithSdk, startSdk, untilEvent } from '../support/clients/sdk-client.ts';
+import { ServerProcess } from '../support/servers/server-process.ts';
+import { GatewayStub } from '../support/stubs/gateway-stub.ts';
 
 describe('matrix-js-sdk', () => {
   it('sets, lists and removes a pusher, pages through notifications, and mutes a room', async () => {

@@ -5,7 +5,7 @@ import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import { roomVersionRules, supportedRoomVersions } from '../../src/protocol/room-versions.ts';
 import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
 import { createRoomPlan, type PlanContext } from '../../src/rooms/create/plan.ts';
-import type { EventDraft } from '../../src/rooms/draft.ts';
+import type { EventDraft } from '../../src/rooms/send/draft.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 
 const alice = asUserId('@alice:hearth.test');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EventObservers } from '../../src/rooms/event-observers.ts';
-import type { CommittedEvent, Following } from '../../src/rooms/observer.ts';
+import { EventObservers } from '../../src/rooms/input/event-observers.ts';
+import type { CommittedEvent, Following } from '../../src/rooms/input/observer.ts';
 import { wellKnown } from '../../src/store/interning/well-known.ts';
 
 const { message, member, topic, encrypted } = wellKnown.types;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RoomId } from '../../src/protocol/ids/types.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { defaults, openRoomWorld, type RoomWorld } from './room-world.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MatrixError } from '../../src/protocol/errors.ts';
-import { Moments, type MomentsUses } from '../../src/rooms/moments.ts';
+import { Moments, type MomentsUses } from '../../src/rooms/read/moments.ts';
 import type { EventRow } from '../../src/store/events/event-row.ts';
 import type { RoomNid } from '../../src/store/nids.ts';
 import type { Boundary, Direction } from '../../src/store/timeline.ts';

@@ -1,5 +1,5 @@
 import { RoomEventFilter } from '../../src/protocol/filters/event-filter.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import type { RoomWorld } from './room-world.ts';
 

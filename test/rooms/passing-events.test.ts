@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EventFields } from '../../src/protocol/filters/event-fields.ts';
-import type { EventAudience } from '../../src/rooms/client-events.ts';
+import type { EventAudience } from '../../src/rooms/read/client-events.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { defaults, openRoomWorld, type RoomWorld } from './room-world.ts';
 

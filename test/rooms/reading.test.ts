@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { RoomEventFilter } from '../../src/protocol/filters/event-filter.ts';
 import type { EventId, RoomId } from '../../src/protocol/ids/types.ts';
 import { pageToken, syncToken } from '../../src/streams/tokens.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { page, walk } from './paging.ts';
 import { defaults, openRoomWorld, type RoomWorld } from './room-world.ts';

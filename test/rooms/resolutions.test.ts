@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MatrixError } from '../../src/protocol/errors.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
-import { AuthEvents } from '../../src/rooms/auth-events.ts';
+import { AuthEvents } from '../../src/rooms/input/auth-events.ts';
 import { KnownRooms } from '../../src/rooms/known-rooms.ts';
-import { Resolutions } from '../../src/rooms/resolutions.ts';
-import { StateEngine } from '../../src/rooms/state-engine.ts';
+import { Resolutions } from '../../src/rooms/state/resolutions.ts';
+import { StateEngine } from '../../src/rooms/state/state-engine.ts';
 import type { EventNid, RoomNid, StateKeyNid } from '../../src/store/nids.ts';
 import type { UnsettledRooms } from '../../src/store/state/unsettled-rooms.ts';
 import { silentLog } from '../../src/util/log.ts';
 import type { ResolutionAnswer } from '../../src/workers/resolution-job.ts';
-import { LargeState } from '../support/large-state.ts';
+import { LargeState } from '../support/rooms/large-state.ts';
 import { openTestStore } from '../support/store.ts';
 
 /** A room with a conflict, and a worker that answers when the test says so. */

@@ -6,16 +6,16 @@ import type { DeviceId, UserId } from '../../src/protocol/ids/types.ts';
 import { asUserId } from '../../src/protocol/ids/user-id.ts';
 import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
-import { EventObservers } from '../../src/rooms/event-observers.ts';
-import type { LocalPeople } from '../../src/rooms/member-rules.ts';
-import type { CommittedEvent } from '../../src/rooms/observer.ts';
+import { EventObservers } from '../../src/rooms/input/event-observers.ts';
+import type { CommittedEvent } from '../../src/rooms/input/observer.ts';
+import type { LocalPeople } from '../../src/rooms/membership/member-rules.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import { checkConsistency } from '../../src/store/check.ts';
 import type { DeviceNid, UserNid } from '../../src/store/nids.ts';
-import type { Requester } from '../../src/users/requester.ts';
-import { alone } from '../support/alone.ts';
-import { nobodysDirectory } from '../support/nobody.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
+import { alone } from '../support/servers/alone.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
+import { nobodysDirectory } from '../support/stubs/nobody.ts';
 
 /** Rooms on a fresh database, with people who exist: `await using world = openRoomWorld()`. */
 export interface RoomWorld extends AsyncDisposable {

@@ -4,7 +4,7 @@ import type { EventId, RoomId } from '../../src/protocol/ids/types.ts';
 import { roomVersionRules, supportedRoomVersions } from '../../src/protocol/room-versions.ts';
 import { eventFlags } from '../../src/store/events/flags.ts';
 import type { EventNid } from '../../src/store/nids.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { defaults, openRoomWorld, type RoomWorld } from './room-world.ts';
 

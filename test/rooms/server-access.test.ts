@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MatrixError } from '../../src/protocol/errors.ts';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 const forbidden = (error: unknown) =>
   error instanceof MatrixError && error.status === 403 && error.errcode === 'M_FORBIDDEN';

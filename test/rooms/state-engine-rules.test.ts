@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { canonicalJson } from '../../src/protocol/canonical-json.ts';
 import { roomVersionRules } from '../../src/protocol/room-versions.ts';
-import { AuthEvents } from '../../src/rooms/auth-events.ts';
-import { StateEngine } from '../../src/rooms/state-engine.ts';
+import { AuthEvents } from '../../src/rooms/input/auth-events.ts';
+import { StateEngine } from '../../src/rooms/state/state-engine.ts';
 import type { EventRow } from '../../src/store/events/event-row.ts';
 import { eventFlags } from '../../src/store/events/flags.ts';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint } from '../../src/store/nids.ts';
+import { StoreRoom } from '../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
-import { StoreRoom } from '../support/store-room.ts';
 
 const ann = '@ann:localhost';
 const rules = roomVersionRules('11');

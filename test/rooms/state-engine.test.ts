@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { authRules, eventRules } from '../../src/store/check/event-rules.ts';
 import { broken } from '../../src/store/check/queries.ts';
 import { stateRules } from '../../src/store/check/state-rules.ts';
-import { EngineCheck } from '../support/engine-check.ts';
+import { EngineCheck } from '../support/rooms/engine-check.ts';
 import { Seeded } from '../support/seeded.ts';
 import { openTestStore } from '../support/store.ts';
 

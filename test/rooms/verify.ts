@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { contentHash, eventIdOf } from '../../src/protocol/events/hashes.ts';
 import { EventTexts } from '../../src/protocol/events/texts.ts';
 import { VerifyKey } from '../../src/protocol/signing/keys.ts';
-import type { CommittedEvent } from '../../src/rooms/observer.ts';
+import type { CommittedEvent } from '../../src/rooms/input/observer.ts';
 import { worldKey } from './room-world.ts';
 
 /** Asserts that ID, content hash and signature of an event of the world's server are right. */

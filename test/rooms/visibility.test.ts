@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventId, RoomId } from '../../src/protocol/ids/types.ts';
-import { type HistoryVisibility, historyVisibilityOf, maySee } from '../../src/rooms/history-visibility.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import { type HistoryVisibility, historyVisibilityOf, maySee } from '../../src/rooms/read/history-visibility.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import { bodies } from './paging.ts';
 import { defaults, openRoomWorld, type RoomWorld } from './room-world.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { checkConsistency } from '../../src/store/check.ts';
+import { StoreRoom } from '../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
-import { StoreRoom } from '../support/store-room.ts';
 
 const check = (store: TestStore) => checkConsistency(store.db, asServerName('localhost'));
 

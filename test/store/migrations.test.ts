@@ -10,8 +10,8 @@ import { type Migration, migrations } from '../../src/store/migrations/index.ts'
 import { migrate } from '../../src/store/migrations/runner.ts';
 import { schemaText } from '../../src/store/schema.ts';
 import { silentLog } from '../../src/util/log.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { openTestStore, tempFolder } from '../support/store.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const opening = (file: string) => ({ file, cacheKib: 1024, clock: new FakeClock(), log: silentLog });
 

@@ -6,8 +6,8 @@ import { asServerName } from '../../src/protocol/ids/server-name.ts';
 import { BlobReader } from '../../src/store/media/blob-reader.ts';
 import { BlobWriter } from '../../src/store/media/blob-writer.ts';
 import { references, Sweep } from '../../src/store/sweep.ts';
+import { StoreRoom } from '../support/rooms/store-room.ts';
 import { openTestStore, type TestStore, tempFolder } from '../support/store.ts';
-import { StoreRoom } from '../support/store-room.ts';
 
 /** Statements that may read a whole table or sort: what begins like this, and why it is harmless. */
 const allowed: [beginning: string, reason: string][] = [

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { ServerName } from '../../src/protocol/ids/types.ts';
 import type { RoomNid, UserNid } from '../../src/store/nids.ts';
 import { references, Sweep, type SweptKind } from '../../src/store/sweep.ts';
+import { StoreRoom } from '../support/rooms/store-room.ts';
 import { openTestStore } from '../support/store.ts';
-import { StoreRoom } from '../support/store-room.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -7,8 +7,8 @@ import { openStores, type Stores } from '../../src/store/stores.ts';
 import { Notifier } from '../../src/streams/notifier.ts';
 import { Streams } from '../../src/streams/streams.ts';
 import { silentLog } from '../../src/util/log.ts';
-import { FakeClock } from './fake-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
+import { FakeClock } from './stubs/fake-clock.ts';
 
 /** An empty folder that is gone after the test: `using folder = tempFolder()`. */
 export interface TempFolder extends Disposable {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { completeEvent } from '../../src/protocol/events/build.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { rulesOf } from '../support/federation/scripted-server.ts';
-import { LargeRoomWorld } from '../support/large-room-world.ts';
+import { LargeRoomWorld } from '../support/rooms/large-room-world.ts';
 
 const enc = encodeURIComponent;
 const encryption = { type: 'm.room.encryption', state_key: '', content: { algorithm: 'm.megolm.v1.aes-sha2' } };

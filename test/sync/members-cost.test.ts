@@ -4,7 +4,7 @@ import { completeEvent } from '../../src/protocol/events/build.ts';
 import type { EventId } from '../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../src/util/json.ts';
 import { rulesOf } from '../support/federation/scripted-server.ts';
-import { type Deed, LargeRoomWorld } from '../support/large-room-world.ts';
+import { type Deed, LargeRoomWorld } from '../support/rooms/large-room-world.ts';
 
 const own = 'a.test';
 const enc = encodeURIComponent;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ScriptedRoom } from '../support/federation/scripted-room.ts';
-import { Universe } from '../support/universe.ts';
+import { Universe } from '../support/servers/universe.ts';
 
 const v3 = '/_matrix/client/v3';
 const locals = ['user0', 'user1', 'user2', 'user3', 'user4'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../support/world.ts';
+import { World } from '../support/servers/world.ts';
 
 /**
  * What a message costs is mostly what it asks of the database, and that creeps up with every feature that looks at each

@@ -18,21 +18,21 @@ import { SigningKey } from '../../src/protocol/signing/keys.ts';
 import { PushCounts } from '../../src/push/push-counts.ts';
 import { PushRules } from '../../src/push/push-rules.ts';
 import type { CreateRoomOptions } from '../../src/rooms/create/options.ts';
-import { EventObservers } from '../../src/rooms/event-observers.ts';
-import type { CommittedEvent } from '../../src/rooms/observer.ts';
+import { EventObservers } from '../../src/rooms/input/event-observers.ts';
+import type { CommittedEvent } from '../../src/rooms/input/observer.ts';
 import { createRooms, type Rooms } from '../../src/rooms/rooms.ts';
 import type { DeviceNid } from '../../src/store/nids.ts';
 import { createSync } from '../../src/sync/create-sync.ts';
 import { AccountData } from '../../src/users/account-data.ts';
 import { Filters } from '../../src/users/filters.ts';
-import type { Requester } from '../../src/users/requester.ts';
+import type { Requester } from '../../src/users/login/requester.ts';
 import { silentLog } from '../../src/util/log.ts';
-import { alone } from '../support/alone.ts';
-import { type Injected, type InjectOptions, inject } from '../support/inject.ts';
-import { noFederation } from '../support/no-federation.ts';
-import { nobodysDirectory } from '../support/nobody.ts';
+import { type Injected, type InjectOptions, inject } from '../support/clients/inject.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import { alone } from '../support/servers/alone.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
+import { noFederation } from '../support/stubs/no-federation.ts';
+import { nobodysDirectory } from '../support/stubs/nobody.ts';
 
 /** Rooms, /sync and all that goes into it, on a fresh database: `await using world = openSyncWorld()`. */
 export interface SyncWorld extends AsyncDisposable {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Guessing } from '../../src/users/guessing.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { Guessing } from '../../src/users/login/guessing.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 const refused = { status: 429, errcode: 'M_LIMIT_EXCEEDED' };
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hashPassword, needsRehash, verifyPassword } from '../../src/users/password-hash.ts';
-import { Passwords } from '../../src/users/passwords.ts';
-import { AccountServer, cheapPasswords } from '../support/account-server.ts';
+import { hashPassword, needsRehash, verifyPassword } from '../../src/users/login/password-hash.ts';
+import { Passwords } from '../../src/users/login/passwords.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import { AccountServer, cheapPasswords } from '../support/servers/account-server.ts';
 
 const salt = Buffer.from('0123456789abcdef');
 

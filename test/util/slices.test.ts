@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SliceSize, unhurried } from '../../src/util/slices.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 describe('slices of a long job', () => {
   it('lets others have their turn when its own has been long enough', async () => {

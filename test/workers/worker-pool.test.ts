@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import type { CheckpointResult } from '../../src/store/durability/checkpoints.ts';
 import { silentLog } from '../../src/util/log.ts';
 import { WorkerPool } from '../../src/workers/worker-pool.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { openTestStore } from '../support/store.ts';
+import { FakeClock } from '../support/stubs/fake-clock.ts';
 
 function openPool() {
   const clock = new FakeClock();

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { limitExceeded } from '../../protocol/errors.ts';
-import type { Requester } from '../../users/requester.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { Clock } from '../../util/clock.ts';
 
 /** What is counted apart from each other: the tables of `[rate_limits]`. */

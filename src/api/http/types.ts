@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { MatrixError } from '../../protocol/errors.ts';
 import type { ServerName } from '../../protocol/ids/types.ts';
 import type { XMatrix } from '../../protocol/signing/request.ts';
-import type { Requester } from '../../users/requester.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { JsonObject } from '../../util/json.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { Query } from './query.ts';

@@ -9,7 +9,7 @@ import { wellKnown } from '../../store/interning/well-known.ts';
 import { glimpseOf, type HistoryStateStore } from '../../store/rooms/history-state.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Timeline } from '../../store/timeline.ts';
-import type { Requester } from '../../users/requester.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
 import type { EventVerifier } from '../receive/verify.ts';
 import type { Backfill } from './backfill.ts';

@@ -6,7 +6,7 @@ import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid, RoomNid, ServerNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { isJsonObject } from '../../util/json.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 import type { ServerAccess } from '../server-access.ts';
 
 export interface HistoryServersUses {

@@ -4,7 +4,7 @@ import type { Extremities } from '../../store/events/extremities.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
 import type { Segment } from '../../store/segments.ts';
-import type { RoomInput } from '../input.ts';
+import type { RoomInput } from '../input/input.ts';
 import type { AuthJudge, VersionedRoom } from '../receive/auth-judge.ts';
 import { type Edges, isPassed } from './edges.ts';
 import type { HistoricStates } from './historic-states.ts';

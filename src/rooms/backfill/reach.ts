@@ -2,12 +2,12 @@ import type { EventRow } from '../../store/events/event-row.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Segments } from '../../store/segments.ts';
 import type { Boundary, Direction, Timeline } from '../../store/timeline.ts';
-import type { Requester } from '../../users/requester.ts';
-import type { RoomHistory, Stretch } from '../history.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import { type ContextQuery, limitOf, type MessagesQuery, type RoomMessages } from '../messages.ts';
-import type { RoomReading } from '../reading.ts';
-import type { RoomView } from '../visibility.ts';
+import type { RoomHistory, Stretch } from '../read/history.ts';
+import { type ContextQuery, limitOf, type MessagesQuery, type RoomMessages } from '../read/messages.ts';
+import type { RoomReading } from '../read/reading.ts';
+import type { RoomView } from '../read/visibility.ts';
 import type { Backfill } from './backfill.ts';
 import type { Edges } from './edges.ts';
 

@@ -6,10 +6,10 @@ import type { Interning } from '../../store/interning/interning.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { type Random, randomLetters } from '../../util/random.ts';
-import type { StateDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import type { LocalEvent, LocalEvents } from '../local-events.ts';
-import type { LocalInput } from '../local-input.ts';
+import type { StateDraft } from '../send/draft.ts';
+import type { LocalEvent, LocalEvents } from '../send/local-events.ts';
+import type { LocalInput } from '../send/local-input.ts';
 
 export interface OpeningUses {
   readonly interning: Interning;

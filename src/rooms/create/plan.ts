@@ -1,7 +1,7 @@
 import type { RoomAlias, UserId } from '../../protocol/ids/types.ts';
 import type { RoomVersionRules } from '../../protocol/room-versions.ts';
 import type { JsonArray, JsonObject } from '../../util/json.ts';
-import type { StateDraft } from '../draft.ts';
+import type { StateDraft } from '../send/draft.ts';
 import type { CreateRoomOptions, InitialState, Preset } from './options.ts';
 import { initialPowerLevels } from './power-levels.ts';
 

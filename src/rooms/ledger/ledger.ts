@@ -10,8 +10,8 @@ import type { RoomNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
+import type { CommittedEvent, EventObserver } from '../input/observer.ts';
 import type { RoomLimits } from '../limits/room-limits.ts';
-import type { CommittedEvent, EventObserver } from '../observer.ts';
 import type { ThinningToSize } from '../thinning/thinning-to-size.ts';
 
 export interface LedgerUses {

@@ -3,7 +3,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 
 export interface CitedMembersUses {
   readonly events: EventStore;

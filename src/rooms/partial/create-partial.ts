@@ -1,6 +1,6 @@
 import type { Stores } from '../../store/stores.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 import { CitedMembers } from './cited-members.ts';
 import { PartialState } from './partial-state.ts';
 import { WholeRooms } from './whole-rooms.ts';

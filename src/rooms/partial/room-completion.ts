@@ -7,9 +7,9 @@ import type { RoomInfo } from '../../store/state/room-info.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { Streams } from '../../streams/streams.ts';
 import type { KeyedQueue } from '../../util/keyed-queue.ts';
-import type { RoomInput } from '../input.ts';
+import type { RoomInput } from '../input/input.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import type { StateEngine } from '../state-engine.ts';
+import type { StateEngine } from '../state/state-engine.ts';
 import type { PartialState } from './partial-state.ts';
 
 /** What takes in events of rooms. */

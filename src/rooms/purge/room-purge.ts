@@ -9,7 +9,7 @@ import type { StateImports } from '../../store/state/state-import.ts';
 import { type Millis, millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Log } from '../../util/log.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 
 export interface RoomPurgesUses {
   readonly db: Database;

@@ -23,8 +23,8 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, RoomNid } from '../../store/nids.ts';
-import type { AuthEvents } from '../auth-events.ts';
-import { verifiedSignatures } from '../signatures.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
+import { verifiedSignatures } from '../input/signatures.ts';
 
 export interface AuthJudgeUses {
   readonly interning: Interning;

@@ -1,6 +1,6 @@
 import type { EventId } from '../../protocol/ids/types.ts';
 import type { EventNid, StatePoint } from '../../store/nids.ts';
-import type { Outcome } from '../input.ts';
+import type { Outcome } from '../input/input.ts';
 
 /** What became of an event that another server sent. */
 export type Fate =

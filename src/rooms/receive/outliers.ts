@@ -4,7 +4,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid } from '../../store/nids.ts';
-import type { RoomInput } from '../input.ts';
+import type { RoomInput } from '../input/input.ts';
 import { type AuthJudge, isOfRoom, type VersionedRoom } from './auth-judge.ts';
 import { byAuth } from './topology.ts';
 import type { VerifiedEvent } from './verify.ts';

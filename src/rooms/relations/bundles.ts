@@ -7,8 +7,8 @@ import type { EventNid, TypeNid, UserNid } from '../../store/nids.ts';
 import type { RelationStore } from '../../store/relations/relations.ts';
 import type { ThreadStore } from '../../store/relations/threads.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
-import type { ClientEvents, EventAudience } from '../client-events.ts';
-import type { RoomView } from '../visibility.ts';
+import type { ClientEvents, EventAudience } from '../read/client-events.ts';
+import type { RoomView } from '../read/visibility.ts';
 import { relationIn } from './relation.ts';
 
 export interface BundleUses {

@@ -4,11 +4,11 @@ import type { Interning } from '../../store/interning/interning.ts';
 import type { EventNid, UserNid } from '../../store/nids.ts';
 import type { RelatedEvent, RelationKind, RelationStore } from '../../store/relations/relations.ts';
 import type { Boundary, Direction } from '../../store/timeline.ts';
-import type { Requester } from '../../users/requester.ts';
-import type { ClientEvents, EventAudience } from '../client-events.ts';
-import type { RoomReading } from '../reading.ts';
-import type { RoomTokens } from '../tokens.ts';
-import type { RoomView } from '../visibility.ts';
+import type { Requester } from '../../users/login/requester.ts';
+import type { ClientEvents, EventAudience } from '../read/client-events.ts';
+import type { RoomReading } from '../read/reading.ts';
+import type { RoomTokens } from '../read/tokens.ts';
+import type { RoomView } from '../read/visibility.ts';
 import type { Bundles } from './bundles.ts';
 
 export interface RelatedEventsUses {

@@ -1,9 +1,9 @@
 import { MatrixError } from '../../protocol/errors.ts';
 import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
-import type { Requester } from '../../users/requester.ts';
-import type { EventDraft } from '../draft.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { KnownRoom } from '../known-rooms.ts';
+import type { EventDraft } from '../send/draft.ts';
 import { type Relation, relationIn } from './relation.ts';
 import type { RelationIndex } from './relation-index.ts';
 

@@ -7,7 +7,7 @@ import type { ThreadStore } from '../../store/relations/threads.ts';
 import type { RedactionStore } from '../../store/rooms/redactions.ts';
 import { sha256 } from '../../util/hash.ts';
 import type { JsonValue } from '../../util/json.ts';
-import type { CommittedEvent } from '../observer.ts';
+import type { CommittedEvent } from '../input/observer.ts';
 import { type Relation, relationIn } from './relation.ts';
 
 export interface RelationIndexUses {

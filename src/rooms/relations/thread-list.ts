@@ -3,10 +3,10 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { UserNid } from '../../store/nids.ts';
 import type { ThreadStore } from '../../store/relations/threads.ts';
 import type { Boundary } from '../../store/timeline.ts';
-import type { Requester } from '../../users/requester.ts';
-import type { ClientEvents, EventAudience } from '../client-events.ts';
-import type { Opened, RoomReading } from '../reading.ts';
-import type { RoomTokens } from '../tokens.ts';
+import type { Requester } from '../../users/login/requester.ts';
+import type { ClientEvents, EventAudience } from '../read/client-events.ts';
+import type { Opened, RoomReading } from '../read/reading.ts';
+import type { RoomTokens } from '../read/tokens.ts';
 import type { Bundles } from './bundles.ts';
 
 export interface ThreadListUses {

@@ -7,7 +7,7 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { Interning } from '../../store/interning/interning.ts';
 import type { UserNid } from '../../store/nids.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
-import { serversInStripped } from '../stripped-servers.ts';
+import { serversInStripped } from '../membership/stripped-servers.ts';
 
 /** Servers asked for one handshake: who names more does not know where the room is. */
 const maxCandidates = 20;

@@ -16,7 +16,7 @@ import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { JsonObject, JsonValue } from '../../util/json.ts';
 import type { Log } from '../../util/log.ts';
-import type { RoomInput } from '../input.ts';
+import type { RoomInput } from '../input/input.ts';
 import { askInTurn, type Handshakes, isFailure } from './handshakes.ts';
 import type { SignedWish, Wish } from './template.ts';
 

@@ -11,12 +11,12 @@ import type { EventStore } from '../../store/events/event-store.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import { millis } from '../../util/brand.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
-import type { StateDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import type { LocalEvent } from '../local-events.ts';
-import type { LocalInput } from '../local-input.ts';
-import type { PolicyCheck } from '../policy-check.ts';
 import type { EventVerifier, KeySource, VerifiedEvent } from '../receive/verify.ts';
+import type { StateDraft } from '../send/draft.ts';
+import type { LocalEvent } from '../send/local-events.ts';
+import type { LocalInput } from '../send/local-input.ts';
+import type { PolicyCheck } from '../send/policy-check.ts';
 import { badAnswer, isFailure } from './handshakes.ts';
 import { doorState } from './serve/door-state.ts';
 

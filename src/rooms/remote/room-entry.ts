@@ -16,7 +16,7 @@ import type { Timeline } from '../../store/timeline.ts';
 import type { Streams } from '../../streams/streams.ts';
 import { millis } from '../../util/brand.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { RoomInput } from '../input.ts';
+import type { RoomInput } from '../input/input.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 import { Watchdog } from '../partial/watchdog.ts';

@@ -13,9 +13,9 @@ import type { HistoryStateStore } from '../../store/rooms/history-state.ts';
 import { ConflictTooLarge } from '../../store/state/conflict-bounds.ts';
 import type { RoomStateStore } from '../../store/state/room-state-store.ts';
 import type { StateLog } from '../../store/state/state-log.ts';
-import type { AuthEvents } from '../auth-events.ts';
-import { type HistoryVisibility, historyVisibilityOf } from '../history-visibility.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 import type { KnownRoom } from '../known-rooms.ts';
+import { type HistoryVisibility, historyVisibilityOf } from '../read/history-visibility.ts';
 
 export interface ServerVisibilityUses {
   readonly interning: Interning;

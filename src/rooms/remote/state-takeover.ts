@@ -19,7 +19,7 @@ import type { Streams } from '../../streams/streams.ts';
 import type { Clock } from '../../util/clock.ts';
 import { SliceSize, unhurried } from '../../util/slices.ts';
 import type { HandedEvent } from '../../workers/spool/spool-verifier.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 import type { EntryGuard } from '../limits/room-limits.ts';
 import type { VersionedRoom } from '../receive/auth-judge.ts';
 import type { Outliers } from '../receive/outliers.ts';

@@ -11,7 +11,7 @@ import type { KeptMessages } from '../../store/thinning/kept-messages.ts';
 import type { OldEvents } from '../../store/thinning/old-events.ts';
 import type { Thinned } from '../../store/thinning/thinning-jobs.ts';
 import type { Boundary } from '../../store/timeline.ts';
-import type { AuthEvents } from '../auth-events.ts';
+import type { AuthEvents } from '../input/auth-events.ts';
 import type { KnownRooms } from '../known-rooms.ts';
 import type { RelationIndex } from '../relations/relation-index.ts';
 

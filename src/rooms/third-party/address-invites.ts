@@ -6,14 +6,14 @@ import type {
   StoredInvite,
   ThirdPartyAddress,
 } from '../../users/identity/identity-servers.ts';
-import type { Requester } from '../../users/requester.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { JsonObject, JsonValue } from '../../util/json.ts';
-import { currentState, type StateSources } from '../current-state.ts';
-import type { StateDraft } from '../draft.ts';
 import type { KnownRoom } from '../known-rooms.ts';
-import type { LocalInput } from '../local-input.ts';
-import type { LocalPeople } from '../member-rules.ts';
-import type { Sending } from '../send.ts';
+import type { LocalPeople } from '../membership/member-rules.ts';
+import type { StateDraft } from '../send/draft.ts';
+import type { LocalInput } from '../send/local-input.ts';
+import type { Sending } from '../send/send.ts';
+import { currentState, type StateSources } from '../state/current-state.ts';
 
 export interface AddressInvitesUses extends StateSources {
   readonly db: Database;

@@ -4,7 +4,7 @@ import { parseRoomId } from '../../protocol/ids/room-id.ts';
 import type { RoomId, UserId } from '../../protocol/ids/types.ts';
 import { parseUserId } from '../../protocol/ids/user-id.ts';
 import { isJsonObject, type JsonObject } from '../../util/json.ts';
-import type { StateDraft } from '../draft.ts';
+import type { StateDraft } from '../send/draft.ts';
 
 /** An invite of an email address or telephone number, and what shows that it is a user's. */
 export interface Claim {

@@ -9,13 +9,13 @@ import type { Database } from '../../store/db.ts';
 import { eventFlags } from '../../store/events/flags.ts';
 import { memberships } from '../../store/events/membership.ts';
 import type { IdentityServers } from '../../users/identity/identity-servers.ts';
-import { currentState, type StateSources } from '../current-state.ts';
-import type { StateDraft } from '../draft.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
-import type { LocalInput } from '../local-input.ts';
-import type { PolicyCheck } from '../policy-check.ts';
 import type { Inviting } from '../remote/inviting.ts';
+import type { StateDraft } from '../send/draft.ts';
+import type { LocalInput } from '../send/local-input.ts';
+import type { PolicyCheck } from '../send/policy-check.ts';
 import type { ServerAccess } from '../server-access.ts';
+import { currentState, type StateSources } from '../state/current-state.ts';
 import { type Claim, draftOf } from './claim.ts';
 
 export interface RedeemingUses extends StateSources {

@@ -10,17 +10,17 @@ import { wellKnown } from '../../store/interning/well-known.ts';
 import type { EventNid } from '../../store/nids.ts';
 import type { AliasStore } from '../../store/rooms/aliases.ts';
 import type { OtherState } from '../../store/state/other-state.ts';
-import type { Requester } from '../../users/requester.ts';
+import type { Requester } from '../../users/login/requester.ts';
 import type { JsonArray, JsonObject, JsonValue } from '../../util/json.ts';
 import { checkCreators, inNewRoom } from '../create/create.ts';
 import type { Opening, RoomOpening } from '../create/opening.ts';
-import { currentState, type StateSources } from '../current-state.ts';
-import type { StateDraft } from '../draft.ts';
 import type { KnownRoom, KnownRooms } from '../known-rooms.ts';
-import type { LocalEvent } from '../local-events.ts';
-import type { LocalInput } from '../local-input.ts';
-import type { PolicyCheck } from '../policy-check.ts';
-import type { Sending } from '../send.ts';
+import type { StateDraft } from '../send/draft.ts';
+import type { LocalEvent } from '../send/local-events.ts';
+import type { LocalInput } from '../send/local-input.ts';
+import type { PolicyCheck } from '../send/policy-check.ts';
+import type { Sending } from '../send/send.ts';
+import { currentState, type StateSources } from '../state/current-state.ts';
 import { closedPowerLevels, upgradedJoinRules, upgradedPowerLevels } from './upgraded-state.ts';
 
 export interface UpgradeUses extends StateSources {

@@ -5,7 +5,7 @@ import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { verifyJson } from '../../../src/protocol/signing/json.ts';
 import { VerifyKey } from '../../../src/protocol/signing/keys.ts';
 import { readPublishedKeys } from '../../../src/protocol/signing/server-keys.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 
 const hour = 3_600_000;
 const a = asServerName('a.test');

@@ -8,9 +8,9 @@ import { parse } from '../../../src/api/http/parse.ts';
 import { json, reply } from '../../../src/api/http/reply.ts';
 import { Router } from '../../../src/api/http/router.ts';
 import { forbidden, limitExceeded, unknownToken } from '../../../src/protocol/errors.ts';
-import type { Requester } from '../../../src/users/requester.ts';
+import type { Requester } from '../../../src/users/login/requester.ts';
 import { type LogFields, silentLog } from '../../../src/util/log.ts';
-import { inject } from '../../support/inject.ts';
+import { inject } from '../../support/clients/inject.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
 const schema = v.looseObject({

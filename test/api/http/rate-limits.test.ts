@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { addressKey, type RateLimitSettings, RateLimits } from '../../../src/api/http/rate-limits.ts';
-import type { Requester } from '../../../src/users/requester.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import type { Requester } from '../../../src/users/login/requester.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 
 const limit = { perSecond: 2, burst: 4 };
 const settings: RateLimitSettings = {

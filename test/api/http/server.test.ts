@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ClientAddress } from '../../../src/api/http/client-address.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
 import { tempFolder } from '../../support/store.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 import { TestServer } from './test-server.ts';
 
 describe('a listener', () => {

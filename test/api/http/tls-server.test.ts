@@ -10,7 +10,7 @@ import {
 import { Agent, request as httpsRequest } from 'node:https';
 import { before, describe, it } from 'node:test';
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 import { type IssuedCertificate, ThrowAwayCa } from '../../support/throw-away-ca.ts';
 import { TestServer, type TestServerOptions } from './test-server.ts';
 

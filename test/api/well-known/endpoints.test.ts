@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 /** Status and body of each document. */
 async function documents(settings: Readonly<Record<string, unknown>>) {

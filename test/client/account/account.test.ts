@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
-import { AccountServer, passwordAuth, type TestUser } from '../../support/account-server.ts';
+import { AccountServer, passwordAuth, type TestUser } from '../../support/servers/account-server.ts';
 
 const v3 = '/_matrix/client/v3';
 const whoami = `${v3}/account/whoami`;

@@ -4,8 +4,8 @@ import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { VerifyKey } from '../../../src/protocol/signing/keys.ts';
 import { parseXMatrix, verifyRequest } from '../../../src/protocol/signing/request.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { IdentityServer, identityToken } from '../../support/identity-server.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
+import { IdentityServer, identityToken } from '../../support/stubs/identity-server.ts';
 
 const v3 = '/_matrix/client/v3';
 const address = { medium: 'email', address: 'alice@example.org' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AccountServer } from '../../support/account-server.ts';
+import { AccountServer } from '../../support/servers/account-server.ts';
 
 const v3 = '/_matrix/client/v3';
 const room = '!room:localhost';

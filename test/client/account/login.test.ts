@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
 import type { AccountRow } from '../../../src/store/users/accounts.ts';
-import { AccountServer, passwordAuth } from '../../support/account-server.ts';
+import { AccountServer, passwordAuth } from '../../support/servers/account-server.ts';
 
 const login = '/_matrix/client/v3/login';
 const whoami = '/_matrix/client/v3/account/whoami';

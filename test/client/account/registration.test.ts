@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { AccountServer } from '../../support/account-server.ts';
+import { AccountServer } from '../../support/servers/account-server.ts';
 
 const register = '/_matrix/client/v3/register';
 const dummy = { type: 'm.login.dummy' };

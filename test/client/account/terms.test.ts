@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 const document = { id: 'privacy', version: '1.2', name: 'Privacy & cookies', url: 'https://example.org/en' };
 const german = { ...document, name: 'Datenschutz', url: 'https://example.org/de', language: 'de' };

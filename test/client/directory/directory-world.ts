@@ -1,5 +1,5 @@
-import type { Injected } from '../../support/inject.ts';
-import { World } from '../../support/world.ts';
+import type { Injected } from '../../support/clients/inject.ts';
+import { World } from '../../support/servers/world.ts';
 
 const v3 = '/_matrix/client/v3';
 

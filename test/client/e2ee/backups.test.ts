@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TestDevice } from '../../support/e2ee.ts';
-import { World } from '../../support/world.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import { World } from '../../support/servers/world.ts';
 
 const algorithm = 'm.megolm_backup.v1.curve25519-aes-sha2';
 const session = (first = 0, more: object = {}) => ({

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { signJson } from '../../../src/protocol/signing/json.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
-import { World } from '../../support/world.ts';
+import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/clients/e2ee.ts';
+import { World } from '../../support/servers/world.ts';
 
 /** The three keys of a user; another `generation` gives others. */
 function keysOf({ userId }: TestDevice, generation = 1) {

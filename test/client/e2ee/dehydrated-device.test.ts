@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
-import { World } from '../../support/world.ts';
+import { oneTimeKeys, TestDevice } from '../../support/clients/e2ee.ts';
+import { World } from '../../support/servers/world.ts';
 
 const path = '/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { TestDevice } from '../../support/e2ee.ts';
-import { World } from '../../support/world.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import { World } from '../../support/servers/world.ts';
 
 /** As if so many were in the room. */
 function setJoined({ hs }: World, roomId: string, joined: number): void {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { DeviceKeyStore } from '../../../src/store/e2ee/device-keys.ts';
-import { oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
-import { World } from '../../support/world.ts';
+import { oneTimeKeys, TestDevice } from '../../support/clients/e2ee.ts';
+import { World } from '../../support/servers/world.ts';
 
 async function scene() {
   const world = await World.open();

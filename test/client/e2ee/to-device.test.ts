@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { TestDevice } from '../../support/e2ee.ts';
-import { Universe } from '../../support/universe.ts';
-import { World } from '../../support/world.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import { World } from '../../support/servers/world.ts';
 
 async function scene() {
   const world = await World.open();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import type { Injected } from '../../support/inject.ts';
+import type { Injected } from '../../support/clients/inject.ts';
 import { picturePng } from '../../support/pictures.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 const upload = '/_matrix/media/v3/upload';
 const download = '/_matrix/client/v1/media/download';

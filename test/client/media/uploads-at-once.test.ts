@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 describe('uploads at the same time', () => {
   it('are so many that the memory is enough for them; further ones are told when to try again', async () => {

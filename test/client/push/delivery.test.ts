@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { GatewayStub } from '../../support/gateway-stub.ts';
+import { GatewayStub } from '../../support/stubs/gateway-stub.ts';
 import { PushWorld } from './push-world.ts';
 
 describe('POST /_matrix/push/v1/notify', () => {

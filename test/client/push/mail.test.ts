@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SmtpStub } from '../../support/smtp-stub.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
+import { SmtpStub } from '../../support/stubs/smtp-stub.ts';
 
 const v3 = '/_matrix/client/v3';
 const minute = 60_000;

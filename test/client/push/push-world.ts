@@ -1,5 +1,5 @@
-import { GatewayStub } from '../../support/gateway-stub.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
+import { GatewayStub } from '../../support/stubs/gateway-stub.ts';
 
 /** A user of the API with an access token. */
 export interface User {

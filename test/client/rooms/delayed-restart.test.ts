@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { loadConfig } from '../../../src/config/load.ts';
 import { createHomeserver, type Homeserver } from '../../../src/homeserver.ts';
-import { cheapPasswords } from '../../support/account-server.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
-import { inject } from '../../support/inject.ts';
+import { inject } from '../../support/clients/inject.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
+import { cheapPasswords } from '../../support/servers/account-server.ts';
 import { tempFolder } from '../../support/store.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 
 const v3 = '/_matrix/client/v3';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asUserId } from '../../../src/protocol/ids/user-id.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 const client = '/_matrix/client/v3';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 const enc = encodeURIComponent;
 const v3 = '/_matrix/client/v3';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Injected } from '../../support/inject.ts';
-import { World } from '../../support/world.ts';
+import type { Injected } from '../../support/clients/inject.ts';
+import { World } from '../../support/servers/world.ts';
 
 /** Two people in a room, and short words for what they do there. */
 async function talk(world: World) {

@@ -9,7 +9,7 @@ import { createBackfill } from '../../../src/rooms/backfill/create-backfill.ts';
 import { EventVerifier } from '../../../src/rooms/receive/verify.ts';
 import { silentLog } from '../../../src/util/log.ts';
 import { openRoomWorld, type RoomWorld } from '../../rooms/room-world.ts';
-import { type Injected, inject } from '../../support/inject.ts';
+import { type Injected, inject } from '../../support/clients/inject.ts';
 
 /** The endpoints for rooms over a world of people, whose names are their access tokens. */
 export interface RoomApp extends AsyncDisposable {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { IdentityServer, identityToken } from '../../support/identity-server.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
+import { IdentityServer, identityToken } from '../../support/stubs/identity-server.ts';
 
 const v3 = '/_matrix/client/v3';
 const enc = encodeURIComponent;

@@ -1,4 +1,4 @@
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 
 const v3 = '/_matrix/client/v3';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 import { SearchWorld } from './search-world.ts';
 
 const path = '/_matrix/client/v3/search';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Injected } from '../../support/inject.ts';
-import { World } from '../../support/world.ts';
+import type { Injected } from '../../support/clients/inject.ts';
+import { World } from '../../support/servers/world.ts';
 import { type ClientEvent, NaiveVisibility } from './naive-visibility.ts';
 
 export const v1 = '/_matrix/client/v1';

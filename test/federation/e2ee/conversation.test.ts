@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
-import { Universe } from '../../support/universe.ts';
+import { oneTimeKeys, TestDevice } from '../../support/clients/e2ee.ts';
+import { Universe } from '../../support/servers/universe.ts';
 
 describe('two people of two servers', () => {
   it('come to know each other’s devices by sharing a room, and lose sight of them by leaving it', async () => {

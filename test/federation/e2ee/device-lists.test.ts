@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { crossSigningBody, crossSigningKey, TestDevice } from '../../support/e2ee.ts';
-import { EduCourier } from '../../support/edu-courier.ts';
-import { SharedRoom } from '../../support/shared-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { crossSigningBody, crossSigningKey, TestDevice } from '../../support/clients/e2ee.ts';
+import { SharedRoom } from '../../support/clients/shared-room.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import { EduCourier } from '../../support/stubs/edu-courier.ts';
 
 const names = { from: 'b.test', to: 'a.test' };
 

@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { json } from '../../../src/api/http/reply.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
-import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/e2ee.ts';
-import { SharedRoom } from '../../support/shared-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { crossSigningBody, crossSigningKey, oneTimeKeys, TestDevice } from '../../support/clients/e2ee.ts';
+import { SharedRoom } from '../../support/clients/shared-room.ts';
+import { Universe } from '../../support/servers/universe.ts';
 
 describe('keys of another server’s user', () => {
   it('are asked of that server, with nobody’s signatures but the owner’s', async () => {

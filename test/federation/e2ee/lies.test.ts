@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { TestDevice } from '../../support/e2ee.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import { SharedRoom } from '../../support/clients/shared-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { SharedRoom } from '../../support/shared-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 
 const keysOf = (userId: string, deviceId: string): JsonObject => ({
   user_id: userId,

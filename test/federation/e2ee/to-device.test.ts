@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { TestDevice } from '../../support/e2ee.ts';
-import { Universe } from '../../support/universe.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import { Universe } from '../../support/servers/universe.ts';
 
 const textsOf = (answer: { to_device?: { events: { content: { n: string } }[] } }) =>
   (answer.to_device?.events ?? []).map(({ content }) => content.n);

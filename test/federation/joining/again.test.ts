@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest } from './joining-world.ts';
 
 describe('a join that has failed', () => {

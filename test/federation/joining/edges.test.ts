@@ -6,7 +6,7 @@ import { signEvent } from '../../../src/protocol/events/build.ts';
 import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest, isUnknown } from './joining-world.ts';
 
 const inviteV2 = '/_matrix/federation/v2/invite/{}/{}';

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import { canonicalJson } from '../../../src/protocol/canonical-json.ts';
 import type { RoomImport } from '../../../src/store/state/state-import.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest, isUnknown, nothingIsLeft } from './joining-world.ts';
 
 const sendJoin = '/_matrix/federation/v2/send_join/{}/{}';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { supportedRoomVersions } from '../../../src/protocol/room-versions.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest, nothingIsLeft } from './joining-world.ts';
 
 describe('POST /join/{roomIdOrAlias} of a room on another server', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { World } from '../../support/world.ts';
+import type { World } from '../../support/servers/world.ts';
 
 /** Somebody on one of the servers. */
 export class Guest {

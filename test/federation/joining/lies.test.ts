@@ -6,7 +6,7 @@ import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest, isUnknown } from './joining-world.ts';
 
 const makeJoin = '/_matrix/federation/v1/make_join/{}/{}';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { flagsOf } from '../../support/federation/room-comparison.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest } from './joining-world.ts';
 
 const bodiesOf = (events: readonly { content: { body?: string } }[]) =>

@@ -5,8 +5,8 @@ import type { ServerName } from '../../../src/protocol/ids/types.ts';
 import { asUserId } from '../../../src/protocol/ids/user-id.ts';
 import { checkConsistency } from '../../../src/store/check.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest, isUnknown, nothingIsLeft } from './joining-world.ts';
 
 /** What a crash leaves of a join: the note of it, events, and the first entries of the state. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MatrixError } from '../../../src/protocol/errors.ts';
 import { supportedRoomVersions } from '../../../src/protocol/room-versions.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest, nothingIsLeft } from './joining-world.ts';
 
 /** Servers with one person each, named after the letter of the server. */

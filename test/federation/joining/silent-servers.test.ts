@@ -8,7 +8,7 @@ import { SigningKey } from '../../../src/protocol/signing/keys.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { joins } from '../partial/partial-world.ts';
 import { Guest, isUnknown, nothingIsLeft } from './joining-world.ts';
 

@@ -11,8 +11,8 @@ import { MatrixError } from '../../../src/protocol/errors.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { signRequest } from '../../../src/protocol/signing/request.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import { World } from '../../support/servers/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const mib = 1024 * 1024;

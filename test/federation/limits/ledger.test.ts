@@ -4,8 +4,8 @@ import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
 import { shareWords } from '../../../src/rooms/ledger/ledger.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const minute = 60_000;

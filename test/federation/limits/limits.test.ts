@@ -7,8 +7,8 @@ import type { UserId } from '../../../src/protocol/ids/types.ts';
 import type { RoomNid } from '../../../src/store/nids.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest, isUnknown } from '../joining/joining-world.ts';
 
 const complexity = '/_matrix/federation/unstable/rooms/{}/complexity';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PartialProgress } from '../../../src/store/rooms/partial-rooms.ts';
 import { stateOf } from '../../support/federation/room-comparison.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { nothingIsLeft } from '../joining/joining-world.ts';
 import { joins, PartialStage } from './partial-world.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { PartialStage } from './partial-world.ts';
 
 const everybody = [

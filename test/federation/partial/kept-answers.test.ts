@@ -6,8 +6,8 @@ import { describe, it } from 'node:test';
 import type { Readings } from '../../../src/governor/readings.ts';
 import { stateOf } from '../../support/federation/room-comparison.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { tempFolder } from '../../support/store.ts';
-import { Universe } from '../../support/universe.ts';
 import { nothingIsLeft } from '../joining/joining-world.ts';
 import { PartialStage, statePath } from './partial-world.ts';
 

@@ -4,7 +4,7 @@ import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { eventFlags } from '../../../src/store/events/flags.ts';
 import type { ScriptedDraft } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest } from '../joining/joining-world.ts';
 import { PartialStage } from './partial-world.ts';
 

@@ -4,8 +4,8 @@ import type { KnownRoom } from '../../../src/rooms/known-rooms.ts';
 import type { EventRow } from '../../../src/store/events/event-row.ts';
 import { type ScriptedDraft, ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const own = 'a.test';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asUserId } from '../../../src/protocol/ids/user-id.ts';
 import { stateOf } from '../../support/federation/room-comparison.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const names = ['a.test', 'b.test', 'c.test'];

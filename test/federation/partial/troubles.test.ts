@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest, isUnknown, nothingIsLeft } from '../joining/joining-world.ts';
 import { PartialStage, statePath } from './partial-world.ts';
 

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { runOperation } from '../../../src/admin/operations.ts';
 import { references, Sweep, type SweptKind } from '../../../src/store/sweep.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const minute = 60_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readEvent } from '../../../src/protocol/events/read.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { type HostedRoom, host, join, own, say } from '../rooms/guests.ts';
 
 const enc = encodeURIComponent;

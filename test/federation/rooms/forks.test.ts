@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const minute = 60_000;

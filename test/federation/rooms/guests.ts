@@ -4,7 +4,7 @@ import { asEventId } from '../../../src/protocol/ids/event-id.ts';
 import type { UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import type { Universe } from '../../support/universe.ts';
+import type { Universe } from '../../support/servers/universe.ts';
 
 export const own = 'a.test';
 export const versions = Array.from({ length: 12 }, (_, n) => `${n + 1}`);

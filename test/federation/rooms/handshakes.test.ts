@@ -8,7 +8,7 @@ import { readEvent } from '../../../src/protocol/events/read.ts';
 import type { RoomId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { allVersions, complete, type HostedRoom, handIn, host, join, make, own, setState, versions } from './guests.ts';
 
 const enc = encodeURIComponent;

@@ -4,7 +4,7 @@ import { eventIdOf } from '../../../src/protocol/events/hashes.ts';
 import { readEvent } from '../../../src/protocol/events/read.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { type HostedRoom, host, join, own, say, setState } from './guests.ts';
 
 const enc = encodeURIComponent;

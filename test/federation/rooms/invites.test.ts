@@ -9,7 +9,7 @@ import type { RoomId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { host, join, own, setState, versions } from './guests.ts';
 
 const enc = encodeURIComponent;

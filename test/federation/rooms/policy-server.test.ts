@@ -11,7 +11,7 @@ import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { SigningKey } from '../../../src/protocol/signing/keys.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { type HostedRoom, host, join, own, setState } from './guests.ts';
 
 const key = new SigningKey(asKeyId('ed25519:policy_server'), Buffer.alloc(32, 9));

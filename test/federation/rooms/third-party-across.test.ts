@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { IdentityServer, identityToken } from '../../support/identity-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import { IdentityServer, identityToken } from '../../support/stubs/identity-server.ts';
 
 const v3 = '/_matrix/client/v3';
 const enc = encodeURIComponent;

@@ -9,7 +9,7 @@ import { signJson } from '../../../src/protocol/signing/json.ts';
 import { SigningKey } from '../../../src/protocol/signing/keys.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { rulesOf, type ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { type HostedRoom, host, own, setState } from './guests.ts';
 
 const enc = encodeURIComponent;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { stateOf } from '../../support/federation/room-comparison.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Guest } from '../joining/joining-world.ts';
 
 const names = ['a.test', 'b.test', 'c.test'];

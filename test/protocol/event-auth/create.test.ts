@@ -1,6 +1,6 @@
 import { describe } from 'node:test';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { ALICE, type AuthRoom, BOB, checkSituations, type EventDraft } from '../../support/auth-room.ts';
+import { ALICE, type AuthRoom, BOB, checkSituations, type EventDraft } from '../../support/rooms/auth-room.ts';
 
 function create(change: Partial<EventDraft> = {}, content: JsonObject = {}): (room: AuthRoom) => EventDraft {
   return (room) => ({

@@ -1,5 +1,5 @@
 import { describe } from 'node:test';
-import { badSignatures, goodSignatures } from '../../support/auth-event.ts';
+import { badSignatures, goodSignatures } from '../../support/rooms/auth-event.ts';
 import {
   ALICE,
   type AuthRoom,
@@ -12,7 +12,7 @@ import {
   GIL,
   HANK,
   member,
-} from '../../support/auth-room.ts';
+} from '../../support/rooms/auth-room.ts';
 
 const CREATE = '$m.room.create|';
 

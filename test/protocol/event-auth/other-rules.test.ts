@@ -10,7 +10,7 @@ import {
   FAY,
   HANK,
   member,
-} from '../../support/auth-room.ts';
+} from '../../support/rooms/auth-room.ts';
 
 const message = (sender: string): EventDraft => ({ type: 'm.room.message', sender, content: {} });
 const state = (sender: string, type: string, stateKey = ''): EventDraft => ({

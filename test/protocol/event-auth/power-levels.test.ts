@@ -13,7 +13,7 @@ import {
   type EventDraft,
   HANK,
   versionsIn,
-} from '../../support/auth-room.ts';
+} from '../../support/rooms/auth-room.ts';
 
 /** A change of the power levels as they are. */
 function change(sender: string, changes: JsonObject): (room: AuthRoom) => EventDraft {

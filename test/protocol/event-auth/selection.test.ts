@@ -6,7 +6,7 @@ import {
   type SelectableEvent,
 } from '../../../src/protocol/event-auth/selection.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { ALICE, AuthRoom, BOB, CAROL, DAVE, member, versionsIn } from '../../support/auth-room.ts';
+import { ALICE, AuthRoom, BOB, CAROL, DAVE, member, versionsIn } from '../../support/rooms/auth-room.ts';
 
 const CREATE = 'm.room.create';
 const LEVELS = 'm.room.power_levels';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { badSignatures } from '../../support/auth-event.ts';
+import { badSignatures } from '../../support/rooms/auth-event.ts';
 import {
   AuthRoom,
   BOB,
@@ -12,7 +12,7 @@ import {
   EVE,
   FAY,
   member,
-} from '../../support/auth-room.ts';
+} from '../../support/rooms/auth-room.ts';
 
 const SIGNED = { mxid: DAVE, token: 't', signatures: { 'id.example': { 'ed25519:0': 'good' } } };
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { supportedRoomVersions } from '../../../src/protocol/room-versions.ts';
-import { randomRoom } from '../../support/random-graph.ts';
-import { mismatches } from '../../support/resolution-check.ts';
+import { randomRoom } from '../../support/rooms/random-graph.ts';
+import { mismatches } from '../../support/rooms/resolution-check.ts';
 
 const ROOMS_PER_VERSION = 100;
 

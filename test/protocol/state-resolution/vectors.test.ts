@@ -6,8 +6,8 @@ import { type RoomVersionRules, roomVersionRules } from '../../../src/protocol/r
 import type { StateMap } from '../../../src/protocol/state-resolution/state-map.ts';
 import { resolveStateSets } from '../../../src/protocol/state-resolution/state-sets.ts';
 import { sha1Hex } from '../../../src/util/hash.ts';
-import { authEventOf, goodSignatures, type Pdu } from '../../support/auth-event.ts';
-import { EventGraph, stateOf, stateRecord } from '../../support/event-graph.ts';
+import { authEventOf, goodSignatures, type Pdu } from '../../support/rooms/auth-event.ts';
+import { EventGraph, stateOf, stateRecord } from '../../support/rooms/event-graph.ts';
 
 function vectors(name: string): unknown {
   return JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), 'utf8'));

@@ -10,8 +10,8 @@ import type { SigningKey } from '../../../src/protocol/signing/keys.ts';
 import type { EventNid, RoomNid } from '../../../src/store/nids.ts';
 import type { ScriptedDraft, ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 
 /** One of our servers, and a room of another server's that it enters without the handshake. */
 export interface Entered extends AsyncDisposable {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Pdu } from '../../../src/protocol/events/pdu.ts';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import type { World } from '../../support/world.ts';
+import type { World } from '../../support/servers/world.ts';
 import { arrive, bodies, enter, eventOf, messages, openEntered, talk, walk } from './entered-room.ts';
 
 const setVisibility = (room: ScriptedRoom, visibility: string) =>

@@ -1,7 +1,7 @@
 import type { RoomNid, StreamPos } from '../../../src/store/nids.ts';
 import { millis } from '../../../src/util/brand.ts';
-import type { StoreRoom } from '../../support/store-room.ts';
-import type { World } from '../../support/world.ts';
+import type { StoreRoom } from '../../support/rooms/store-room.ts';
+import type { World } from '../../support/servers/world.ts';
 
 type Row = Readonly<Record<string, number | string | null>>;
 

@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import type { StreamPos } from '../../../src/store/nids.ts';
-import { TestDevice } from '../../support/e2ee.ts';
-import type { Injected } from '../../support/inject.ts';
-import { StoreRoom } from '../../support/store-room.ts';
-import { World } from '../../support/world.ts';
+import { TestDevice } from '../../support/clients/e2ee.ts';
+import type { Injected } from '../../support/clients/inject.ts';
+import { StoreRoom } from '../../support/rooms/store-room.ts';
+import { World } from '../../support/servers/world.ts';
 import { withoutMembers } from './missing-members.ts';
 
 const bob = '@bob:b.test';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom } from './shared-room.ts';
 
 const text = (body: string) => ({ type: 'm.room.message', content: { body, msgtype: 'm.text' } });

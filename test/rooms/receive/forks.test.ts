@@ -4,7 +4,7 @@ import type { BuiltEvent } from '../../../src/protocol/events/build.ts';
 import type { EventId, UserId } from '../../../src/protocol/ids/types.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { Seeded } from '../../support/seeded.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom } from './shared-room.ts';
 
 const text = (body: string) => ({ type: 'm.room.message', content: { body, msgtype: 'm.text' } });

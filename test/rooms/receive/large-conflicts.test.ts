@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BuiltEvent } from '../../../src/protocol/events/build.ts';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom } from './shared-room.ts';
 
 const count = 120;

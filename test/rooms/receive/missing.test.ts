@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { pointBefore } from '../../../src/store/events/event-row.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom } from './shared-room.ts';
 
 const text = (body: string) => ({ type: 'm.room.message', content: { body, msgtype: 'm.text' } });

@@ -8,7 +8,7 @@ import { type EventLike, redact } from '../../../src/protocol/events/redact.ts';
 import { EventTexts } from '../../../src/protocol/events/texts.ts';
 import { parseExactJson, RawNumber } from '../../../src/protocol/parse-json.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom } from './shared-room.ts';
 
 /** A number as it is written. */

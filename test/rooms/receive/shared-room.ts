@@ -9,7 +9,7 @@ import { eventFlags } from '../../../src/store/events/flags.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
-import type { World } from '../../support/world.ts';
+import type { World } from '../../support/servers/world.ts';
 
 /** Which of its stored forms an event has. */
 export type Stored = 'unknown' | 'accepted' | 'soft-failed' | 'rejected' | 'outlier' | 'rejected outlier' | 'deferred';

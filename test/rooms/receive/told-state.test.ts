@@ -9,8 +9,8 @@ import type { RemoteCalls } from '../../../src/rooms/receive/room-questions.ts';
 import { RoomQuestions } from '../../../src/rooms/receive/room-questions.ts';
 import type { EventNid, StateKeyNid, StatePoint } from '../../../src/store/nids.ts';
 import type { Clock } from '../../../src/util/clock.ts';
+import { StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../../support/store.ts';
-import { StoreRoom } from '../../support/store-room.ts';
 
 const server = 'b.test' as ServerName;
 const user = (index: number) => `@person${index}:b.test`;

@@ -7,10 +7,10 @@ import { signJson } from '../../../src/protocol/signing/json.ts';
 import { VerifyKey } from '../../../src/protocol/signing/keys.ts';
 import { EventVerifier } from '../../../src/rooms/receive/verify.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
 import { Network } from '../../support/federation/network.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { rulesOf, ScriptedServer } from '../../support/federation/scripted-server.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 
 const network = new Network();
 const clock = new FakeClock();

@@ -5,7 +5,7 @@ import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { signJson } from '../../../src/protocol/signing/json.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { SharedRoom, type Stored } from './shared-room.ts';
 
 const text = (body: string) => ({ type: 'm.room.message', content: { body, msgtype: 'm.text' } });

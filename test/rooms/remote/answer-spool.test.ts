@@ -5,11 +5,11 @@ import { AnswerSpools, BadAnswer, joinParts } from '../../../src/rooms/remote/an
 import { SpoolFolder } from '../../../src/store/spool/spool-folder.ts';
 import { silentLog } from '../../../src/util/log.ts';
 import { WorkerPool } from '../../../src/workers/worker-pool.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import { rulesOf } from '../../support/federation/scripted-server.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { tempFolder } from '../../support/store.ts';
-import { Universe } from '../../support/universe.ts';
+import { FakeClock } from '../../support/stubs/fake-clock.ts';
 
 const rules = rulesOf('11');
 const options = {

@@ -3,14 +3,14 @@ import { describe, it } from 'node:test';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import type { RoomId } from '../../../src/protocol/ids/types.ts';
 import { roomVersionRules } from '../../../src/protocol/room-versions.ts';
-import { AuthEvents } from '../../../src/rooms/auth-events.ts';
+import { AuthEvents } from '../../../src/rooms/input/auth-events.ts';
 import { GraphWalks } from '../../../src/rooms/remote/serve/graph-walks.ts';
 import { ServerVisibility } from '../../../src/rooms/remote/server-visibility.ts';
 import { eventFlags } from '../../../src/store/events/flags.ts';
 import { wellKnown } from '../../../src/store/interning/well-known.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
+import { type StoredEvent, StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../../support/store.ts';
-import { type StoredEvent, StoreRoom } from '../../support/store-room.ts';
 
 const alice = '@alice:localhost';
 const bob = '@bob:b.test';

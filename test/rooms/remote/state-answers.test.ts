@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { StateAnswers } from '../../../src/rooms/remote/state-answers.ts';
 import type { EventNid, StatePoint } from '../../../src/store/nids.ts';
+import { type StoredEvent, StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../../support/store.ts';
-import { type StoredEvent, StoreRoom } from '../../support/store-room.ts';
 
 const alice = '@alice:localhost';
 const bob = '@bob:b.test';

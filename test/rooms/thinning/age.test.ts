@@ -5,8 +5,8 @@ import { checkConsistency } from '../../../src/store/check.ts';
 import { eventFlags } from '../../../src/store/events/flags.ts';
 import { flagsOf } from '../../support/federation/room-comparison.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
-import { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import { World } from '../../support/servers/world.ts';
 import { Account, day, enc, pass, thin } from './old-room.ts';
 
 const here = 'a.test';

@@ -4,7 +4,7 @@ import { openFilter } from '../../../src/protocol/filters/filter.ts';
 import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { checkConsistency } from '../../../src/store/check.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
-import { Universe } from '../../support/universe.ts';
+import { Universe } from '../../support/servers/universe.ts';
 import { Account, enc, pass, thin } from './old-room.ts';
 
 const here = 'a.test';

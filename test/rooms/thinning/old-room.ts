@@ -3,7 +3,7 @@ import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
 import { checkConsistency } from '../../../src/store/check.ts';
 import type { Thinned } from '../../../src/store/thinning/thinning-jobs.ts';
 import { millis } from '../../../src/util/brand.ts';
-import type { World } from '../../support/world.ts';
+import type { World } from '../../support/servers/world.ts';
 
 export const day = 24 * 60 * 60_000;
 export const enc = encodeURIComponent;

@@ -5,7 +5,7 @@ import { type OutputOf, runOperation } from '../../../src/admin/operations.ts';
 import { checkConsistency } from '../../../src/store/check.ts';
 import { Sweep, type SweptKind } from '../../../src/store/sweep.ts';
 import { silentLog } from '../../../src/util/log.ts';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 import { Account, day, pass } from './old-room.ts';
 
 const minute = 60_000;

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import { checkConsistency } from '../../../src/store/check.ts';
 import type { EventNid, RoomNid } from '../../../src/store/nids.ts';
 import type { Boundary } from '../../../src/store/timeline.ts';
+import type { World } from '../../support/servers/world.ts';
 import { tempFolder } from '../../support/store.ts';
-import type { World } from '../../support/world.ts';
 import { enc } from './old-room.ts';
 import { here, RandomRoom } from './random-room.ts';
 

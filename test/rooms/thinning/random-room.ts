@@ -6,8 +6,8 @@ import type { RoomNid } from '../../../src/store/nids.ts';
 import { ScriptedRoom } from '../../support/federation/scripted-room.ts';
 import type { ScriptedServer } from '../../support/federation/scripted-server.ts';
 import { Seeded } from '../../support/seeded.ts';
-import { Universe } from '../../support/universe.ts';
-import type { World } from '../../support/world.ts';
+import { Universe } from '../../support/servers/universe.ts';
+import type { World } from '../../support/servers/world.ts';
 import { Account, enc } from './old-room.ts';
 
 export const here = 'a.test';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { World } from '../../support/world.ts';
+import { World } from '../../support/servers/world.ts';
 import { Account, enc, pass, thin } from './old-room.ts';
 
 /** A room with an old part, of which everybody has seen, said and marked something, and a new one. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeEdges, encodeEdges } from '../../../src/store/auth/auth-graph.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
+import { StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../../support/store.ts';
-import { StoreRoom } from '../../support/store-room.ts';
 
 const ann = '@ann:localhost';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { spaceChildren } from '../../../src/directory/space-children.ts';
+import { StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore } from '../../support/store.ts';
-import { StoreRoom } from '../../support/store-room.ts';
 
 const alice = '@alice:localhost';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LargeState } from '../../support/large-state.ts';
+import { LargeState } from '../../support/rooms/large-state.ts';
 import { openTestStore } from '../../support/store.ts';
 
 describe('two states of a large room that differ in three keys', () => {

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { wellKnown } from '../../../src/store/interning/well-known.ts';
 import type { StateKeyNid, StatePoint, StreamPos } from '../../../src/store/nids.ts';
+import { StoreRoom } from '../../support/rooms/store-room.ts';
 import { openTestStore, type TestStore } from '../../support/store.ts';
-import { StoreRoom } from '../../support/store-room.ts';
 
 const alice = '@alice:localhost';
 

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { EventNid, RoomNid, StateKeyNid, StatePoint, StreamPos } from '../../../src/store/nids.ts';
 import type { StateChange } from '../../../src/store/state/state-log.ts';
+import { StateLogCheck } from '../../support/rooms/state-log-check.ts';
 import { Seeded } from '../../support/seeded.ts';
-import { StateLogCheck } from '../../support/state-log-check.ts';
 import { openTestStore } from '../../support/store.ts';
 
 const room = 1 as RoomNid;

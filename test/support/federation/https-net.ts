@@ -8,9 +8,9 @@ import type { Dns, SrvRecord } from '../../../src/outbound/resolve-dns.ts';
 import { asServerName } from '../../../src/protocol/ids/server-name.ts';
 import { millis } from '../../../src/util/brand.ts';
 import { silentLog } from '../../../src/util/log.ts';
-import { FakeClock } from '../fake-clock.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { openTestStore } from '../store.ts';
+import { FakeClock } from '../stubs/fake-clock.ts';
 import type { IssuedCertificate, ThrowAwayCa } from '../throw-away-ca.ts';
 
 /** An address of this machine that no other test process uses for its servers at fixed ports. */

@@ -9,8 +9,8 @@ import type { ServerName } from '../../../src/protocol/ids/types.ts';
 import type { ServerNid } from '../../../src/store/nids.ts';
 import { millis } from '../../../src/util/brand.ts';
 import { silentLog } from '../../../src/util/log.ts';
+import { type StoredEvent, StoreRoom } from '../rooms/store-room.ts';
 import { openTestStore, type TempFolder, type TestStore, tempFolder } from '../store.ts';
-import { type StoredEvent, StoreRoom } from '../store-room.ts';
 
 export interface Sent {
   readonly to: string;

@@ -4,7 +4,7 @@ import { asRoomId } from '../../../src/protocol/ids/room-id.ts';
 import type { RoomId } from '../../../src/protocol/ids/types.ts';
 import { eventFlags } from '../../../src/store/events/flags.ts';
 import type { EventNid } from '../../../src/store/nids.ts';
-import type { World } from '../world.ts';
+import type { World } from '../servers/world.ts';
 
 /** The current state as a server has it: `type|state key` to event ID. */
 export function stateOf(world: World, roomId: string): Record<string, string> {

@@ -15,7 +15,7 @@ import { SigningKey } from '../../../src/protocol/signing/keys.ts';
 import { signRequest } from '../../../src/protocol/signing/request.ts';
 import { millis } from '../../../src/util/brand.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
-import type { FakeClock } from '../fake-clock.ts';
+import type { FakeClock } from '../stubs/fake-clock.ts';
 import type { Network } from './network.ts';
 
 /** What a scripted server is asked. */

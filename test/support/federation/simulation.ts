@@ -5,8 +5,8 @@ import { checkConsistency } from '../../../src/store/check.ts';
 import { type Log, silentLog } from '../../../src/util/log.ts';
 import { Guest } from '../../federation/joining/joining-world.ts';
 import { Seeded } from '../seeded.ts';
-import { Universe } from '../universe.ts';
-import type { World } from '../world.ts';
+import { Universe } from '../servers/universe.ts';
+import type { World } from '../servers/world.ts';
 import { compareRooms, endsOf, flagsOf, knownOf, stateOf } from './room-comparison.ts';
 import { SyncTale } from './sync-tale.ts';
 

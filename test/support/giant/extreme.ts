@@ -9,10 +9,10 @@ import type { EventId } from '../../../src/protocol/ids/types.ts';
 import { asUserId } from '../../../src/protocol/ids/user-id.ts';
 import { signRequest } from '../../../src/protocol/signing/request.ts';
 import type { JsonObject } from '../../../src/util/json.ts';
+import { Person } from '../clients/person.ts';
 import { rulesOf } from '../federation/scripted-server.ts';
-import { MemoryCage } from '../memory-cage.ts';
-import { Person } from '../person.ts';
-import { freePort, type ServerProcess } from '../server-process.ts';
+import { MemoryCage } from '../servers/memory-cage.ts';
+import { freePort, type ServerProcess } from '../servers/server-process.ts';
 import { ThrowAwayCa } from '../throw-away-ca.ts';
 import { type GiantAbout, type GiantShape, giantKey, giantRoom, giantServer, readGiant } from './giant-room.ts';
 

@@ -1,5 +1,5 @@
 import { supportedRoomVersions } from '../../../protocol/room-versions.ts';
-import { maxScheduled } from '../../../rooms/delayed-events.ts';
+import { maxScheduled } from '../../../rooms/send/delayed-events.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { json } from '../../http/reply.ts';

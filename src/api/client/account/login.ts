@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { MatrixError, missingParam } from '../../../protocol/errors.ts';
 import { identifiedUser } from '../../../users/identifiers.ts';
-import type { SessionWish } from '../../../users/logins.ts';
+import type { SessionWish } from '../../../users/login/logins.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';

@@ -1,4 +1,4 @@
-import { confirmPath } from '../../../users/mail-addresses.ts';
+import { confirmPath } from '../../../users/mail/mail-addresses.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import type { Query } from '../../http/query.ts';
 import { reply } from '../../http/reply.ts';

@@ -1,7 +1,7 @@
 import { invalidParam, MatrixError, missingParam } from '../../../protocol/errors.ts';
 import type { UserId } from '../../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
-import type { Requester } from '../../../users/requester.ts';
+import type { Requester } from '../../../users/login/requester.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { empty, json } from '../../http/reply.ts';
 import type { Endpoint } from '../../http/types.ts';

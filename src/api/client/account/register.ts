@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Session } from '../../../users/logins.ts';
+import type { Session } from '../../../users/login/logins.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import { json } from '../../http/reply.ts';

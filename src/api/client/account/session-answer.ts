@@ -1,4 +1,4 @@
-import type { Session } from '../../../users/logins.ts';
+import type { Session } from '../../../users/login/logins.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import type { ServerInfo } from '../../services.ts';
 import { clientDiscovery } from './discovery.ts';

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { MatrixError } from '../../../protocol/errors.ts';
 import { identityAccess, identityServer, thirdPartyAddress } from '../../../users/identity/identity-servers.ts';
-import type { MailWish } from '../../../users/mail-addresses.ts';
-import type { Requester } from '../../../users/requester.ts';
+import type { Requester } from '../../../users/login/requester.ts';
+import type { MailWish } from '../../../users/mail/mail-addresses.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';

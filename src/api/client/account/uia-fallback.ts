@@ -1,5 +1,5 @@
 import { invalidParam, MatrixError, unrecognized } from '../../../protocol/errors.ts';
-import { type StageName, stageNames } from '../../../users/uia-stages.ts';
+import { type StageName, stageNames } from '../../../users/login/uia-stages.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { readBody } from '../../http/body.ts';
 import { endpoint } from '../../http/endpoint.ts';

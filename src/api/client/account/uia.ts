@@ -1,5 +1,5 @@
-import type { UiaPassed } from '../../../users/uia.ts';
-import type { StageName } from '../../../users/uia-stages.ts';
+import type { UiaPassed } from '../../../users/login/uia.ts';
+import type { StageName } from '../../../users/login/uia-stages.ts';
 import type { ApiRequest } from '../../http/types.ts';
 import type { AccountServices } from '../../services.ts';
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type DelayedAction, delayedActions } from '../../../rooms/delayed-events.ts';
+import { type DelayedAction, delayedActions } from '../../../rooms/send/delayed-events.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';
 import type { Query } from '../../http/query.ts';

@@ -1,5 +1,5 @@
 import { nullish, object, string } from 'valibot';
-import type { JoinOptions } from '../../../rooms/membership.ts';
+import type { JoinOptions } from '../../../rooms/membership/membership.ts';
 import type { JsonObject } from '../../../util/json.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { parse } from '../../http/parse.ts';

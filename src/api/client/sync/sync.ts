@@ -1,7 +1,7 @@
 import { presenceStates } from '../../../ephemeral/presence.ts';
 import { type Filter, openFilter } from '../../../protocol/filters/filter.ts';
 import type { StateSection } from '../../../sync/turn.ts';
-import type { Requester } from '../../../users/requester.ts';
+import type { Requester } from '../../../users/login/requester.ts';
 import { millis } from '../../../util/brand.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import type { Query } from '../../http/query.ts';

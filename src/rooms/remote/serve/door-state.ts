@@ -1,7 +1,7 @@
 import type { EventStore } from '../../../store/events/event-store.ts';
 import type { RoomNid } from '../../../store/nids.ts';
 import type { RoomStateStore } from '../../../store/state/room-state-store.ts';
-import { shownAtTheDoor } from '../../shown-at-the-door.ts';
+import { shownAtTheDoor } from '../../membership/shown-at-the-door.ts';
 
 /** What another server's user is shown at the door: whole events, which it can verify, as canonical JSON texts. */
 export function doorState(

@@ -11,7 +11,7 @@ import type { EventNid, StatePoint } from '../../../store/nids.ts';
 import type { RoomStateStore } from '../../../store/state/room-state-store.ts';
 import type { Clock } from '../../../util/clock.ts';
 import type { KnownRoom, KnownRooms } from '../../known-rooms.ts';
-import type { MomentQuery, Moments } from '../../moments.ts';
+import type { MomentQuery, Moments } from '../../read/moments.ts';
 import type { ServerView, ServerVisibility } from '../server-visibility.ts';
 import type { StateAnswers } from '../state-answers.ts';
 import type { AskedRooms } from './asked-rooms.ts';

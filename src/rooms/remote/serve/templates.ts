@@ -7,12 +7,12 @@ import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
 import type { Database } from '../../../store/db.ts';
 import type { EventNid } from '../../../store/nids.ts';
 import type { JsonObject } from '../../../util/json.ts';
-import { currentState, type StateSources, stateAt } from '../../current-state.ts';
 import type { KnownRoom } from '../../known-rooms.ts';
-import type { LocalEvents } from '../../local-events.ts';
-import { authoriserOfRemoteJoin } from '../../restricted-join.ts';
-import type { RoomEnds } from '../../room-ends.ts';
+import { authoriserOfRemoteJoin } from '../../membership/restricted-join.ts';
+import type { LocalEvents } from '../../send/local-events.ts';
 import type { ServerAccess } from '../../server-access.ts';
+import { currentState, type StateSources, stateAt } from '../../state/current-state.ts';
+import type { RoomEnds } from '../../state/room-ends.ts';
 import { type AskedRooms, requireOwnUser } from './asked-rooms.ts';
 
 export interface TemplatesUses extends StateSources {

@@ -4,7 +4,7 @@ import type { ServerName } from '../../../protocol/ids/types.ts';
 import { parseUserId, serverOf } from '../../../protocol/ids/user-id.ts';
 import { isJsonObject, type JsonObject } from '../../../util/json.ts';
 import type { Log } from '../../../util/log.ts';
-import type { LocalPeople } from '../../member-rules.ts';
+import type { LocalPeople } from '../../membership/member-rules.ts';
 import { claimInEvent, claimInInvite } from '../../third-party/claim.ts';
 import type { Redeeming } from '../../third-party/redeeming.ts';
 import type { AskedRooms } from './asked-rooms.ts';
