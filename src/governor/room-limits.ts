@@ -70,20 +70,22 @@ export function excessWords({ limit, allowed, value }: Excess): string {
 export function estimateWords(estimate: RoomEstimate): string {
   const { members, servers, stateEvents, diskMb, joinMinutes, messagesPerDay } = estimate;
   return [
-    `${about(members)} members on ${about(servers)} servers`,
-    `${about(stateEvents)} state events`,
+    `${about(members, 'member')} on ${about(servers, 'server')}`,
+    about(stateEvents, 'state event'),
     `about ${count(diskMb.value)} MB on disk`,
     `${minutesWords(joinMinutes.value)} to take it in`,
-    `${about(messagesPerDay)} messages a day`,
+    `${about(messagesPerDay, 'message')} a day`,
   ].join(', ');
 }
 
-const about = (figure: Figure): string =>
-  figure.sure === 'guessed' ? `about ${count(figure.value)}` : count(figure.value);
+const about = ({ value, sure }: Figure, what: string): string =>
+  `${sure === 'guessed' ? 'about ' : ''}${numbered(value, what)}`;
+
+const numbered = (value: number, what: string): string => `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 
 export function minutesWords(minutes: number): string {
-  if (minutes < 1) return `about ${Math.max(1, Math.round(minutes * 60))} seconds`;
-  return `about ${count(Math.round(minutes))} minutes`;
+  const isShort = minutes < 1;
+  return `about ${numbered(Math.max(1, Math.round(isShort ? minutes * 60 : minutes)), isShort ? 'second' : 'minute')}`;
 }
 
 export function count(value: number): string {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   type Excess,
+  estimateWords,
   excesses,
   excessWords,
   measuredOf,
@@ -16,6 +17,19 @@ describe('the estimate of a room', () => {
   it('is none if nothing is known of its size', () => {
     assert.equal(estimateRoom({}, pace), undefined);
     assert.equal(estimateRoom({ servers: told(5), messagesPerDay: told(7) }, pace), undefined);
+  });
+
+  it('is said in words, of one as of many, and with what is guessed', () => {
+    const one = estimateRoom(
+      { members: told(1), servers: told(1), stateEvents: told(7), messagesPerDay: told(1) },
+      pace,
+    );
+    assert.match(
+      one ? estimateWords(one) : '',
+      /^1 member on 1 server, 7 state events, .* about 1 second to .*, 1 message a day$/,
+    );
+    const many = estimateRoom({ members: told(1000), stateEvents: told(1005) }, pace);
+    assert.match(many ? estimateWords(many) : '', /^1,000 members on about 178 servers, .* about 126 messages a day$/);
   });
 
   /** What is told, and members, servers, state events, MB, minutes, messages a day that follow. */
